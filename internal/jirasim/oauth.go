@@ -1,0 +1,279 @@
+package jirasim
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How long a grant lasts, as Atlassian staff state it for rotating refresh
+// tokens (community.developer.atlassian.com/t/54172).
+const (
+	inactivityLimit = 90 * 24 * time.Hour  // since the last refresh
+	absoluteLimit   = 365 * 24 * time.Hour // since the consent
+	codeLifetime    = time.Minute          // not published; short, to be strict
+)
+
+// Tokens are what a grant hands out.
+type Tokens struct {
+	AccessToken  string
+	RefreshToken string // empty without the scope offline_access
+	Expiry       time.Time
+	Scope        string // space separated
+}
+
+// TokenStats counts what the token endpoint was asked for.
+type TokenStats struct {
+	Requests  int // all
+	Exchanges int // codes turned into tokens
+	Refreshes int // refresh tokens turned into tokens, Reuses included
+	Reuses    int // replaced refresh tokens presented within the leeway
+	Breaches  int // replaced refresh tokens presented after it: the family died
+	Refused   int // invalid_grant, Breaches included
+	BadClient int // invalid_client
+}
+
+// grants is the authorization server's memory: consents, and the family of
+// tokens that grew from each.
+type grants struct {
+	seed     string
+	lifetime time.Duration
+	leeway   time.Duration
+	now      func() time.Time
+
+	mu      sync.Mutex
+	serial  int
+	codes   map[string]*consent
+	access  map[string]*accessToken
+	refresh map[string]*refreshToken
+	stats   TokenStats
+}
+
+type consent struct {
+	scopes      []string
+	redirectURI string
+	challenge   string // PKCE; empty if none was sent
+	method      string // S256 or plain
+	expires     time.Time
+	family      *family // set once the code was used
+}
+
+type family struct {
+	scopes    []string
+	consented time.Time
+	refreshed time.Time
+	dead      bool
+}
+
+type accessToken struct {
+	family  *family
+	expires time.Time
+}
+
+type refreshToken struct {
+	family   *family
+	replaced time.Time // zero while current
+}
+
+func newGrants(o Options) *grants {
+	return &grants{
+		seed: o.Seed, lifetime: o.TokenLifetime, leeway: o.ReuseLeeway, now: o.Now,
+		codes: make(map[string]*consent), access: make(map[string]*accessToken), refresh: make(map[string]*refreshToken),
+	}
+}
+
+// mint makes the next opaque token of a kind. g.mu is held.
+func (g *grants) mint(kind string) string {
+	g.serial++
+	return seededToken(g.seed, kind, g.serial)
+}
+
+// seededBytes are 32 bytes that look random and are the same in each run.
+func seededBytes(seed, kind string, serial int) []byte {
+	mac := hmac.New(sha256.New, []byte(seed))
+	fmt.Fprintf(mac, "%s\x00%d", kind, serial)
+	return mac.Sum(nil)
+}
+
+// seededToken is long and in base64url, as real tokens are.
+func seededToken(seed, kind string, serial int) string {
+	return fmt.Sprintf("sim-%s-%d.%s", kind, serial, base64.RawURLEncoding.EncodeToString(seededBytes(seed, kind, serial)))
+}
+
+// grow issues a new pair of tokens in a family. g.mu is held.
+func (g *grants) grow(f *family) Tokens {
+	now := g.now()
+	f.refreshed = now
+	t := Tokens{AccessToken: g.mint("access"), Expiry: now.Add(g.lifetime), Scope: strings.Join(f.scopes, " ")}
+	g.access[t.AccessToken] = &accessToken{family: f, expires: t.Expiry}
+	if slices.Contains(f.scopes, "offline_access") {
+		t.RefreshToken = g.mint("refresh")
+		g.refresh[t.RefreshToken] = &refreshToken{family: f}
+	}
+	return t
+}
+
+// authorise remembers a consent and returns its code.
+func (g *grants) authorise(c consent) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.expires = g.now().Add(codeLifetime)
+	code := g.mint("code")
+	g.codes[code] = &c
+	return code
+}
+
+// grantError is an invalid_grant; it says why.
+type grantError string
+
+func (e grantError) Error() string { return string(e) }
+
+// What Atlassian says of a refresh token that is no good, whatever the reason.
+const errRefreshToken = grantError("Unknown or invalid refresh token.")
+
+// exchange turns a code into the first tokens of a family. A code is good once;
+// a second use kills what came of the first (RFC 6749 section 4.1.2).
+func (g *grants) exchange(code, redirectURI, verifier string) (Tokens, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, err := func() (Tokens, error) {
+		c := g.codes[code]
+		switch {
+		case c == nil || g.now().After(c.expires):
+			return Tokens{}, grantError("Invalid authorization code")
+		case c.family != nil:
+			c.family.dead = true
+			return Tokens{}, grantError("Invalid authorization code")
+		case redirectURI != c.redirectURI:
+			return Tokens{}, grantError("The redirect_uri MUST match the registered callback URL for this application.")
+		case !c.verifies(verifier):
+			return Tokens{}, grantError("Failed to verify code verifier")
+		}
+		c.family = &family{scopes: c.scopes, consented: g.now()}
+		return g.grow(c.family), nil
+	}()
+	g.count(err, &g.stats.Exchanges)
+	return t, err
+}
+
+// verifies checks the PKCE verifier (RFC 7636 section 4.6).
+func (c *consent) verifies(verifier string) bool {
+	switch {
+	case c.challenge == "":
+		return true
+	case c.method == "S256":
+		sum := sha256.Sum256([]byte(verifier))
+		return base64.RawURLEncoding.EncodeToString(sum[:]) == c.challenge
+	default: // plain, also when no method was named
+		return verifier == c.challenge
+	}
+}
+
+// rotate turns a refresh token into new tokens and replaces it. A replaced one
+// works until the leeway has passed; after that it is taken for stolen, and the
+// whole family dies.
+func (g *grants) rotate(token string) (Tokens, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, err := func() (Tokens, error) {
+		old := g.refresh[token]
+		now := g.now()
+		if old == nil || old.family.dead || now.Sub(old.family.refreshed) > inactivityLimit || now.Sub(old.family.consented) > absoluteLimit {
+			return Tokens{}, errRefreshToken
+		}
+		if !old.replaced.IsZero() {
+			if g.leeway < 0 || now.Sub(old.replaced) > g.leeway {
+				g.stats.Breaches++
+				old.family.dead = true
+				return Tokens{}, errRefreshToken
+			}
+			g.stats.Reuses++
+		}
+		for _, r := range g.refresh {
+			if r.family == old.family && r.replaced.IsZero() {
+				r.replaced = now
+			}
+		}
+		return g.grow(old.family), nil
+	}()
+	g.count(err, &g.stats.Refreshes)
+	return t, err
+}
+
+func (g *grants) count(err error, success *int) {
+	if err != nil {
+		g.stats.Refused++
+	} else {
+		*success++
+	}
+}
+
+// Why a bearer token is not let in.
+var errUnauthorised = errors.New("unknown, expired or revoked access token")
+
+// scopes returns what an access token may do.
+func (g *grants) scopes(token string) ([]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.access[token]
+	if a == nil || a.family.dead || !g.now().Before(a.expires) {
+		return nil, errUnauthorised
+	}
+	return a.family.scopes, nil
+}
+
+// IssueGrant gives consent as a customer's administrator would and returns the
+// first tokens. No scopes stands for [DefaultScopes].
+func (s *Sim) IssueGrant(scopes ...string) Tokens {
+	if len(scopes) == 0 {
+		scopes = DefaultScopes()
+	}
+	s.oauth.mu.Lock()
+	defer s.oauth.mu.Unlock()
+	return s.oauth.grow(&family{scopes: slices.Clone(scopes), consented: s.o.Now()})
+}
+
+// ExpireAccessTokens ends all access tokens at once; refresh tokens stay good.
+func (s *Sim) ExpireAccessTokens() {
+	s.oauth.mu.Lock()
+	defer s.oauth.mu.Unlock()
+	clear(s.oauth.access)
+}
+
+// RevokeGrant withdraws the consent that a token, of either kind, came from, as
+// a user does under "connected apps". It reports whether there was one.
+func (s *Sim) RevokeGrant(token string) bool {
+	s.oauth.mu.Lock()
+	defer s.oauth.mu.Unlock()
+	if r := s.oauth.refresh[token]; r != nil {
+		r.family.dead = true
+		return true
+	}
+	if a := s.oauth.access[token]; a != nil {
+		a.family.dead = true
+		return true
+	}
+	return false
+}
+
+// RefreshTokenCurrent says whether a refresh token is the one that its family
+// would have the application use: known, alive, and not replaced.
+func (s *Sim) RefreshTokenCurrent(token string) bool {
+	s.oauth.mu.Lock()
+	defer s.oauth.mu.Unlock()
+	r := s.oauth.refresh[token]
+	return r != nil && r.replaced.IsZero() && !r.family.dead
+}
+
+// TokenStats returns the counters of the token endpoint.
+func (s *Sim) TokenStats() TokenStats {
+	s.oauth.mu.Lock()
+	defer s.oauth.mu.Unlock()
+	return s.oauth.stats
+}
