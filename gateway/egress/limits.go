@@ -1,0 +1,37 @@
+package egress
+
+import "time"
+
+// Every bound of the package. Attempts share the time of a dial evenly, so
+// that even the most allowed (maxRoutes × maxTargets = 9) get more than the
+// second after which TCP repeats a lost SYN (RFC 6298, section 2.1).
+const (
+	// dialTimeout is for one DialContext: lookup and every attempt.
+	dialTimeout = 10 * time.Second
+	// lookupTimeout is the part of dialTimeout that a name lookup may use.
+	lookupTimeout = 5 * time.Second
+
+	// maxAnswers is how many addresses of a DNS answer are looked at.
+	maxAnswers = 32
+	// maxTargets is how many upstream addresses are tried from one egress address.
+	maxTargets = 3
+	// maxRoutes is how many egress addresses are tried in one dial.
+	maxRoutes = 3
+
+	// addressCooldown is how long an egress address that could not be bound
+	// stays last in everybody's order, unless it is seen to work before.
+	addressCooldown = 30 * time.Second
+	// pairCooldown is how long a connection avoids an egress address from
+	// which its Jira could not be reached while another one reached it.
+	pairCooldown = 2 * time.Minute
+	// maxPairs bounds the number of such pairs remembered. Forgetting one
+	// costs a connection one slow dial.
+	maxPairs = 4096
+
+	// A dead peer is noticed after keepAliveIdle + keepAliveCount ×
+	// keepAliveInterval = 90 s, well before the idle timeouts of NAT devices
+	// (AWS NAT gateways drop flows after 350 s of silence).
+	keepAliveIdle     = 30 * time.Second
+	keepAliveInterval = 15 * time.Second
+	keepAliveCount    = 4
+)

@@ -1,0 +1,104 @@
+package egress
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Address is one egress address.
+type Address struct {
+	Public netip.Addr // what Jira sees, and what customers put on their allowlists
+	Local  netip.Addr // what the socket is bound to; differs from Public behind NAT
+}
+
+// String returns a in the form that ParseAddresses reads.
+func (a Address) String() string {
+	if a.Public == a.Local {
+		return a.Public.String()
+	}
+	return a.Public.String() + "=" + a.Local.String()
+}
+
+// ParseAddresses reads the form of JIRAGATE_EGRESS: PUBLIC_IP=LOCAL_IP entries
+// separated by commas, without spaces; a single IP stands for both. IP
+// addresses must be in their normal form, the two of an entry in the same
+// family, and no address may be named twice. The empty string is an empty list.
+//
+// A static-IP provider's proxy in the place of LOCAL_IP is refused. Since such
+// a URL holds a password, errors name an entry by its number and never repeat
+// its text.
+func ParseAddresses(s string) ([]Address, error) {
+	if s == "" {
+		return nil, nil
+	}
+	// Before splitting, since a password may contain a comma.
+	if before, _, found := strings.Cut(s, "://"); found {
+		n := strings.Count(before, ",") + 1
+		return nil, fmt.Errorf("egress address %d: a static-IP provider's proxy (http, https, socks5) is not supported by this version; bind to an address of this machine with PUBLIC_IP=LOCAL_IP", n)
+	}
+	var addresses []Address
+	for i, entry := range strings.Split(s, ",") {
+		a, err := parseAddress(entry)
+		if err != nil {
+			return nil, fmt.Errorf("egress address %d: %w", i+1, err)
+		}
+		for j, other := range addresses {
+			switch {
+			case a.Public == other.Public:
+				return nil, fmt.Errorf("egress address %d: public address %s is already entry %d", i+1, a.Public, j+1)
+			case a.Local == other.Local:
+				return nil, fmt.Errorf("egress address %d: local address %s is already entry %d; one local address cannot be seen as two public ones", i+1, a.Local, j+1)
+			}
+		}
+		addresses = append(addresses, a)
+	}
+	return addresses, nil
+}
+
+func parseAddress(entry string) (Address, error) {
+	public, local, both := strings.Cut(entry, "=")
+	var a Address
+	var err error
+	if a.Public, err = parseBindable(public); err != nil {
+		return Address{}, fmt.Errorf("public address: %w", err)
+	}
+	if !both {
+		a.Local = a.Public
+		return a, nil
+	}
+	if a.Local, err = parseBindable(local); err != nil {
+		return Address{}, fmt.Errorf("local address of %s: %w", a.Public, err)
+	}
+	if a.Public.Is4() != a.Local.Is4() {
+		return Address{}, fmt.Errorf("%s=%s mixes IPv4 and IPv6; give both in the same family", a.Public, a.Local)
+	}
+	if Classify(a.Public) != ClassPublic && Classify(a.Local) == ClassPublic {
+		return Address{}, fmt.Errorf("%s=%s seems the wrong way round; write PUBLIC_IP=LOCAL_IP", a.Public, a.Local)
+	}
+	return a, nil
+}
+
+// parseBindable reads an address that a socket could be bound to. Private and
+// loopback addresses pass: the latter serve simulators and tests.
+func parseBindable(s string) (netip.Addr, error) {
+	if s == "" {
+		return netip.Addr{}, errors.New("missing; write PUBLIC_IP=LOCAL_IP")
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, errors.New("not an IP address; write PUBLIC_IP=LOCAL_IP without spaces")
+	}
+	if addr.Is4In6() {
+		return netip.Addr{}, fmt.Errorf("IPv4 inside IPv6; write %s", addr.Unmap())
+	}
+	switch c := Classify(addr); c {
+	case ClassUnspecified, ClassThisNetwork, ClassMulticast, ClassBroadcast, ClassLinkLocal, ClassMetadata, ClassZoned:
+		return netip.Addr{}, fmt.Errorf("a %s address cannot be an egress address", c)
+	}
+	if addr.String() != s {
+		return netip.Addr{}, fmt.Errorf("not in normal form; write %s", addr)
+	}
+	return addr, nil
+}
