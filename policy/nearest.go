@@ -1,0 +1,35 @@
+package policy
+
+// nearest returns the candidate that takes the fewest edits to make of s, the
+// first of several; "" where there is no candidate.
+func nearest(s string, candidates []string) string {
+	s = s[:min(len(s), 64)]
+	best, least := "", -1
+	for _, c := range candidates {
+		if d := distance(s, c); least < 0 || d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of a and b in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substituted := diagonal
+			if a[i] != b[j] {
+				substituted++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substituted, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
