@@ -1,0 +1,37 @@
+// Package certs is the gateway's certificate authority: it answers an
+// intercepted TLS handshake with a certificate for the host that the client
+// asked for, and for no other host than those of the connections.
+//
+// Start with [Open], which reads the root of a data directory or makes it at
+// first start, [Authority.SetHosts], which says for whom certificates may be
+// made, and [Authority.Leaf], which gives a TLS server its certificate.
+//
+// # Three levels
+//
+//   - The root is what clients trust (ca.pem). It is made per installation, or
+//     brought by the operator with [Import]. Its key signs intermediates only;
+//     at rest it is sealed, in memory it exists for the moment of a signature.
+//   - Intermediates live for 30 days at most and in memory only. Critical name
+//     constraints (RFC 5280, section 4.2.1.10) tie each to the hosts it is
+//     for, so that a stolen intermediate key can pose as nothing else.
+//   - Leaves live for 7 days at most, name one host, and are cached.
+//
+// # Files
+//
+// ca-key.pem (mode 0600) holds the root's certificate and its sealed key, and
+// is the truth; ca.pem (mode 0644) is a copy of the certificate for clients to
+// read. Both are replaced atomically, ca-key.pem first: a crash between the two
+// leaves a missing ca.pem, which [Open] writes again. Everything else that does
+// not fit together is reported, never repaired by making a new root.
+//
+// # Caveats
+//
+// Name constraints permit a host's subdomains as well as the host itself: RFC
+// 5280 has no form for one DNS name alone. An intermediate names its hosts in
+// the open, and a client sees the intermediate of the host that it called.
+//
+// Two processes must not make or import a root in one directory at the same
+// time; the lock of the store, which lies in the same directory, sees to that.
+//
+// The package knows nothing of connections, stores or HTTP.
+package certs

@@ -1,0 +1,26 @@
+package certs
+
+import "errors"
+
+// The errors that callers tell apart. Match them with [errors.Is]: they come
+// wrapped with the file or host concerned and with what to do.
+var (
+	// ErrHostNotPermitted: a certificate was asked for a host outside the set
+	// of [Authority.SetHosts].
+	ErrHostNotPermitted = errors.New("host belongs to no connection")
+
+	// ErrRootNotValid: the root has expired, or the clock stands before its
+	// first day.
+	ErrRootNotValid = errors.New("root certificate is not valid now")
+
+	// ErrWrongSealer: the sealed key does not open with the [Sealer] given:
+	// another keyset, or a damaged file.
+	ErrWrongSealer = errors.New("sealed root key does not open")
+
+	// ErrFilesDisagree: one of the root's two files is missing or they hold
+	// different roots.
+	ErrFilesDisagree = errors.New("root files do not belong together")
+
+	// ErrRootExists: [Import] would overwrite a root.
+	ErrRootExists = errors.New("a root exists already")
+)

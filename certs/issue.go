@@ -1,0 +1,204 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+const (
+	rootLife         = 10 * 365 * 24 * time.Hour
+	intermediateLife = 30 * 24 * time.Hour
+	leafLife         = 7 * 24 * time.Hour
+
+	// backdate is how far a client's clock may lag behind ours.
+	backdate = time.Hour
+
+	// hostsPerIntermediate keeps the intermediate that goes into each handshake
+	// to a few kilobytes however many connections there are.
+	hostsPerIntermediate = 100
+)
+
+// validity gives a certificate made now its times: back-dated, no longer than
+// life, and within its issuer's. It is to be renewed after two thirds of what
+// is ahead, or not before the end where the issuer's end is what limits it.
+type validity struct{ notBefore, notAfter, renewAt time.Time }
+
+func validityWithin(issuer *x509.Certificate, now time.Time, life time.Duration) validity {
+	v := validity{notBefore: now.Add(-backdate).UTC().Truncate(time.Second)}
+	if v.notBefore.Before(issuer.NotBefore) {
+		v.notBefore = issuer.NotBefore
+	}
+	v.notAfter = v.notBefore.Add(life)
+	if !v.notAfter.Before(issuer.NotAfter) {
+		v.notAfter = issuer.NotAfter
+		v.renewAt = v.notAfter
+		return v
+	}
+	v.renewAt = now.Add(v.notAfter.Sub(now) * 2 / 3)
+	return v
+}
+
+// fresh also fails before notBefore, which happens when the clock was wrong at
+// issue and has been set back since.
+func (v validity) fresh(now time.Time) bool {
+	return !now.Before(v.notBefore) && now.Before(v.renewAt)
+}
+
+// newRoot makes a self-signed root and its key.
+func newRoot(now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	notBefore := now.Add(-backdate).UTC().Truncate(time.Second)
+	template := &x509.Certificate{
+		Subject:               subject("root", key),
+		NotBefore:             notBefore,
+		NotAfter:              notBefore.Add(rootLife),
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLen:            1,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	cert, err := sign(template, template, &key.PublicKey, key)
+	return cert, key, err
+}
+
+// intermediate signs the leaves of some hosts. Its key is never stored.
+type intermediate struct {
+	cert   *x509.Certificate
+	key    *ecdsa.PrivateKey
+	chain  [][]byte // what follows the leaf in a handshake
+	verify x509.VerifyOptions
+}
+
+func newIntermediate(r *root, signer crypto.Signer, hosts []string, v validity) (*intermediate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		Subject:               subject("intermediate", key),
+		NotBefore:             v.notBefore,
+		NotAfter:              v.notAfter,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	constrain(template, hosts)
+	cert, err := sign(template, r.cert, &key.PublicKey, signer)
+	if err != nil {
+		return nil, err
+	}
+	im := &intermediate{cert: cert, key: key, chain: [][]byte{cert.Raw}}
+	if !r.selfSigned() {
+		// An operator's subordinate: clients may trust what stands above it.
+		im.chain = append(im.chain, r.cert.Raw)
+	}
+	im.verify = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
+	im.verify.Roots.AddCert(r.cert)
+	im.verify.Intermediates.AddCert(cert)
+	return im, nil
+}
+
+// constrain permits exactly hosts and their subdomains. A kind of name for
+// which nothing is said would be free, so that each kind always has an entry.
+func constrain(template *x509.Certificate, hosts []string) {
+	template.PermittedDNSDomainsCritical = true
+	for _, h := range hosts {
+		if addr, err := netip.ParseAddr(h); err == nil {
+			template.PermittedIPRanges = append(template.PermittedIPRanges, ipNet(netip.PrefixFrom(addr, addr.BitLen())))
+		} else {
+			template.PermittedDNSDomains = append(template.PermittedDNSDomains, h)
+		}
+	}
+	if template.PermittedDNSDomains == nil {
+		// A domain that never exists (RFC 6761, section 6.4). Excluding the
+		// zero-length name would say the same, but not all TLS libraries read
+		// it so: Java's DNSName.constrains does not match it.
+		template.PermittedDNSDomains = []string{"invalid"}
+	}
+	if template.PermittedIPRanges == nil {
+		// As the CA/Browser Forum's baseline requirements exclude addresses.
+		template.ExcludedIPRanges = []*net.IPNet{
+			ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
+			ipNet(netip.PrefixFrom(netip.IPv6Unspecified(), 0)),
+		}
+	}
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// leaf makes the certificate of one host and proves it against the root before
+// anyone sees it: an operator's root may forbid what the intermediate permits.
+func (im *intermediate) leaf(host string, now time.Time) (*tls.Certificate, validity, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, validity{}, err
+	}
+	v := validityWithin(im.cert, now, leafLife)
+	// No subject: the name stands in the alternative names only, which are
+	// critical then (RFC 5280, section 4.2.1.6).
+	template := &x509.Certificate{
+		NotBefore:             v.notBefore,
+		NotAfter:              v.notAfter,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		template.IPAddresses = []net.IP{addr.AsSlice()}
+	} else {
+		template.DNSNames = []string{host}
+	}
+	cert, err := sign(template, im.cert, &key.PublicKey, im.key)
+	if err != nil {
+		return nil, validity{}, err
+	}
+	opts := im.verify
+	opts.DNSName = host
+	opts.CurrentTime = now
+	if _, err := cert.Verify(opts); err != nil {
+		return nil, validity{}, fmt.Errorf("the root does not vouch for it: %w", err)
+	}
+	return &tls.Certificate{
+		Certificate: append([][]byte{cert.Raw}, im.chain...),
+		PrivateKey:  key,
+		Leaf:        cert,
+	}, v, nil
+}
+
+// sign leaves the serial number to x509, which draws it at random, longer than
+// 128 bits.
+func sign(template, issuer *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, public, signer)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// subject tells the authorities of several installations, and the successive
+// ones of an installation, apart for a reader of a trust store.
+func subject(role string, key *ecdsa.PrivateKey) pkix.Name {
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		panic("certs: a P-256 key made here has no encoding: " + err.Error())
+	}
+	sum := sha256.Sum256(point)
+	return pkix.Name{Organization: []string{"jiragate"}, CommonName: fmt.Sprintf("jiragate %s %x", role, sum[:6])}
+}

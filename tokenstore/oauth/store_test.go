@@ -1,0 +1,131 @@
+package oauth
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"jiragate/policy"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/keyset"
+	"jiragate/tokenstore/secret"
+)
+
+// watchedStore is a real store that notes what becomes of it, and fails on
+// request.
+type watchedStore struct {
+	*bolt.Store
+
+	mu            sync.Mutex
+	committed     []string // access tokens that are on disk
+	failReplace   []error  // one a call
+	failState     error
+	beforeReplace func()
+}
+
+// newStore holds one active Cloud connection "acme" whose access token ends
+// after left.
+func newStore(t *testing.T, left time.Duration) *watchedStore {
+	t.Helper()
+	dir := t.TempDir()
+	keys, err := keyset.Open("file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys.AEAD(), LockTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Check(context.Background()); err != nil {
+			t.Errorf("the store after the test: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &watchedStore{Store: s}
+	w.add(t, "acme", left)
+	return w
+}
+
+func (s *watchedStore) add(t *testing.T, id string, left time.Duration) {
+	t.Helper()
+	err := s.AddConnection(t.Context(), tokenstore.Connection{
+		ID: id, Edition: policy.Cloud, SiteURL: "https://" + id + ".atlassian.net",
+		CloudID: "11111111-2222-3333-4444-555555555555", Region: tokenstore.RegionUS,
+		CredentialKind: tokenstore.KindOAuth2,
+	}, tokenstore.Credential{
+		Kind: tokenstore.KindOAuth2, AccessToken: secret.New(accessToken(0)), RefreshToken: secret.New(refreshToken(0)),
+		Expiry: time.Now().Add(left).UTC(), Scopes: []string{"read:jira-work"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *watchedStore) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+	s.mu.Lock()
+	var err error
+	if len(s.failReplace) > 0 {
+		err, s.failReplace = s.failReplace[0], s.failReplace[1:]
+	}
+	before := s.beforeReplace
+	s.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	if err == nil {
+		err = s.Store.ReplaceCredential(ctx, id, generation, c)
+	}
+	if err == nil {
+		s.mu.Lock()
+		s.committed = append(s.committed, c.AccessToken.Reveal())
+		s.mu.Unlock()
+	}
+	return err
+}
+
+func (s *watchedStore) SetState(ctx context.Context, id string, st tokenstore.State, reason string) error {
+	s.mu.Lock()
+	err := s.failState
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Store.SetState(ctx, id, st, reason)
+}
+
+func (s *watchedStore) isCommitted(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.committed, token)
+}
+
+func (s *watchedStore) failNextReplace(errs ...error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failReplace = errs
+}
+
+func (s *watchedStore) credential(t *testing.T) tokenstore.Credential {
+	t.Helper()
+	c, err := s.Credential(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (s *watchedStore) connection(t *testing.T) *tokenstore.Connection {
+	t.Helper()
+	c, ok := s.Directory().Connection("acme")
+	if !ok {
+		t.Fatal("the connection is gone")
+	}
+	return c
+}
