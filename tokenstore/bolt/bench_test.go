@@ -1,0 +1,72 @@
+package bolt_test
+
+import (
+	"fmt"
+	"testing"
+
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/storetest"
+)
+
+// fleet is a store with as many connections as a busy region has.
+func fleet(b *testing.B) *bolt.Store {
+	b.Helper()
+	s := mustOpen(b, options(b))
+	client := tokenstore.Client{Name: "reports", TokenSHA256: storetest.Token("t")}
+	for i := range 200 {
+		c := storetest.CloudConnection(fmt.Sprintf("customer-%03d", i))
+		must(b, s.AddConnection(b.Context(), c, storetest.OAuth2(fmt.Sprintf("%02000d", i))))
+		client.Connections = append(client.Connections, c.ID)
+	}
+	must(b, s.AddClient(b.Context(), client))
+	return s
+}
+
+func BenchmarkDirectory(b *testing.B) {
+	s, sum := fleet(b), storetest.Token("t")
+	b.ReportAllocs()
+	for b.Loop() {
+		d := s.Directory()
+		c, _ := d.ClientByTokenSHA256(sum)
+		if !c.Granted("customer-077") {
+			b.Fatal("not granted")
+		}
+		if _, ok := d.Connection("customer-077"); !ok {
+			b.Fatal("not there")
+		}
+	}
+}
+
+func BenchmarkCredential(b *testing.B) {
+	s := fleet(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Credential(b.Context(), "customer-077"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReplaceCredential(b *testing.B) {
+	s := fleet(b)
+	c := storetest.OAuth2(fmt.Sprintf("%02000d", 1))
+	g := uint64(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.ReplaceCredential(b.Context(), "customer-077", g, c); err != nil {
+			b.Fatal(err)
+		}
+		g++
+	}
+}
+
+func BenchmarkSetState(b *testing.B) {
+	s := fleet(b)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := s.SetState(b.Context(), "customer-077", tokenstore.StateDisabled, fmt.Sprint(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

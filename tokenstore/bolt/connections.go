@@ -1,0 +1,237 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+	"go.etcd.io/bbolt"
+
+	"jiragate/tokenstore"
+)
+
+// AddConnection stores a new connection with its credential.
+func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred tokenstore.Credential) error {
+	if c.State == "" {
+		c.State = tokenstore.StateActive
+	}
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("adding a connection: %w", err)
+	}
+	action := "adding connection " + c.ID
+	if err := validFor(c.CredentialKind, &cred); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return s.update(ctx, action, func(t *change) error {
+		if t.Bucket(bucketConnections).Get([]byte(c.ID)) != nil {
+			return exists("connection", c.ID)
+		}
+		c.CreatedAt, c.UpdatedAt, c.StateSince = t.now, t.now, t.now
+		r := newConnectionRecord(&c, 1)
+		return t.putConnection(s.aead, r, &cred)
+	})
+}
+
+// UpdateConnection lets edit change a copy of the connection, and stores it. If
+// it leads elsewhere now, the credential is sealed anew, bound to the new place.
+func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*tokenstore.Connection) error) error {
+	action := "updating connection " + id
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	// While the lock is held the directory is what the file says. Outside of the
+	// transaction, so that a panic of edit stays a panic of edit.
+	present, ok := s.Directory().Connection(id)
+	if !ok {
+		return fmt.Errorf("%s: %w", action, notFound("connection", id))
+	}
+	c := *present
+	c.Scopes = slices.Clone(c.Scopes)
+	if err := edit(&c); err != nil {
+		return err
+	}
+	if c.ID != present.ID || c.Edition != present.Edition || c.CredentialKind != present.CredentialKind {
+		return fmt.Errorf("%s: %w", action, invalidf("id, edition and kind of credential are for ever: add a new connection"))
+	}
+	if c.State != present.State || c.StateReason != present.StateReason || !c.StateSince.Equal(present.StateSince) {
+		return fmt.Errorf("%s: %w", action, invalidf("the state is changed by SetState"))
+	}
+	if !c.CreatedAt.Equal(present.CreatedAt) {
+		return fmt.Errorf("%s: %w", action, invalidf("the time of its making can't change"))
+	}
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return s.updateLocked(ctx, action, func(t *change) error {
+		old, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		c.UpdatedAt = t.now
+		r := newConnectionRecord(&c, old.Generation)
+		if bytes.Equal(credentialFacts(old), credentialFacts(r)) {
+			return t.putConnection(s.aead, r, nil)
+		}
+		cred, err := unsealCredential(s.aead, old, t.Bucket(bucketCredentials).Get([]byte(id)))
+		if err != nil {
+			return err
+		}
+		return t.putConnection(s.aead, r, &cred)
+	})
+}
+
+// RemoveConnection removes a connection and all that hangs on it.
+func (s *Store) RemoveConnection(ctx context.Context, id string) error {
+	return s.update(ctx, "removing connection "+id, func(t *change) error {
+		if _, err := t.connection(id); err != nil {
+			return err
+		}
+		t.directory = true
+		for _, bucket := range [][]byte{bucketConnections, bucketCredentials} {
+			if err := t.Bucket(bucket).Delete([]byte(id)); err != nil {
+				return err
+			}
+		}
+		if err := t.revokeAll(id); err != nil {
+			return err
+		}
+		for _, bucket := range [][]byte{bucketIssues, bucketIssueKeys} {
+			if err := deletePrefix(t.Bucket(bucket), issueName(id, "")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// SetState changes the state of a connection.
+func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State, reason string) error {
+	return s.update(ctx, "setting the state of connection "+id, func(t *change) error {
+		r, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		if r.State == state && r.StateReason == reason {
+			return errUnchanged
+		}
+		if err := t.setState(r, state, reason); err != nil {
+			return err
+		}
+		return t.putConnection(s.aead, r, nil)
+	})
+}
+
+// setState changes the record only.
+func (t *change) setState(r *connectionRecord, state tokenstore.State, reason string) error {
+	if r.State != state {
+		r.StateSince = t.now
+	}
+	r.State, r.StateReason, r.UpdatedAt = state, reason, t.now
+	c := r.connection()
+	return c.Validate()
+}
+
+// Credential returns the present credential of a connection.
+func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
+	var c tokenstore.Credential
+	err := s.view(ctx, "reading the credential of connection "+id, func(tx *bbolt.Tx) error {
+		r, err := readConnection(tx, id)
+		if err != nil {
+			return err
+		}
+		// Decrypting copies, so nothing of the page leaves the transaction.
+		c, err = unsealCredential(s.aead, r, tx.Bucket(bucketCredentials).Get([]byte(id)))
+		return err
+	})
+	if err != nil {
+		return tokenstore.Credential{}, err
+	}
+	return c, nil
+}
+
+// ReplaceCredential stores a new credential if the present one is of that
+// generation.
+func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+	return s.update(ctx, "replacing the credential of connection "+id, func(t *change) error {
+		r, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		if err := validFor(r.CredentialKind, &c); err != nil {
+			return err
+		}
+		if r.Generation != generation {
+			return fmt.Errorf("%w: generation %d should be replaced, but %d is stored: read it again", tokenstore.ErrConflict, generation, r.Generation)
+		}
+		r.Generation++
+		reactivate := r.State == tokenstore.StateNeedsReauthorisation
+		if reactivate {
+			if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
+				return err
+			}
+		}
+		if err := t.putConnection(s.aead, r, &c); err != nil {
+			return err
+		}
+		// The generation is not in the directory, so that most replacements leave
+		// it alone.
+		t.directory = reactivate
+		return nil
+	})
+}
+
+func validFor(kind tokenstore.CredentialKind, c *tokenstore.Credential) error {
+	if c.Kind != kind {
+		return invalidf("the connection takes a credential of kind %q, not %q", kind, c.Kind)
+	}
+	return c.Validate()
+}
+
+func (t *change) connection(id string) (*connectionRecord, error) {
+	return readConnection(t.Tx, id)
+}
+
+func readConnection(tx *bbolt.Tx, id string) (*connectionRecord, error) {
+	v := tx.Bucket(bucketConnections).Get([]byte(id))
+	if v == nil {
+		return nil, notFound("connection", id)
+	}
+	return decodeConnection([]byte(id), v)
+}
+
+// putConnection writes the record, and the credential unless it is nil.
+func (t *change) putConnection(a tink.AEAD, r *connectionRecord, c *tokenstore.Credential) error {
+	t.directory = true
+	v, err := encode(r)
+	if err != nil {
+		return err
+	}
+	if err := t.Bucket(bucketConnections).Put([]byte(r.ID), v); err != nil {
+		return err
+	}
+	if c == nil {
+		return nil
+	}
+	sealed, err := sealCredential(a, r, c)
+	if err != nil {
+		return err
+	}
+	return t.Bucket(bucketCredentials).Put([]byte(r.ID), sealed)
+}
+
+// deletePrefix deletes all keys that begin with prefix.
+func deletePrefix(b *bbolt.Bucket, prefix []byte) error {
+	var keys [][]byte // deleting moves a cursor, so collect first
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package bolt
+
+import (
+	"go.etcd.io/bbolt"
+
+	"jiragate/tokenstore"
+)
+
+// loadDirectory reads all connections and clients.
+func loadDirectory(tx *bbolt.Tx) (*tokenstore.Directory, error) {
+	var connections []tokenstore.Connection
+	err := tx.Bucket(bucketConnections).ForEach(func(k, v []byte) error {
+		r, err := decodeConnection(k, v)
+		if err != nil {
+			return err
+		}
+		connections = append(connections, r.connection())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var clients []tokenstore.Client
+	err = tx.Bucket(bucketClients).ForEach(func(k, v []byte) error {
+		c, err := decodeClient(k, v)
+		if err != nil {
+			return err
+		}
+		clients = append(clients, c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tokenstore.NewDirectory(connections, clients), nil
+}
+
+// validateDirectory reports records that this program would not have written.
+func validateDirectory(d *tokenstore.Directory) error {
+	for _, c := range d.Connections() {
+		if err := c.Validate(); err != nil {
+			return corruptf("%w", err)
+		}
+	}
+	for _, c := range d.Clients() {
+		if err := c.Validate(); err != nil {
+			return corruptf("%w", err)
+		}
+		for _, id := range c.Connections {
+			if _, ok := d.Connection(id); !ok {
+				return corruptf("client %s is granted connection %s, which there is not", c.Name, id)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"jiragate/tokenstore"
+)
+
+// Options of [Open].
+type Options struct {
+	// Path is the file. It is made, with mode 0600, where there is none.
+	Path string
+	// AEAD seals the credentials.
+	AEAD tink.AEAD
+	// Now is the clock for the times in records. Nil means [time.Now].
+	Now func() time.Time
+	// LockTimeout is how long to wait for another process to let go of the file.
+	// Zero means 2 seconds.
+	LockTimeout time.Duration
+}
+
+const defaultLockTimeout = 2 * time.Second
+
+// Store is a store in one bbolt file. It implements tokenstore.Store, where its
+// methods are described.
+type Store struct {
+	db     *bbolt.DB
+	file   *os.File // of db, to read pages from
+	path   string
+	aead   tink.AEAD
+	now    func() time.Time
+	schema schema
+
+	// mu is held by whoever writes, from before the transaction until the
+	// directory is replaced: bbolt lets the next writer in before that.
+	mu     sync.Mutex
+	closed bool // guarded by mu
+
+	directory atomic.Pointer[tokenstore.Directory]
+	revision  atomic.Uint64
+	broken    atomic.Pointer[pageError] // set once by the first panic of bbolt
+}
+
+var _ tokenstore.Store = (*Store)(nil)
+
+// Open opens the store, and makes it where there is none. The whole file is read
+// once to see that its pages are in order.
+//
+// Errors: tokenstore.ErrLocked, ErrWrongKey, ErrCorrupt and ErrSchemaTooNew; one
+// that gives the command to run where others than the owner have access to the
+// file; and those of the file system.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	return open(ctx, o, currentSchema())
+}
+
+func open(ctx context.Context, o Options, sc schema) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = defaultLockTimeout
+	}
+	if _, err := os.Lstat(o.Path); errors.Is(err, fs.ErrNotExist) {
+		prepare := func(db *bbolt.DB) error { return sc.prepare(db, o.AEAD) }
+		if err := create(o.Path, prepare); err != nil {
+			return nil, fmt.Errorf("making the store %s: %w", o.Path, err)
+		}
+	}
+	s, err := attach(ctx, o, sc, os.O_RDWR)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", o.Path, err)
+	}
+	return s, nil
+}
+
+// attach opens a file that exists. With os.O_RDONLY it shares the lock and
+// changes nothing, not even an older schema.
+func attach(ctx context.Context, o Options, sc schema, flag int) (*Store, error) {
+	readOnly, how := flag == os.O_RDONLY, syscall.LOCK_EX
+	if readOnly {
+		how = syscall.LOCK_SH
+	}
+	file, err := lockFile(ctx, o.Path, flag, how, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openBolt(file, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc}
+	err = guarded(func() error { return s.start(readOnly) })
+	if err != nil {
+		if pe, ok := errors.AsType[*pageError](err); ok {
+			s.broken.Store(pe)
+		}
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// start accepts the file, migrates it and loads the directory.
+func (s *Store) start(readOnly bool) error {
+	version := 0
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		var err error
+		version, err = s.schema.accept(tx, s.aead)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if readOnly && version != s.schema.version {
+		return fmt.Errorf("it has schema %d, which is not checked by this version of jiragate, with schema %d: open it with this version first", version, s.schema.version)
+	}
+	if err := s.schema.migrate(s.db, s.aead, version); err != nil {
+		return err
+	}
+	return s.db.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets() {
+			if tx.Bucket(name) == nil {
+				return corruptf("bucket %s is missing", name)
+			}
+		}
+		d, err := loadDirectory(tx)
+		if err != nil {
+			return err
+		}
+		if err := validateDirectory(d); err != nil {
+			return err
+		}
+		s.directory.Store(d)
+		s.revision.Store(tx.Bucket(bucketMeta).Sequence())
+		return nil
+	})
+}
+
+// Directory returns the present connections and clients, without a lock.
+func (s *Store) Directory() *tokenstore.Directory { return s.directory.Load() }
+
+// Revision returns the number of changes made to this store since it was made.
+// It only ever grows; if it is lower than one seen before, an older file was put
+// in its place.
+func (s *Store) Revision() uint64 { return s.revision.Load() }
+
+// Close closes the file, after the calls in progress.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.broken.Load() != nil {
+		// bbolt may hold its locks for ever now, so its mapping stays.
+		return release(s.file)
+	}
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing the store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// view reads in one transaction. The action is for the error.
+func (s *Store) view(ctx context.Context, action string, fn func(tx *bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return s.run(action, func() error { return s.db.View(fn) })
+}
+
+// update changes things in one transaction, which is on disk when it returns.
+// If fn returns errUnchanged nothing is written and there is no error.
+func (s *Store) update(ctx context.Context, action string, fn func(t *change) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.updateLocked(ctx, action, fn)
+}
+
+// change is a transaction in progress.
+type change struct {
+	*bbolt.Tx
+	now time.Time
+	// directory is set by what changes connections or clients.
+	directory bool
+}
+
+func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *change) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	var (
+		directory *tokenstore.Directory
+		revision  uint64
+	)
+	err := s.run(action, func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			t := &change{Tx: tx, now: utc(s.now())}
+			err := fn(t)
+			if err != nil {
+				return err
+			}
+			if revision, err = tx.Bucket(bucketMeta).NextSequence(); err != nil {
+				return err
+			}
+			if t.directory {
+				directory, err = loadDirectory(tx)
+			}
+			return err
+		})
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if directory != nil {
+		s.directory.Store(directory)
+	}
+	s.revision.Store(revision)
+	return nil
+}
+
+// run runs a transaction. After a panic in one the store is not used again:
+// bbolt's state is unknown, and some of its locks may be held.
+func (s *Store) run(action string, transaction func() error) error {
+	if broken := s.broken.Load(); broken != nil {
+		return fmt.Errorf("%s: %w", action, broken)
+	}
+	err := guarded(transaction)
+	if pe, ok := errors.AsType[*pageError](err); ok {
+		s.broken.CompareAndSwap(nil, pe)
+	}
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		err = fmt.Errorf("the store is closed: %w", fs.ErrClosed)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return nil
+}

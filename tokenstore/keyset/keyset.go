@@ -1,0 +1,113 @@
+package keyset
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"jiragate/tokenstore/secret"
+)
+
+// Keyset is a set of AES-256-GCM keys. It is immutable and safe for concurrent
+// use, and prints without its keys.
+type Keyset struct {
+	handle  *tinkkeyset.Handle
+	aead    tink.AEAD
+	primary uint32
+}
+
+// New makes a keyset of one new key.
+func New() (*Keyset, error) {
+	handle, err := tinkkeyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("making a keyset: %w", err)
+	}
+	return fromHandle(handle)
+}
+
+// Parse reads a keyset in Tink's JSON form, in clear. Every enabled key must be
+// of 256 bits for AES-GCM and write its id before its ciphertexts
+// (Tink's template AES256_GCM). The error quotes nothing of the keyset.
+func Parse(json secret.Secret) (*Keyset, error) {
+	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewJSONReader(strings.NewReader(json.Reveal())))
+	if err != nil {
+		// The cause is left out: parsers like to quote what they don't understand.
+		return nil, errors.New("it is not a Tink keyset in JSON, in clear")
+	}
+	return fromHandle(handle)
+}
+
+func fromHandle(handle *tinkkeyset.Handle) (*Keyset, error) {
+	for i := range handle.Len() {
+		entry, err := handle.Entry(i)
+		if err != nil {
+			return nil, fmt.Errorf("key #%d of the keyset: %w", i+1, err)
+		}
+		p, ok := entry.Key().Parameters().(*aesgcm.Parameters)
+		if !ok || p.KeySizeInBytes() != 32 || p.Variant() != aesgcm.VariantTink {
+			return nil, fmt.Errorf("key %d of the keyset is not of the kind AES256_GCM", entry.KeyID())
+		}
+	}
+	primary, err := handle.Primary()
+	if err != nil {
+		return nil, fmt.Errorf("the keyset has no primary key: %w", err)
+	}
+	a, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("using the keyset: %w", err)
+	}
+	return &Keyset{handle: handle, aead: a, primary: primary.KeyID()}, nil
+}
+
+// AEAD returns what seals under the primary key and opens under any key.
+func (k *Keyset) AEAD() tink.AEAD { return k.aead }
+
+// PrimaryKeyID returns the id of the key that seals. It is no secret: every
+// ciphertext begins with it.
+func (k *Keyset) PrimaryKeyID() uint32 { return k.primary }
+
+// Rotate returns a keyset that has a new primary key beside all keys of k. It
+// stores nothing.
+func (k *Keyset) Rotate() (*Keyset, error) {
+	m := tinkkeyset.NewManagerFromHandle(k.handle)
+	id, err := m.Add(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("rotating the keyset: %w", err)
+	}
+	if err := m.SetPrimary(id); err != nil {
+		return nil, fmt.Errorf("rotating the keyset: %w", err)
+	}
+	handle, err := m.Handle()
+	if err != nil {
+		return nil, fmt.Errorf("rotating the keyset: %w", err)
+	}
+	return fromHandle(handle)
+}
+
+// JSON returns the keyset in the form that [Parse] reads, keys in clear.
+func (k *Keyset) JSON() (secret.Secret, error) {
+	var b bytes.Buffer
+	if err := insecurecleartextkeyset.Write(k.handle, tinkkeyset.NewJSONWriter(&b)); err != nil {
+		return secret.Secret{}, fmt.Errorf("writing the keyset as JSON: %w", err)
+	}
+	return secret.New(b.String()), nil
+}
+
+// Format implements [fmt.Formatter]: every verb prints the number of keys and
+// the id of the primary key.
+func (k *Keyset) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, k.String())
+}
+
+// String returns the number of keys and the id of the primary key.
+func (k *Keyset) String() string {
+	return fmt.Sprintf("keyset(%d keys, primary %d)", k.handle.Len(), k.primary)
+}

@@ -1,0 +1,87 @@
+package tokenstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+)
+
+// Store is what a backend must do. All methods may be called from several
+// goroutines at once.
+//
+// Every change is validated first ([ErrInvalid]), made as a whole or not at all,
+// and on disk when the method returns nil. From then on every [Directory] that is
+// asked for shows it. A context that has ended by the time a method is called
+// makes it fail without effect; once a change has begun it is carried through.
+//
+// Beside the errors named below, each method may return [ErrCorrupt].
+type Store interface {
+	// Directory returns the present connections and clients. It never blocks and
+	// never returns nil.
+	Directory() *Directory
+
+	// AddConnection stores a new connection with its credential, at generation 1.
+	// The store sets the times, and the state active where none is given.
+	// Errors: ErrExists.
+	AddConnection(ctx context.Context, c Connection, cred Credential) error
+	// UpdateConnection lets change edit a copy of the connection, and stores it.
+	// ID, CredentialKind, Edition, CreatedAt and the state can't be changed so
+	// (ErrInvalid). An error of change is returned as it is, without effect. change
+	// must not use the store. Errors: ErrNotFound.
+	UpdateConnection(ctx context.Context, id string, change func(*Connection) error) error
+	// RemoveConnection removes a connection, its credential, the grants that
+	// clients have to it, and what is known of its published issues.
+	// Errors: ErrNotFound.
+	RemoveConnection(ctx context.Context, id string) error
+	// SetState changes the state of a connection, and says why in one line.
+	// StateSince changes only if the state does. Errors: ErrNotFound.
+	SetState(ctx context.Context, id string, s State, reason string) error
+
+	// Credential returns the present credential of a connection.
+	// Errors: ErrNotFound.
+	Credential(ctx context.Context, id string) (Credential, error)
+	// ReplaceCredential stores c in place of the credential that has this
+	// generation, and increments the generation (that of c is not looked at). A
+	// connection in state needs_reauthorisation becomes active by it, in the same
+	// transaction; a disabled one stays disabled.
+	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
+	ReplaceCredential(ctx context.Context, id string, generation uint64, c Credential) error
+
+	// AddClient stores a new client; its grants need not be sorted. The store
+	// sets the times. Errors: ErrExists for its name or its token; ErrNotFound for
+	// a connection that it is granted.
+	AddClient(ctx context.Context, c Client) error
+	// RemoveClient removes a client with its grants. Errors: ErrNotFound.
+	RemoveClient(ctx context.Context, name string) error
+	// SetClientToken replaces a client's token; the old one ends at once. A digest
+	// of all zeros takes the token away. Errors: ErrNotFound, ErrExists.
+	SetClientToken(ctx context.Context, name string, sum [sha256.Size]byte) error
+	// Grant lets a client use a connection; it may already. Errors: ErrNotFound
+	// for either.
+	Grant(ctx context.Context, client, connection string) error
+	// Revoke ends a grant. Errors: ErrNotFound for the client, and for the grant
+	// if there is none.
+	Revoke(ctx context.Context, client, connection string) error
+
+	// RecordIssue remembers an issue created through the gateway. Recording it
+	// again changes nothing; the newest record of an id or a key is the one that
+	// counts. The store sets CreatedAt where it is zero. Errors: ErrNotFound for the
+	// connection.
+	RecordIssue(ctx context.Context, i PublishedIssue) error
+	// IssuePublished reports whether the issue with this id or key was created
+	// over this connection. An unknown connection has no issues.
+	IssuePublished(ctx context.Context, connection, idOrKey string) (bool, error)
+	// ForgetIssue removes an issue, known by id or key. Forgetting one that isn't
+	// known changes nothing.
+	ForgetIssue(ctx context.Context, connection, idOrKey string) error
+
+	// Backup writes a consistent copy of the store as of now, while changes go on,
+	// and returns its length in bytes.
+	Backup(ctx context.Context, w io.Writer) (int64, error)
+	// Check reads everything there is: that every record opens and is valid, and
+	// that they fit together. Its error names the records, never their contents.
+	Check(ctx context.Context) error
+	// Close ends the use of the store, after the calls in progress. Calling it
+	// again changes nothing.
+	Close() error
+}

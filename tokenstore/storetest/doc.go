@@ -1,0 +1,6 @@
+// Package storetest is the suite that every backend of tokenstore.Store must
+// pass. Start with [Run].
+//
+// It tests what the interface promises, and knows nothing of any backend. What a
+// crash or a damaged file does is for the backend's own tests.
+package storetest
