@@ -1,0 +1,139 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// chain is the end of the log: where the next record goes and what it is
+// chained to.
+type chain struct {
+	fs  fileSystem
+	dir string
+
+	closed atomic.Bool // changed with mu held
+
+	mu      sync.Mutex
+	seq     uint64      // of the last record
+	prev    string      // the hash of its line
+	segment segment     // the newest
+	file    *appendFile // nil while there is no segment
+	buf     []byte
+}
+
+// append gives r its place and writes it. After an error the chain is as it was
+// and r is returned as it came.
+func (c *chain) append(r Record) (Record, position, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return r, position{}, ErrClosed
+	}
+	return c.link(r)
+}
+
+// appendOwed is append for a record that the log owes, closed or not.
+func (c *chain) appendOwed(r Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _, err := c.link(r)
+	return err
+}
+
+// link is append for a caller that holds mu.
+func (c *chain) link(r Record) (Record, position, error) {
+	if err := c.rotate(r.Time); err != nil {
+		return r, position{}, err
+	}
+	linked := r
+	linked.Seq, linked.Prev = c.seq+1, c.prev
+	c.buf = appendRecord(c.buf[:0], &linked)
+	next := hashLine(c.buf)
+	c.buf = append(c.buf, '\n')
+	at, err := c.file.write(c.buf)
+	if err != nil {
+		return r, position{}, err
+	}
+	c.seq, c.prev = linked.Seq, next
+	return linked, at, nil
+}
+
+// rotate goes on to the segment for a record of time t, if that is a later one.
+// The one before is on disk then.
+func (c *chain) rotate(t time.Time) error {
+	next := segmentFor(t)
+	if c.file != nil && !next.hour.After(c.segment.hour) {
+		return nil
+	}
+	if c.file != nil {
+		if err := c.file.syncAll(); err != nil {
+			return err
+		}
+	}
+	f, err := openSegment(c.fs, filepath.Join(c.dir, next.name), 0)
+	if err != nil {
+		return fmt.Errorf("begin a segment of the audit log: %w", err)
+	}
+	if err := c.fs.syncDir(c.dir); err != nil {
+		return errors.Join(fmt.Errorf("begin a segment of the audit log: %w", err), f.close())
+	}
+	if c.file != nil {
+		c.file.close() // all of it is on disk
+	}
+	c.segment, c.file = next, f
+	return nil
+}
+
+// openSegment opens or makes the file, which must have the size that the log
+// knows of.
+func openSegment(fsys fileSystem, path string, size int64) (*appendFile, error) {
+	f, err := openAppend(fsys, path, os.O_CREATE, size)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.file.Stat()
+	if err == nil && info.Size() != size {
+		err = fmt.Errorf("%s has %d bytes instead of %d: another program wrote it", path, info.Size(), size)
+	}
+	if err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// newest is the file that is being written, or nil.
+func (c *chain) newest() *appendFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file
+}
+
+// flush returns when all records are on disk.
+func (c *chain) flush() error {
+	if f := c.newest(); f != nil {
+		return f.syncAll()
+	}
+	return nil
+}
+
+// shut lets no further record in; it tells if it was the first to do so.
+func (c *chain) shut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed.CompareAndSwap(false, true)
+}
+
+func (c *chain) close() error {
+	if f := c.newest(); f != nil {
+		return f.close()
+	}
+	return nil
+}

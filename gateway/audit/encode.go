@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// timeLayout is RFC 3339 in UTC with microseconds, always 27 characters, so
+// that lines sort as text as their times do.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
+const hexDigits = "0123456789abcdef"
+
+// appendRecord appends the line of r, which must be canonical, to b, without a
+// newline. [decode] is its inverse and has the same list of keys.
+func appendRecord(b []byte, r *Record) []byte {
+	b = strconv.AppendUint(append(b, `{"seq":`...), r.Seq, 10)
+	b = appendTime(append(b, `,"time":`...), r.Time)
+	b = appendText(append(b, `,"id":`...), r.ID)
+	b = appendText(append(b, `,"client":`...), r.Client)
+	b = appendText(append(b, `,"client_addr":`...), r.ClientAddr)
+	b = appendText(append(b, `,"connection":`...), r.Connection)
+	b = appendText(append(b, `,"edition":`...), r.Edition)
+	b = appendText(append(b, `,"region":`...), r.Region)
+	b = appendText(append(b, `,"method":`...), r.Method)
+	b = appendText(append(b, `,"operation":`...), r.Operation)
+	b = appendText(append(b, `,"path":`...), r.Path)
+	b = appendTexts(append(b, `,"query_names":`...), r.QueryNames)
+	b = appendText(append(b, `,"decision":`...), r.Decision)
+	b = appendText(append(b, `,"code":`...), r.Code)
+	b = appendText(append(b, `,"policy_sha256":`...), r.PolicySHA256)
+	b = appendText(append(b, `,"credential":`...), r.Credential)
+	b = appendText(append(b, `,"egress_ip":`...), r.EgressIP)
+	b = appendText(append(b, `,"upstream_addr":`...), r.UpstreamAddr)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.Status), 10)
+	b = strconv.AppendInt(append(b, `,"bytes_in":`...), r.BytesIn, 10)
+	b = strconv.AppendInt(append(b, `,"bytes_out":`...), r.BytesOut, 10)
+	b = strconv.AppendFloat(append(b, `,"duration_ms":`...), r.DurationMS, 'f', -1, 64)
+	b = appendText(append(b, `,"trace_id":`...), r.TraceID)
+	b = appendText(append(b, `,"prev":`...), r.Prev)
+	return append(b, '}')
+}
+
+// hashLine is what the next record's Prev is.
+func hashLine(line []byte) string {
+	sum := sha256.Sum256(line)
+	return hex.EncodeToString(sum[:])
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return append(t.AppendFormat(append(b, '"'), timeLayout), '"')
+}
+
+func appendTexts(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, s)
+	}
+	return append(b, ']')
+}
+
+// appendText appends s as a JSON string (RFC 8259 section 7) in its one
+// canonical spelling: backslash before quote and backslash, \u with lower-case
+// digits for what [hidden] says, all else as it is.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			switch {
+			case c == '"' || c == '\\':
+				b = append(b, '\\', c)
+			case c < 0x20 || c == 0x7f:
+				b = appendEscape(b, rune(c))
+			default:
+				b = append(b, c)
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:]) // RuneError for what is not UTF-8, and that is hidden
+		if hidden(r) {
+			b = appendEscape(b, r)
+		} else {
+			b = append(b, s[i:i+n]...)
+		}
+		i += n
+	}
+	return append(b, '"')
+}
+
+func appendEscape(b []byte, r rune) []byte {
+	if r > 0xffff {
+		high, low := utf16.EncodeRune(r)
+		return appendEscape(appendEscape(b, high), low)
+	}
+	return append(b, '\\', 'u', hexDigits[r>>12&0xf], hexDigits[r>>8&0xf], hexDigits[r>>4&0xf], hexDigits[r&0xf])
+}
+
+// hidden tells whether r is escaped because a reader would not see it, or would
+// see something else because of it. The list is fixed and not taken from the
+// Unicode tables of the compiler: those grow, and a line must stay canonical.
+func hidden(r rune) bool {
+	switch {
+	case r < 0x20, 0x7f <= r && r <= 0x9f: // C0, DEL, C1: line ends, terminal sequences
+	case r == 0x00ad, r == 0x180e: // soft hyphen, Mongolian vowel separator
+	case r == 0x061c, 0x200b <= r && r <= 0x200f: // zero width, Arabic letter mark and direction marks
+	case 0x2028 <= r && r <= 0x202e: // line and paragraph separator, bidi embeddings and overrides
+	case 0x2060 <= r && r <= 0x206f: // invisible operators, bidi isolates
+	case r == 0xfeff: // byte order mark
+	case 0xfff9 <= r && r <= 0xffff: // annotations, the replacement character, non-characters
+	case 0xe0000 <= r && r <= 0xe0fff: // tags, supplementary variation selectors
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,220 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+const (
+	// generationSize is when a journal file is followed by the next.
+	generationSize = 4 << 20
+	// maxPending bounds the calls under way. The gateway has lower limits; this
+	// one holds if somebody forgets to complete.
+	maxPending = 1 << 16
+)
+
+// journal holds the intents of calls under way, each a line like a record's,
+// with seq 0 and no prev. Completed intents are not marked: their record in
+// the log says it. There are at most two files. When the newer has grown, and
+// the older holds no call under way, it is removed and a third becomes the
+// newer; a call that takes so long that it holds the older is carried over.
+type journal struct {
+	fs    fileSystem
+	dir   string
+	limit int64 // of a file, in bytes
+
+	tidying sync.Mutex // taken before mu
+
+	mu      sync.Mutex
+	number  uint64 // of the newer file
+	current *generation
+	old     *generation // or nil
+	pending map[string]*Pending
+	buf     []byte
+}
+
+// generation is one file of the journal.
+type generation struct {
+	file *appendFile
+	open int // calls under way whose intent is here
+}
+
+func journalName(number uint64) string { return fmt.Sprintf("pending-%08d.jsonl", number) }
+
+// isJournal tells whether name is one that [journalName] gives.
+func isJournal(name string) bool {
+	var number uint64
+	_, err := fmt.Sscanf(name, "pending-%d.jsonl", &number)
+	return err == nil && name == journalName(number)
+}
+
+// openJournal begins a journal with an empty file.
+func openJournal(fsys fileSystem, dir string, limit int64) (*journal, error) {
+	j := &journal{fs: fsys, dir: dir, limit: limit, pending: make(map[string]*Pending)}
+	return j, j.rotate()
+}
+
+// rotate makes the next file the current one, and the current one the old.
+func (j *journal) rotate() error {
+	path := filepath.Join(j.dir, journalName(j.number+1))
+	f, err := openAppend(j.fs, path, os.O_CREATE|os.O_TRUNC, 0)
+	if err == nil {
+		if err = j.fs.syncDir(j.dir); err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("begin a journal file: %w", err)
+	}
+	j.number++
+	j.old, j.current = j.current, &generation{file: f}
+	return nil
+}
+
+// admit takes p among the calls under way, unless there are too many or one of
+// its id is there.
+func (j *journal) admit(p *Pending) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.pending[p.intent.ID]; ok {
+		return fmt.Errorf("begin call record %s: a call of this id is under way", p.intent.ID)
+	}
+	if len(j.pending) >= maxPending {
+		return fmt.Errorf("%w: %d calls are under way", ErrUnavailable, len(j.pending))
+	}
+	j.pending[p.intent.ID] = p
+	return nil
+}
+
+// write writes the intent of p. The caller may wait for it to be on disk.
+func (j *journal) write(p *Pending) (position, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.put(p)
+}
+
+// put is write for a caller that holds mu.
+func (j *journal) put(p *Pending) (position, error) {
+	j.buf = append(appendRecord(j.buf[:0], &p.intent), '\n')
+	at, err := j.current.file.write(j.buf)
+	if err != nil {
+		return position{}, err
+	}
+	p.generation = j.current
+	j.current.open++
+	return at, nil
+}
+
+// done forgets p, whose record is in the log or whose call does not go out.
+func (j *journal) done(p *Pending) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.pending, p.intent.ID)
+	if p.generation != nil {
+		p.generation.open--
+	}
+}
+
+// tidy keeps the journal small; flush must bring the completed records to disk.
+func (j *journal) tidy(flush func() error) error {
+	j.tidying.Lock()
+	defer j.tidying.Unlock()
+	current, old, err := j.advance()
+	if err != nil || old == nil {
+		return err
+	}
+	// Everything that was in old is, by now, in the log or in current.
+	if err := flush(); err != nil {
+		return err
+	}
+	if err := current.file.syncAll(); err != nil {
+		return err
+	}
+	if err := j.remove(old); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.old = nil
+	return nil
+}
+
+// advance begins a new file, or carries the intents of the old one over, when
+// the current one has grown. It returns the old one if nothing holds it.
+func (j *journal) advance() (current, old *generation, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.current.file.length() >= j.limit {
+		if j.old == nil {
+			err = j.rotate()
+		} else {
+			err = j.carryOver()
+		}
+	}
+	if err != nil || j.old == nil || j.old.open > 0 {
+		return nil, nil, err
+	}
+	return j.current, j.old, nil
+}
+
+func (j *journal) carryOver() error {
+	for _, p := range j.pending {
+		if from := p.generation; from == j.old {
+			if _, err := j.put(p); err != nil {
+				return err
+			}
+			from.open--
+		}
+	}
+	return nil
+}
+
+func (j *journal) remove(g *generation) error {
+	if err := j.fs.remove(g.file.path); err != nil {
+		return fmt.Errorf("remove a journal file: %w", err)
+	}
+	g.file.close() // nothing in it matters any more
+	return nil
+}
+
+// files are those that there are now.
+func (j *journal) files() []*appendFile {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.old == nil {
+		return []*appendFile{j.current.file}
+	}
+	return []*appendFile{j.current.file, j.old.file}
+}
+
+// idle tells whether no call is under way.
+func (j *journal) idle() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.pending) == 0
+}
+
+// clear ends an idle journal, the records of which are on disk: nothing is left.
+func (j *journal) clear() error {
+	return j.end(j.remove)
+}
+
+// close ends the journal and leaves it to the next [Open].
+func (j *journal) close() error {
+	return j.end(func(g *generation) error {
+		return errors.Join(g.file.syncAll(), g.file.close())
+	})
+}
+
+func (j *journal) end(each func(*generation) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := each(j.current)
+	if j.old != nil {
+		err = errors.Join(err, each(j.old))
+	}
+	return err
+}

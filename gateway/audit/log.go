@@ -1,0 +1,231 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+)
+
+// Log writes call records. One process at a time has the log of a directory
+// open. All methods are safe for concurrent use.
+type Log struct {
+	options Options
+	fs      fileSystem
+	lock    *os.File
+	journal *journal
+	health  health
+	chain   chain
+
+	kick    chan struct{} // there is work for the keeper
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// Open opens the log in o.Dir, making it at first. It repairs what a crash left:
+// an unfinished last line is put aside in a file torn-….bin, and a call of
+// which there is an intent but no record gets one now, with the time of its
+// intent and [CodeInterrupted]. Both are said through o.Logger.
+//
+// A broken record further up does not keep Open from going on after the last
+// good one; it is for [Verify] to find.
+//
+// The errors are [ErrLocked], [ErrDamaged] if more is unreadable at the end than
+// a crash can leave so, one that names a directory open to others, and those of
+// the file system.
+func Open(o Options) (*Log, error) {
+	return open(o, disk{})
+}
+
+func open(o Options, fsys fileSystem) (*Log, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := openDir(o.Dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		options: o, fs: fsys, lock: lock,
+		chain: chain{fs: fsys, dir: o.Dir},
+		kick:  make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if err := l.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), l.chain.close(), lock.Close())
+	}
+	go l.keep()
+	return l, nil
+}
+
+// Append writes one finished record, of a call that does not go out, and returns
+// it as written, with Seq and Prev. An empty ID or Time is filled in. In mode
+// [SyncEach] it is on disk then.
+//
+// The errors are [ErrUnavailable], after which the record may or may not be in
+// the log, [ErrClosed], and one for a Decision that is neither of the two.
+func (l *Log) Append(r Record) (Record, error) {
+	r = l.prepared(r)
+	if err := r.check(); err != nil {
+		return Record{}, err
+	}
+	if err := l.health.refusal(); err != nil {
+		return Record{}, err
+	}
+	return l.write(r)
+}
+
+// Begin writes the intent of a call that is about to go out: r as far as it is
+// known, with Decision "allow". An empty ID or Time is filled in. When Begin
+// returns without an error, the intent is on disk if [SyncMode] says so, and the
+// call may go out; it must be completed. After an error the call must not go
+// out, nor be completed; should the process end soon after it, the call may
+// stand in the log as interrupted, which says too much rather than too little.
+//
+// The errors are [ErrUnavailable], [ErrClosed], and one for a Decision other
+// than "allow" or the ID of a call under way.
+func (l *Log) Begin(r Record) (*Pending, error) {
+	r = l.prepared(r)
+	if r.Decision != DecisionAllow {
+		return nil, fmt.Errorf("begin call record %s: decision is %q: only an allowed call has an intent, append a refusal", r.ID, r.Decision)
+	}
+	r.Seq, r.Prev = 0, ""
+	if err := l.health.refusal(); err != nil {
+		return nil, err
+	}
+	p := &Pending{log: l, intent: r}
+	if err := l.journal.admit(p); err != nil {
+		return nil, err
+	}
+	if err := l.writeIntent(p); err != nil {
+		l.journal.done(p)
+		return nil, l.failed(err)
+	}
+	return p, nil
+}
+
+func (l *Log) writeIntent(p *Pending) error {
+	at, err := l.journal.write(p)
+	if err != nil {
+		return err
+	}
+	if l.options.Sync.intentWaits(p.intent.Method) {
+		return at.wait()
+	}
+	l.wake()
+	return nil
+}
+
+// Pending is a call under way: its intent is written, its record is not.
+type Pending struct {
+	log        *Log
+	intent     Record
+	generation *generation // of the journal's mutex
+	completed  atomic.Bool
+}
+
+// ID returns the id of the record.
+func (p *Pending) ID() string { return p.intent.ID }
+
+// Complete writes the one record of the call and returns it as written, with Seq
+// and Prev. r is the whole record, not only what is new; but ID and Time are
+// those of the intent whatever r says, and so is Decision if it is neither of
+// the two. Complete may be called once.
+//
+// After [ErrUnavailable] the record is not lost: the log goes on trying to write
+// it, and if the process ends first, the call is recorded as interrupted.
+// [Log.Ready] tells. After [ErrClosed] it is recorded as interrupted by the next
+// Open.
+func (p *Pending) Complete(r Record) (Record, error) {
+	if !p.completed.CompareAndSwap(false, true) {
+		return Record{}, fmt.Errorf("complete call record %s: it is complete already", p.intent.ID)
+	}
+	r.ID, r.Time = p.intent.ID, p.intent.Time
+	r = r.canonical()
+	if r.check() != nil {
+		r.Decision = p.intent.Decision
+	}
+	return p.log.complete(p, r)
+}
+
+func (l *Log) complete(p *Pending, r Record) (Record, error) {
+	r, at, err := l.chain.append(r)
+	switch {
+	case errors.Is(err, ErrClosed):
+		return Record{}, err
+	case err != nil:
+		l.health.postpone(late{p, r})
+		return Record{}, l.failed(err)
+	}
+	l.journal.done(p)
+	return r, l.settle(at)
+}
+
+// write appends a finished record that has no intent.
+func (l *Log) write(r Record) (Record, error) {
+	r, at, err := l.chain.append(r)
+	if err != nil {
+		return Record{}, l.failed(err)
+	}
+	if err := l.settle(at); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+// settle waits for the disk where the mode asks it, and leaves it to the keeper
+// elsewhere.
+func (l *Log) settle(at position) error {
+	if l.options.Sync != SyncEach {
+		l.wake()
+		return nil
+	}
+	if err := at.wait(); err != nil {
+		return l.failed(err)
+	}
+	return nil
+}
+
+// prepared fills in what a record must have.
+func (l *Log) prepared(r Record) Record {
+	if r.ID == "" {
+		r.ID = NewID()
+	}
+	if r.Time.IsZero() {
+		r.Time = l.options.Now()
+	}
+	return r.canonical()
+}
+
+// Ready returns nil while records can be written, and otherwise what hinders
+// it; calls are refused then.
+func (l *Log) Ready() error {
+	if l.chain.closed.Load() {
+		return ErrClosed
+	}
+	return l.health.current()
+}
+
+// Close brings everything to disk and gives the directory free. Calls that are
+// still under way are recorded as interrupted by the next Open. An error means
+// that something may not be on disk. A second Close returns [ErrClosed].
+func (l *Log) Close() error {
+	if !l.chain.shut() {
+		return ErrClosed
+	}
+	close(l.stop)
+	<-l.stopped
+	if l.health.current() != nil {
+		l.heal()
+	}
+	err := l.chain.flush()
+	if err == nil && l.journal.idle() {
+		err = l.journal.clear()
+	} else {
+		err = errors.Join(err, l.journal.close())
+	}
+	return errors.Join(err, l.chain.close(), l.lock.Close())
+}

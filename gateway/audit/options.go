@@ -1,0 +1,86 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// SyncMode says who waits until what was written is on disk. In every mode it
+// is with the operating system before the call goes on, and on disk about a
+// tenth of a second later.
+type SyncMode string
+
+const (
+	// SyncEach waits for each intent and for each record.
+	SyncEach SyncMode = "each"
+	// SyncWrites waits for the intents of calls that may change something: all
+	// methods but GET. A loss of power can cost the records of the last reads
+	// and refusals.
+	SyncWrites SyncMode = "writes"
+	// SyncBatch waits for nothing. A loss of power can cost the records of the
+	// last tenth of a second, although their calls went out.
+	SyncBatch SyncMode = "batch"
+)
+
+// ParseSyncMode returns the mode named s: "each", "writes" or "batch". Anything
+// else is an error that says so.
+func ParseSyncMode(s string) (SyncMode, error) {
+	switch m := SyncMode(s); m {
+	case SyncEach, SyncWrites, SyncBatch:
+		return m, nil
+	}
+	return "", fmt.Errorf("audit sync mode %q is unknown: use %q, %q or %q", s, SyncEach, SyncWrites, SyncBatch)
+}
+
+// intentWaits tells whether a call by this method may only go out when its
+// intent is on disk.
+func (m SyncMode) intentWaits(method string) bool {
+	return m == SyncEach || m == SyncWrites && method != "GET"
+}
+
+// Options are what [Open] needs.
+type Options struct {
+	Dir    string           // made with mode 0700 if missing
+	Sync   SyncMode         // SyncWrites if empty
+	Now    func() time.Time // time.Now if nil; for records that come without a time
+	Logger *slog.Logger     // slog.Default if nil: repairs, and failures to write
+
+	generationSize int64 // of a journal file, in bytes; tests want small ones
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, errors.New("the audit log needs a directory")
+	}
+	if o.Sync == "" {
+		o.Sync = SyncWrites
+	}
+	if _, err := ParseSyncMode(string(o.Sync)); err != nil {
+		return o, err
+	}
+	if o.generationSize == 0 {
+		o.generationSize = generationSize
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o, nil
+}
+
+// Errors of [Open] and [Log], for errors.Is.
+var (
+	// ErrLocked: another process, or another Log of this one, has the directory.
+	ErrLocked = errors.New("the audit log is in use")
+	// ErrDamaged: the end of the log is not what a crash leaves behind.
+	ErrDamaged = errors.New("the end of the audit log is damaged")
+	// ErrUnavailable: the record cannot be written, so the call must not go
+	// out. It wraps the cause. The log goes on by itself once it can.
+	ErrUnavailable = errors.New("the call record cannot be written")
+	// ErrClosed: the log was closed.
+	ErrClosed = errors.New("the audit log is closed")
+)
