@@ -1,0 +1,203 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
+)
+
+// Client is a client of the gateway as the API shows it.
+type Client struct {
+	Name            string    `json:"name"`
+	Connections     []string  `json:"connections"`
+	CertificateSANs []string  `json:"certificate_sans,omitempty"`
+	CreatedAt       time.Time `json:"created_at"`
+	TokenRotatedAt  time.Time `json:"token_rotated_at"`
+}
+
+func clientOf(c *tokenstore.Client) Client {
+	return Client{
+		Name:            c.Name,
+		Connections:     append([]string{}, c.Connections...),
+		CertificateSANs: c.CertificateSANs,
+		CreatedAt:       c.CreatedAt,
+		TokenRotatedAt:  c.TokenRotatedAt,
+	}
+}
+
+// NewClient asks for a client to be added.
+type NewClient struct {
+	Name            string
+	Connections     []string      // granted at once
+	CertificateSANs []string      // "dns:NAME" or "uri:URI"
+	Token           secret.Secret // empty: one is made
+}
+
+type newClientBody struct {
+	Name            string   `json:"name"`
+	Connections     []string `json:"connections,omitempty"`
+	CertificateSANs []string `json:"certificate_sans,omitempty"`
+	Token           string   `json:"token,omitempty"`
+}
+
+// Encode is the request body, with a brought token in the clear.
+func (n NewClient) Encode() ([]byte, error) {
+	return json.Marshal(newClientBody{n.Name, n.Connections, n.CertificateSANs, n.Token.Reveal()})
+}
+
+// NewClientToken asks for a new token of a client that exists.
+type NewClientToken struct {
+	Token secret.Secret // empty: one is made
+}
+
+type newClientTokenBody struct {
+	Token string `json:"token,omitempty"`
+}
+
+// Encode is the request body, with a brought token in the clear.
+func (n NewClientToken) Encode() ([]byte, error) {
+	return json.Marshal(newClientTokenBody{n.Token.Reveal()})
+}
+
+// IssuedToken is the one answer that holds a secret: a token made here, shown
+// this once. A token that the caller brought is not sent back, and Token is
+// empty then.
+type IssuedToken struct {
+	Name  string `json:"name"`
+	Token string `json:"token"`
+}
+
+// chooseToken is the digest to store and the token to show.
+func chooseToken(brought string) (sum [sha256.Size]byte, show string, err error) {
+	if brought == "" {
+		made, sum := tokenstore.NewToken()
+		return sum, made.Reveal(), nil
+	}
+	if err := CheckToken(secret.New(brought)); err != nil {
+		return sum, "", invalid("%v", err)
+	}
+	return tokenstore.TokenSHA256(brought), "", nil
+}
+
+func (a *API) listClients(w http.ResponseWriter, _ *http.Request) error {
+	list := []Client{}
+	for _, c := range a.o.Store.Directory().Clients() {
+		list = append(list, clientOf(c))
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+func (a *API) client(name string) (*tokenstore.Client, error) {
+	c, ok := a.o.Store.Directory().Client(name)
+	if !ok {
+		p := refuse(http.StatusNotFound, CodeNotFound, "there is no client %q", name)
+		p.Hint = "jiragate client list shows those that exist"
+		return nil, p
+	}
+	return c, nil
+}
+
+func (a *API) knownConnections(ids []string) error {
+	for _, id := range ids {
+		if _, ok := a.o.Store.Directory().Connection(id); !ok {
+			p := refuse(http.StatusNotFound, CodeNotFound, "there is no connection %q", id)
+			p.Hint = "add it first: jiragate connection add"
+			return p
+		}
+	}
+	return nil
+}
+
+func (a *API) addClient(w http.ResponseWriter, r *http.Request) error {
+	var body newClientBody
+	if err := decode(w, r, &body); err != nil {
+		return err
+	}
+	sum, show, err := chooseToken(body.Token)
+	if err != nil {
+		return err
+	}
+	if err := a.knownConnections(body.Connections); err != nil {
+		return err
+	}
+	c := tokenstore.Client{
+		Name:            body.Name,
+		TokenSHA256:     sum,
+		CertificateSANs: body.CertificateSANs,
+		Connections:     body.Connections,
+	}
+	if err := a.o.Store.AddClient(r.Context(), c); err != nil {
+		if errors.Is(err, tokenstore.ErrExists) {
+			p := refuse(http.StatusConflict, CodeExists, "client %q exists already, or another has this token", c.Name)
+			p.Hint = "client rotate " + c.Name + " gives it a new token; client grant and client revoke change its connections"
+			return p
+		}
+		return err
+	}
+	a.o.Logger.InfoContext(r.Context(), "client added", "client", c.Name, "connections", c.Connections)
+	return writeJSON(w, http.StatusCreated, IssuedToken{Name: c.Name, Token: show})
+}
+
+func (a *API) removeClient(w http.ResponseWriter, r *http.Request) error {
+	c, err := a.client(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	if err := a.o.Store.RemoveClient(r.Context(), c.Name); err != nil {
+		return err
+	}
+	a.o.Logger.InfoContext(r.Context(), "client removed", "client", c.Name)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) rotateToken(w http.ResponseWriter, r *http.Request) error {
+	c, err := a.client(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	var body newClientTokenBody
+	if err := decode(w, r, &body); err != nil {
+		return err
+	}
+	sum, show, err := chooseToken(body.Token)
+	if err != nil {
+		return err
+	}
+	if err := a.o.Store.SetClientToken(r.Context(), c.Name, sum); err != nil {
+		return err
+	}
+	a.o.Logger.InfoContext(r.Context(), "client token replaced", "client", c.Name)
+	return writeJSON(w, http.StatusOK, IssuedToken{Name: c.Name, Token: show})
+}
+
+func (a *API) grant(w http.ResponseWriter, r *http.Request) error {
+	return a.changeGrant(w, r, "granted", a.o.Store.Grant)
+}
+
+func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
+	return a.changeGrant(w, r, "revoked", a.o.Store.Revoke)
+}
+
+func (a *API) changeGrant(w http.ResponseWriter, r *http.Request, what string, change func(ctx context.Context, client, connection string) error) error {
+	c, err := a.client(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	connection := r.PathValue("connection")
+	if err := a.knownConnections([]string{connection}); err != nil {
+		return err
+	}
+	if err := change(r.Context(), c.Name, connection); err != nil {
+		return err
+	}
+	a.o.Logger.InfoContext(r.Context(), "grant "+what, "client", c.Name, "connection", connection)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
+)
+
+// credentialBody is a credential in a request body: the one place where its
+// parts are plain text. Values of this type live only between the body and a
+// tokenstore.Credential, and print redacted.
+type credentialBody struct {
+	Kind         string    `json:"kind"`
+	Username     string    `json:"username,omitzero"`
+	Password     string    `json:"password,omitzero"`
+	Token        string    `json:"token,omitzero"`
+	AccessToken  string    `json:"access_token,omitzero"`
+	RefreshToken string    `json:"refresh_token,omitzero"`
+	Expiry       time.Time `json:"expiry,omitzero"`
+	Scopes       []string  `json:"scopes,omitempty"`
+}
+
+func credentialBodyOf(c tokenstore.Credential) credentialBody {
+	return credentialBody{
+		Kind:         string(c.Kind),
+		Username:     c.Username,
+		Password:     c.Password.Reveal(),
+		Token:        c.Token.Reveal(),
+		AccessToken:  c.AccessToken.Reveal(),
+		RefreshToken: c.RefreshToken.Reveal(),
+		Expiry:       c.Expiry,
+		Scopes:       c.Scopes,
+	}
+}
+
+func (b credentialBody) credential() (tokenstore.Credential, error) {
+	c := tokenstore.Credential{
+		Kind:         tokenstore.CredentialKind(b.Kind),
+		Username:     b.Username,
+		Password:     secret.New(b.Password),
+		Token:        secret.New(b.Token),
+		AccessToken:  secret.New(b.AccessToken),
+		RefreshToken: secret.New(b.RefreshToken),
+		Expiry:       b.Expiry,
+		Scopes:       b.Scopes,
+	}
+	if err := c.Validate(); err != nil {
+		return tokenstore.Credential{}, invalid("%v", err)
+	}
+	return c, nil
+}
+
+// Format never shows the parts, whatever the verb.
+func (b credentialBody) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "%q credential, REDACTED", b.Kind)
+}
+
+// EncodeCredential is the request body of replacing a credential, in the
+// clear: for the socket or the handler, and for nothing else.
+func EncodeCredential(c tokenstore.Credential) ([]byte, error) {
+	return json.Marshal(credentialBodyOf(c))
+}

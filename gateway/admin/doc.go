@@ -1,0 +1,21 @@
+// Package admin is the administration side of the gateway: an HTTP+JSON API
+// over connections, clients, grants, policy and store, and the health and
+// metrics endpoints.
+//
+// Start with [New], which makes an [API]. It has two faces onto the same
+// routes: [API.Local] for callers that the operating system has already
+// vouched for (the 0600 socket in the data directory, or the same process),
+// and [API.Network] for the TCP listener, behind a bearer token, a Host
+// allowlist and cross-origin protection. [NewServer] bounds either.
+//
+// Requests and answers are one set of types for both ends of the wire.
+//
+// The package may not know how calls are proxied, nor how anything is stored:
+// it is handed a tokenstore.Store, a policy, and functions for what the pipeline does.
+//
+// # Caveats
+//
+// Nothing secret is in any answer but one: the token of a client, in the
+// answer that makes it ([IssuedToken]). What carries a secret in a request
+// prints redacted, and is written out only by the Encode functions.
+package admin

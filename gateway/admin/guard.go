@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"jiragate/tokenstore/secret"
+)
+
+// Guard is what the network face asks of a request before a route sees it.
+type Guard struct {
+	// Token is the bearer token (RFC 6750 section 2.1); it may not be empty.
+	Token secret.Secret
+	// Hosts are the names and addresses that a Host field may hold besides
+	// the loopback ones, without a port. This is what stops DNS rebinding: a
+	// page of a foreign site reaches us only under that site's name.
+	Hosts []string
+	// AnyAddress accepts each IP literal as a Host, for a listener that is
+	// bound to all addresses. Rebinding needs a name, so literals are safe.
+	AnyAddress bool
+	// OpenMetrics lets /metrics be scraped without the token: for a listener
+	// that only processes of this machine can reach.
+	OpenMetrics bool
+}
+
+func (g Guard) wrap(next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(g.Token.Reveal()))
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !g.hostAllowed(r.Host):
+			writeProblem(w, refuse(http.StatusMisdirectedRequest, CodeForbidden, "this Host is not a name of the admin listener"))
+		case !g.open(r) && !bearerMatches(r, want):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
+			writeProblem(w, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+	csrf := http.NewCrossOriginProtection()
+	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, refuse(http.StatusForbidden, CodeForbidden, "cross-origin requests are refused"))
+	}))
+	return csrf.Handler(guarded)
+}
+
+func (g Guard) open(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	switch r.URL.Path {
+	case "/healthz", "/readyz":
+		return true
+	case "/metrics":
+		return g.OpenMetrics
+	}
+	return false
+}
+
+func (g Guard) hostAllowed(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.IsLoopback() || g.AnyAddress {
+			return true
+		}
+		host = ip.String()
+	}
+	return host == "localhost" || slices.Contains(g.Hosts, host)
+}
+
+// bearerMatches compares digests, so that neither the token's length nor a
+// common prefix shows in the time it takes.
+func bearerMatches(r *http.Request, want [sha256.Size]byte) bool {
+	fields := r.Header.Values("Authorization")
+	if len(fields) != 1 {
+		return false
+	}
+	scheme, token, _ := strings.Cut(fields[0], " ")
+	got := sha256.Sum256([]byte(token))
+	same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	return same && token != "" && strings.EqualFold(scheme, "Bearer")
+}
+
+// secure sets the fields that keep a browser from making anything of an
+// answer but data.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}

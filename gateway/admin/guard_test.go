@@ -1,0 +1,179 @@
+package admin_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"jiragate/gateway/admin"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
+)
+
+func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+func TestGuard(t *testing.T) {
+	store, _ := openStore(t)
+	listed := admin.Guard{Token: secret.New(adminToken), Hosts: []string{"admin.internal", "10.0.0.7"}}
+	wildcard := admin.Guard{Token: secret.New(adminToken), AnyAddress: true}
+	loopback := admin.Guard{Token: secret.New(adminToken), OpenMetrics: true}
+	type edit = func(*http.Request)
+	for _, tt := range []struct {
+		name         string
+		guard        admin.Guard
+		method, path string
+		edits        []edit
+		status       int
+	}{
+		{"token", listed, "GET", "/v1/clients", []edit{bearer()}, 200},
+		{"scheme in another case", listed, "GET", "/v1/clients", []edit{header("Authorization", "bearer "+adminToken)}, 200},
+		{"no token", listed, "GET", "/v1/clients", nil, 401},
+		{"wrong token", listed, "GET", "/v1/clients", []edit{header("Authorization", "Bearer "+adminToken+"x")}, 401},
+		{"half a token", listed, "GET", "/v1/clients", []edit{header("Authorization", "Bearer "+adminToken[:20])}, 401},
+		{"empty token", listed, "GET", "/v1/clients", []edit{header("Authorization", "Bearer ")}, 401},
+		{"token twice", listed, "GET", "/v1/clients", []edit{bearer(), bearer()}, 401},
+		{"as a password", listed, "GET", "/v1/clients", []edit{func(r *http.Request) { r.SetBasicAuth("admin", adminToken) }}, 401},
+		{"scheme is Basic", listed, "GET", "/v1/clients", []edit{header("Authorization", "Basic "+adminToken)}, 401},
+		{"in the query", listed, "GET", "/v1/clients?access_token=" + adminToken, nil, 401},
+		{"unknown path without token", listed, "GET", "/v2/", nil, 401},
+		{"unknown path with token", listed, "GET", "/v2/", []edit{bearer()}, 404},
+
+		{"health needs none", listed, "GET", "/healthz", nil, 200},
+		{"readiness needs none", listed, "GET", "/readyz", nil, 200},
+		{"a path that only begins so", listed, "GET", "/healthz/../v1/clients", nil, 401},
+		{"health by POST", listed, "POST", "/healthz", nil, 401},
+		{"metrics need it", listed, "GET", "/metrics", nil, 401},
+		{"metrics with it", listed, "GET", "/metrics", []edit{bearer()}, 200},
+		{"metrics on loopback", loopback, "GET", "/metrics", nil, 200},
+
+		{"rebound name", listed, "GET", "/v1/clients", []edit{bearer(), host("evil.example:8081")}, 421},
+		{"rebound name, health", listed, "GET", "/healthz", []edit{host("evil.example")}, 421},
+		{"rebound name, metrics", loopback, "GET", "/metrics", []edit{host("evil.example")}, 421},
+		{"localhost with a dot", listed, "GET", "/v1/clients", []edit{bearer(), host("localhost.")}, 421},
+		{"below localhost", listed, "GET", "/v1/clients", []edit{bearer(), host("localhost.evil.example")}, 421},
+		{"no host", listed, "GET", "/v1/clients", []edit{bearer(), host("")}, 421},
+		{"localhost without a port", listed, "GET", "/v1/clients", []edit{bearer(), host("localhost")}, 200},
+		{"loopback", listed, "GET", "/v1/clients", []edit{bearer(), host("127.0.0.1:8081")}, 200},
+		{"loopback, IPv6", listed, "GET", "/v1/clients", []edit{bearer(), host("[::1]:8081")}, 200},
+		{"listed name", listed, "GET", "/v1/clients", []edit{bearer(), host("Admin.Internal:8081")}, 200},
+		{"listed address", listed, "GET", "/v1/clients", []edit{bearer(), host("10.0.0.7")}, 200},
+		{"other address", listed, "GET", "/v1/clients", []edit{bearer(), host("10.0.0.8")}, 421},
+		{"other address of a wildcard listener", wildcard, "GET", "/v1/clients", []edit{bearer(), host("10.0.0.8")}, 200},
+		{"name of a wildcard listener", wildcard, "GET", "/v1/clients", []edit{bearer(), host("evil.example")}, 421},
+
+		{"another site's page", listed, "DELETE", "/v1/clients/x", []edit{bearer(), header("Origin", "https://evil.example")}, 403},
+		{"another site's page, new browser", listed, "DELETE", "/v1/clients/x", []edit{bearer(), header("Sec-Fetch-Site", "cross-site")}, 403},
+		{"opaque origin", listed, "DELETE", "/v1/clients/x", []edit{bearer(), header("Origin", "null")}, 403},
+		{"same site is not same origin", listed, "DELETE", "/v1/clients/x", []edit{bearer(), header("Sec-Fetch-Site", "same-site")}, 403},
+		{"own page", listed, "DELETE", "/v1/clients/x", []edit{bearer(), header("Sec-Fetch-Site", "same-origin")}, 404},
+		{"preflight", listed, "OPTIONS", "/v1/clients", []edit{header("Origin", "https://evil.example"), header("Access-Control-Request-Method", "POST")}, 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, err := newAPI(t, options(store)).Network(tt.guard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequest(tt.method, tt.path, nil)
+			r.Host = "localhost:8081"
+			for _, e := range tt.edits {
+				e(r)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != tt.status {
+				t.Errorf("status %d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+			if strings.Contains(w.Body.String(), "S3cret") {
+				t.Errorf("the answer holds the token: %s", w.Body)
+			}
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("the answer opens itself to %s", got)
+			}
+			if w.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Error("the answer has no security headers")
+			}
+			if w.Code == 401 && w.Header().Get("WWW-Authenticate") == "" {
+				t.Error("401 without a challenge (RFC 9110 section 15.5.2)")
+			}
+		})
+	}
+}
+
+func TestNetworkNeedsToken(t *testing.T) {
+	if _, err := newAPI(t, options(nil)).Network(admin.Guard{}); err == nil {
+		t.Error("a network face without a token was made")
+	}
+}
+
+func TestHeaderLimit(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = admin.NewServer(newAPI(t, options(nil)).Local(), slog.New(slog.DiscardHandler))
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() // ends with the test
+	go func() {
+		// The server may stop reading before the end.
+		_, _ = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", 1<<20))
+	}()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return // reset: just as well
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a header of 1 MiB: status %d", resp.StatusCode)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for range 100 {
+		if err := admin.CheckToken(admin.NewToken()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, _ := tokenstore.NewToken()
+	if err := admin.CheckToken(made); err != nil {
+		t.Errorf("a token made by the store is not accepted when it is brought: %v", err)
+	}
+	// What passes stands in a header field as it is, and no error tells it.
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.String().Draw(t, "token")
+		err := admin.CheckToken(secret.New(s))
+		if err != nil && len(s) > 8 && strings.Contains(err.Error(), s) {
+			t.Fatalf("the error quotes the token: %v", err)
+		}
+		if err == nil && strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Fatalf("%q passed", s)
+		}
+	})
+	for _, tt := range []struct {
+		name, token string
+		ok          bool
+	}{
+		{"empty", "", false},
+		{"31 characters", strings.Repeat("x", 31), false},
+		{"32 characters", strings.Repeat("x", 32), true},
+		{"512 characters", strings.Repeat("x", 512), true},
+		{"513 characters", strings.Repeat("x", 513), false},
+		{"line break at the end", strings.Repeat("x", 40) + "\n", false},
+		{"space inside", strings.Repeat("x", 20) + " " + strings.Repeat("x", 20), false},
+		{"not ASCII", strings.Repeat("é", 32), false},
+		{"colon, at sign, quotes", strings.Repeat("x", 32) + `:@"'`, true},
+	} {
+		if err := admin.CheckToken(secret.New(tt.token)); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

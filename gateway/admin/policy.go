@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// PolicyView is the policy that is in force: the catalogue with the operator's
+// narrowing, and what identifies both in call records.
+type PolicyView struct {
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+	// Operations are as policy.Operation writes itself, in catalogue order.
+	Operations []json.RawMessage `json:"operations"`
+}
+
+// ExplainRequest asks what would be decided about a call. Nothing is sent.
+type ExplainRequest struct {
+	Method     string `json:"method"`
+	URL        string `json:"url"`
+	Connection string `json:"connection,omitempty"` // empty: found by the URL
+	Client     string `json:"client,omitempty"`     // empty: the operator, who may use each connection
+}
+
+// Explanation is the decision about an [ExplainRequest].
+type Explanation struct {
+	Decision     string   `json:"decision"` // "allow" or "deny"
+	Code         string   `json:"code"`     // why it is denied; empty if it is allowed
+	Operation    string   `json:"operation"`
+	Connection   string   `json:"connection"`
+	Edition      string   `json:"edition"`
+	Detail       string   `json:"detail"`
+	Sent         string   `json:"sent,omitempty"`     // the URL that would be called upstream
+	Reported     []string `json:"reported,omitempty"` // codes of rules in report mode
+	PolicySHA256 string   `json:"policy_sha256"`
+}
+
+// EgressView is the egress of this gateway: no addresses means unpinned.
+type EgressView struct {
+	Region    string          `json:"region"`
+	Addresses []EgressAddress `json:"addresses"`
+}
+
+// EgressAddress is one address of the region.
+type EgressAddress struct {
+	Public string `json:"public"` // what Jira sees
+	Local  string `json:"local"`  // what sockets are bound to
+}
+
+func (a *API) showPolicy(w http.ResponseWriter, _ *http.Request) error {
+	p := a.o.Policy()
+	view := PolicyView{Version: p.Version(), SHA256: p.SHA256(), Operations: []json.RawMessage{}}
+	for _, o := range p.Operations() {
+		b, err := json.Marshal(o)
+		if err != nil {
+			return fmt.Errorf("writing operation %s: %w", o.ID, err)
+		}
+		view.Operations = append(view.Operations, b)
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
+	var q ExplainRequest
+	if err := decode(w, r, &q); err != nil {
+		return err
+	}
+	answer, err := a.o.Explain(q)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+func (a *API) showEgress(w http.ResponseWriter, _ *http.Request) error {
+	view := EgressView{Region: string(a.o.Region), Addresses: []EgressAddress{}}
+	for _, e := range a.o.Egress {
+		view.Addresses = append(view.Addresses, EgressAddress{Public: e.Public.String(), Local: e.Local.String()})
+	}
+	return writeJSON(w, http.StatusOK, view)
+}

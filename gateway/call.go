@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/gateway/audit"
+	"jiragate/policy"
+	"jiragate/tokenstore"
+)
+
+// door is the way by which a request came in.
+type door string
+
+const (
+	doorTunnel   door = "connect"       // inside an intercepted CONNECT tunnel
+	doorAbsolute door = "absolute-form" // absolute-form request to the proxy
+	doorBase     door = "base-url"      // {proxy listener}/c/{connection}/…
+	doorConnect  door = "tunnel"        // the CONNECT request itself
+)
+
+// origin is what is known of the socket a request came by.
+type origin struct {
+	peer     netip.AddrPort
+	private  bool         // the listener is TLS or loopback
+	tunnel   *tunnel      // nil outside a tunnel
+	framing  *framedConn  // nil for HTTP/2
+	listener *listenerTLS // nil on a plain listener
+}
+
+// Call is one request on its way through the gateway. Each station of
+// pipeline.go adds what it alone knows; none changes what an earlier one
+// wrote. What came in and what goes out are apart: in is only read, out is
+// built from the decision.
+type Call struct {
+	// From the listener.
+	in      *http.Request
+	door    door
+	origin  *origin
+	started time.Time
+	span    trace.Span
+
+	// From identify.
+	identity identity
+	operator bool // the gateway's own call, by an operator's command
+
+	// From resolve.
+	resolver   *resolver
+	target     target
+	connection *tokenstore.Connection
+	request    policy.Request
+
+	// From decide.
+	policy   *policy.Policy
+	decision policy.Decision
+	body     []byte // rebuilt; nil when none is sent
+
+	// From record: nil until the call is on disk and may go out.
+	pending *audit.Pending
+
+	// From authorise and send.
+	out     *http.Request
+	secrets secrets // what must not come back in the answer
+
+	// record is filled along the way and written once, at the end.
+	record    audit.Record
+	completed bool
+}
+
+// client is the name of the call's client, or "" while it isn't known.
+func (c *Call) client() string {
+	switch {
+	case c.operator:
+		return operatorName
+	case c.identity.client != nil:
+		return c.identity.client.Name
+	}
+	return ""
+}
+
+// operatorName stands as client in the records of the gateway's own calls.
+const operatorName = "jiragate"

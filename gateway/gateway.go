@@ -1,0 +1,252 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/certs"
+	"jiragate/gateway/audit"
+	"jiragate/gateway/egress"
+	"jiragate/policy"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
+)
+
+// DeleteRule says which issues may be deleted (JIRAGATE_DELETE).
+type DeleteRule string
+
+const (
+	// DeletePublished lets an issue be deleted that its connection created
+	// through this gateway.
+	DeletePublished DeleteRule = "published"
+	// DeleteAny lets any issue be deleted that the credential may delete.
+	DeleteAny DeleteRule = "any"
+	// DeleteNone refuses every delete.
+	DeleteNone DeleteRule = "none"
+)
+
+// ParseDeleteRule returns the rule named s.
+func ParseDeleteRule(s string) (DeleteRule, error) {
+	switch r := DeleteRule(s); r {
+	case DeletePublished, DeleteAny, DeleteNone:
+		return r, nil
+	}
+	return "", fmt.Errorf("delete rule %q is unknown: use %s, %s or %s", s, DeletePublished, DeleteAny, DeleteNone)
+}
+
+// Credentials hands out a connection's stored credential, in plaintext, for
+// the moment of its use.
+type Credentials interface {
+	// Credential returns an error that matches tokenstore.ErrNotFound for a
+	// connection that has none. It is safe for concurrent use.
+	Credential(ctx context.Context, connection string) (tokenstore.Credential, error)
+}
+
+// Tokens hands out OAuth 2.0 access tokens that are valid now, renewing them
+// as needed.
+type Tokens interface {
+	// AccessToken returns errors that match those of package
+	// tokenstore/oauth. It is safe for concurrent use.
+	AccessToken(ctx context.Context, connection string) (secret.Secret, error)
+}
+
+// Issues remembers which issues were published (G10). Errors other than
+// tokenstore.ErrNotFound mean that the store could not be asked.
+type Issues interface {
+	RecordIssue(ctx context.Context, issue tokenstore.PublishedIssue) error
+	IssuePublished(ctx context.Context, connection, idOrKey string) (bool, error)
+	ForgetIssue(ctx context.Context, connection, idOrKey string) error
+}
+
+// Options is what a Gateway is made of. All fields without "optional" are
+// required.
+type Options struct {
+	// Region is the region this gateway serves; connections of another are
+	// refused.
+	Region tokenstore.Region
+	// Directory returns the present connections and clients. It is called for
+	// every request and must not block.
+	Directory func() *tokenstore.Directory
+	// Policy returns the policy in force. It is called once for every call.
+	Policy      func() *policy.Policy
+	Credentials Credentials
+	Tokens      Tokens
+	Issues      Issues
+	Delete      DeleteRule
+	Audit       *audit.Log
+	Authority   *certs.Authority
+	Egress      *egress.Egress
+	// APIURL is where Cloud calls are sent: https://api.atlassian.com, or a
+	// simulator. It must be https.
+	APIURL string
+	// UpstreamRoots are the roots that Jira's certificates are verified by.
+	// Optional: nil means the system's.
+	UpstreamRoots *x509.CertPool
+	// ProxyTLS makes the proxy listener an HTTPS proxy. With ClientCAs,
+	// clients may identify themselves by certificate. Optional.
+	ProxyTLS *tls.Config
+
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	Logger         *slog.Logger
+	// Version goes into the User-Agent that Jira sees.
+	Version string
+}
+
+// Gateway is the forward proxy. Make one with New.
+type Gateway struct {
+	options    Options
+	api        *url.URL
+	log        *slog.Logger
+	tracer     trace.Tracer
+	propagator propagation.TraceContext
+	meters     meters
+	userAgent  string
+	marker     string // see framedConn
+
+	resolved   atomic.Pointer[resolver]
+	resolving  sync.Mutex
+	transports transports
+
+	front   *http.Server // the proxy listener
+	inside  *http.Server // requests inside tunnels
+	tunnels *tunnels
+}
+
+// New makes a gateway. It opens nothing; Serve does.
+func New(o Options) (*Gateway, error) {
+	api, err := url.Parse(o.APIURL)
+	if err != nil || api.Scheme != "https" || api.Host == "" || api.User != nil || api.RawQuery != "" || api.Fragment != "" {
+		return nil, errors.New("the Atlassian API URL must be https://HOST[:PORT][/PATH], as https://api.atlassian.com")
+	}
+	if o.ProxyTLS != nil {
+		// CONNECT is taken over by hijacking, which HTTP/2 has not.
+		o.ProxyTLS = o.ProxyTLS.Clone()
+		o.ProxyTLS.NextProtos = []string{"http/1.1"}
+	}
+	g := &Gateway{
+		options:   o,
+		api:       api,
+		log:       o.Logger,
+		tracer:    o.TracerProvider.Tracer(instrumentation),
+		userAgent: proxyName + "/" + o.Version,
+		marker:    rand.Text(),
+	}
+	if g.meters, err = newMeters(o.MeterProvider); err != nil {
+		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
+	}
+	if _, err := newResolver(o.Directory(), o.Region, api); err != nil {
+		return nil, err
+	}
+	errorLog := log.New(logWriter{o.Logger}, "", 0)
+	g.front = &http.Server{
+		Handler:           g.frontHandler(),
+		ReadHeaderTimeout: readHeadTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeadBytes,
+		ConnContext:       withOrigin,
+		ErrorLog:          errorLog,
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	g.front.Protocols = protocols
+
+	g.tunnels = newTunnels(g)
+	g.inside = &http.Server{
+		Handler:           http.HandlerFunc(g.serveTunnelled),
+		TLSConfig:         g.tunnels.tls,
+		ReadHeaderTimeout: readHeadTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeadBytes,
+		ConnContext:       withOrigin,
+		ErrorLog:          errorLog,
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      idleTimeout,
+			WriteByteTimeout:     writeTimeout,
+		},
+	}
+	return g, nil
+}
+
+// Serve accepts clients on l until Shutdown is called or l fails; it may be
+// called for several listeners. Like http.Server.Serve it always returns an
+// error, http.ErrServerClosed after Shutdown, and closes l.
+func (g *Gateway) Serve(l net.Listener) error {
+	g.tunnels.start(g.inside)
+	return g.front.Serve(&frontListener{Listener: l, gateway: g})
+}
+
+// Shutdown stops accepting clients, lets calls in flight finish, those inside
+// tunnels included, and closes the rest. When ctx ends first, what is left is
+// cut and the context's error returned.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	err := g.front.Shutdown(ctx)
+	g.tunnels.stop()
+	err = errors.Join(err, g.inside.Shutdown(ctx))
+	if err != nil {
+		_ = g.front.Close()
+		_ = g.inside.Close()
+	}
+	g.tunnels.wait()
+	g.transports.close()
+	return err
+}
+
+// directory is the present picture of connections and clients.
+func (g *Gateway) directory() *tokenstore.Directory { return g.options.Directory() }
+
+// resolver returns the resolver of the present directory. When the directory
+// has changed, the authority is told the hosts of the new one first.
+func (g *Gateway) resolver() (*resolver, *refusal) {
+	dir := g.directory()
+	if s := g.resolved.Load(); s != nil && s.directory == dir {
+		return s, nil
+	}
+	g.resolving.Lock()
+	defer g.resolving.Unlock()
+	dir = g.directory()
+	if s := g.resolved.Load(); s != nil && s.directory == dir {
+		return s, nil
+	}
+	s, err := newResolver(dir, g.options.Region, g.api)
+	if err == nil {
+		err = g.options.Authority.SetHosts(s.hosts())
+	}
+	if err != nil {
+		g.log.Error("connections cannot be resolved", "error", err)
+		return nil, &refusal{code: CodeInternal, detail: "The gateway's connections cannot be read. See its log.", cause: err}
+	}
+	g.transports.keep(dir)
+	g.resolved.Store(s)
+	return s, nil
+}
+
+// logWriter sends what net/http logs, connection errors mostly, to slog.
+type logWriter struct{ log *slog.Logger }
+
+func (w logWriter) Write(p []byte) (int, error) {
+	w.log.Debug("connection", "error", string(p))
+	return len(p), nil
+}

@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// forwardedFields are the request header fields that reach Jira, all others
+// don't (G4; threats P7, P8). None of them identifies, routes or overrides.
+var forwardedFields = []string{
+	"Accept",
+	"Accept-Language",
+	"If-Modified-Since",
+	"If-None-Match",
+}
+
+// requestHeader makes the header of the request to Jira.
+func requestHeader(in http.Header, method, userAgent string) http.Header {
+	h := make(http.Header, len(forwardedFields)+6)
+	for _, name := range forwardedFields {
+		if v := in[name]; len(v) > 0 {
+			h[name] = []string{strings.Join(v, ", ")}
+		}
+	}
+	h["User-Agent"] = []string{userAgent}
+	// Answers are asked for as they are, so that a reflected credential can
+	// be found in them.
+	h["Accept-Encoding"] = []string{"identity"}
+	if method != http.MethodGet {
+		// Jira answers 403 "XSRF check failed" to some writes without it
+		// (Atlassian, "Form token handling").
+		h["X-Atlassian-Token"] = []string{"no-check"}
+	}
+	return h
+}
+
+// via is the Via value for a message received with r's protocol (RFC 9110
+// section 7.6.3). The pseudonym says nothing of hosts.
+func via(major int) string {
+	if major >= 2 {
+		return "2 " + proxyName
+	}
+	return "1.1 " + proxyName
+}
+
+// returnedFields are the response header fields that reach the client, beside
+// those that begin with a prefix of returnedPrefixes. Session cookies and
+// challenges are not among them (threats H6, H12).
+var returnedFields = map[string]bool{
+	"Age":                  true,
+	"Allow":                true,
+	"Atl-Request-Id":       true,
+	"Atl-Traceid":          true,
+	"Cache-Control":        true,
+	"Content-Disposition":  true,
+	"Content-Language":     true,
+	"Content-Type":         true,
+	"Date":                 true,
+	"Deprecation":          true,
+	"Etag":                 true,
+	"Expires":              true,
+	"Last-Modified":        true,
+	"Ratelimit":            true,
+	"Ratelimit-Policy":     true,
+	"Ratelimit-Reason":     true,
+	"Retry-After":          true,
+	"Sunset":               true,
+	"Vary":                 true,
+	"Warning":              true,
+	"X-Arequestid":         true,
+	"X-Seraph-Loginreason": true,
+
+	"X-Authentication-Denied-Reason": true,
+	"X-Content-Type-Options":         true,
+}
+
+// returnedPrefixes cover Jira's rate limits, whose names vary and change
+// (X-RateLimit-Remaining, X-Beta-RateLimit-…, Beta-RateLimit-Policy).
+var returnedPrefixes = []string{"X-Ratelimit-", "X-Beta-Ratelimit-", "Beta-Ratelimit"}
+
+func returned(name string) bool {
+	if returnedFields[name] {
+		return true
+	}
+	for _, p := range returnedPrefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// responseHeader copies the allowlisted fields of Jira's answer to h, and says
+// whether one of them holds a secret.
+func responseHeader(h http.Header, answer *http.Response, location func(string) bool, s secrets) (clean bool) {
+	for name, values := range answer.Header {
+		keep := returned(name) || name == "Location" && len(values) == 1 && location(values[0])
+		if !keep {
+			continue
+		}
+		for _, v := range values {
+			if s.in([]byte(v)) {
+				return false
+			}
+		}
+		h[name] = values
+	}
+	return true
+}
+
+// inside reports whether a Location leads to the connection itself, by any of
+// the names that clients may use for it.
+func (c *Call) inside(location string) bool {
+	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
+		_, _, base := c.resolver.upstream(c.connection)
+		path, _ := splitTarget(location)
+		return below(path, base)
+	}
+	if u, err := url.Parse(location); err != nil || u.Scheme != "https" || u.User != nil {
+		return false
+	}
+	t, refused := splitAbsolute(location)
+	if refused != nil {
+		return false
+	}
+	found := false
+	c.resolver.candidates(t, func(p place) { found = found || p.connection.ID == c.connection.ID })
+	return found
+}

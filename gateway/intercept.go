@@ -1,0 +1,287 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// tunnels holds what all intercepted tunnels share: one TLS configuration, so
+// that sessions resume, one server for the requests inside, and the counts
+// that bound them.
+type tunnels struct {
+	gateway *Gateway
+	tls     *tls.Config
+	ready   chan net.Conn // handshaken, for the inside server
+	done    chan struct{}
+	begin   sync.Once
+	end     sync.Once
+	serving sync.WaitGroup
+
+	mu        sync.Mutex
+	open      map[*tunnel]bool // true while shaking hands
+	perClient map[string]int
+}
+
+func newTunnels(g *Gateway) *tunnels {
+	ts := &tunnels{
+		gateway: g, ready: make(chan net.Conn), done: make(chan struct{}),
+		open: make(map[*tunnel]bool), perClient: make(map[string]int),
+	}
+	ts.tls = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		// Called for resumed sessions too, which GetCertificate is not.
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, hello.Conn.(*tunnel).checkName(hello.ServerName)
+		},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return g.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
+		},
+	}
+	return ts
+}
+
+// start serves the requests inside tunnels, once.
+func (ts *tunnels) start(inside *http.Server) {
+	ts.begin.Do(func() {
+		ts.serving.Go(func() {
+			if err := inside.Serve(ts); !errors.Is(err, http.ErrServerClosed) {
+				ts.gateway.log.Error("serving inside tunnels ended", "error", err)
+			}
+		})
+	})
+}
+
+// stop ends handshakes and takes no more tunnels.
+func (ts *tunnels) stop() {
+	ts.end.Do(func() { close(ts.done) })
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for t, handshaking := range ts.open {
+		if handshaking {
+			_ = t.raw.Close()
+		}
+	}
+}
+
+// wait returns when the inside server has.
+func (ts *tunnels) wait() { ts.serving.Wait() }
+
+// Accept, Close and Addr make tunnels the inside server's listener.
+func (ts *tunnels) Accept() (net.Conn, error) {
+	select {
+	case c := <-ts.ready:
+		return c, nil
+	case <-ts.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (ts *tunnels) Close() error   { ts.stop(); return nil }
+func (ts *tunnels) Addr() net.Addr { return tunnelAddr{} }
+
+type tunnelAddr struct{}
+
+func (tunnelAddr) Network() string { return "tunnel" }
+func (tunnelAddr) String() string  { return "tunnels" }
+
+// reserve takes a place for t, or says that there is none.
+func (ts *tunnels) reserve(t *tunnel) *refusal {
+	name := t.identity.client.Name
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	switch {
+	case len(ts.open) >= maxTunnels:
+		return refuse(CodeTunnelLimit, "The gateway has its "+strconv.Itoa(maxTunnels)+" tunnels open. Try again shortly.")
+	case ts.perClient[name] >= maxTunnelsPerClient:
+		return refuse(CodeTunnelLimit, "The client has its "+strconv.Itoa(maxTunnelsPerClient)+" tunnels open. Reuse or close some.")
+	}
+	ts.open[t] = true
+	ts.perClient[name]++
+	return nil
+}
+
+func (ts *tunnels) release(t *tunnel) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if _, ok := ts.open[t]; !ok {
+		return
+	}
+	delete(ts.open, t)
+	name := t.identity.client.Name
+	if ts.perClient[name]--; ts.perClient[name] <= 0 {
+		delete(ts.perClient, name)
+	}
+}
+
+// tunnel is one CONNECT: who opened it and the one authority that requests
+// inside may name. It is also the connection below the tunnel's TLS.
+type tunnel struct {
+	net.Conn           // the client's, after CONNECT
+	raw       net.Conn // the same, never wrapped
+	tunnels   *tunnels
+	gateway   *Gateway
+	identity  identity
+	authority authority
+	from      *origin // the connection that CONNECT came by
+	connect   *http.Request
+	shut      sync.Once
+
+	mu     sync.Mutex
+	reason *refusal // why the handshake failed, where the gateway knows
+}
+
+// openTunnel decides whether a CONNECT may have its tunnel. If not, it
+// answers and closes conn, and returns nil.
+func (g *Gateway) openTunnel(r *http.Request, conn net.Conn) *tunnel {
+	c := g.newCall(r, doorConnect)
+	_, end := g.startSpan(c)
+	defer end()
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: c.origin, connect: r}
+	refused := g.admitTunnel(c, t)
+	if refused == nil {
+		return t
+	}
+	defer conn.Close()
+	g.refuse(&rawResponse{conn: conn, header: make(http.Header)}, c, refused)
+	return nil
+}
+
+func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
+	if c.identity, refused = identify(g.directory(), c.in, c.origin.certificates()); refused != nil {
+		return refused
+	}
+	t.identity = c.identity
+	c.record.Client = c.client()
+	var err error
+	if t.authority, err = parseAuthority(c.in.RequestURI, ""); err != nil {
+		return refuse(CodeRequestMalformed, "The target of CONNECT must be host:port: "+err.Error()+".")
+	}
+	c.target.authority = t.authority
+	s, refused := g.resolver()
+	if refused != nil {
+		return refused
+	}
+	if chosen := c.identity.chosen; chosen != "" && !s.granted(c.identity.client, chosen) {
+		return notGranted()
+	}
+	if refused := s.reachable(c.identity.client, t.authority); refused != nil {
+		return refused
+	}
+	return g.tunnels.reserve(t)
+}
+
+// origin is that of the requests inside.
+func (t *tunnel) origin() *origin {
+	return &origin{peer: t.from.peer, private: true, tunnel: t}
+}
+
+// Close gives the tunnel's place back.
+func (t *tunnel) Close() error {
+	t.shut.Do(func() { t.tunnels.release(t) })
+	return t.raw.Close()
+}
+
+// checkName holds the server name of the handshake to the tunnel's authority.
+func (t *tunnel) checkName(serverName string) error {
+	if serverName == "" {
+		return nil
+	}
+	if a, err := parseAuthority(serverName, "443"); err == nil && a.host() == t.authority.host() {
+		return nil
+	}
+	r := refuse(CodeAuthorityMismatch, "The TLS server name is not the host of the CONNECT request.")
+	t.mu.Lock()
+	t.reason = r
+	t.mu.Unlock()
+	return r
+}
+
+// intercept answers CONNECT, shakes hands with the client as the host it
+// wants, and hands the decrypted connection to the inside server.
+func (t *tunnel) intercept() {
+	if err := t.handshake(); err != nil {
+		_ = t.Close()
+		t.fail(err)
+	}
+}
+
+func (t *tunnel) handshake() error {
+	_ = t.Conn.SetDeadline(time.Now().Add(readHeadTimeout))
+	if _, err := t.Conn.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
+		return err
+	}
+	// The first byte tells TLS (RFC 8446 section 5.1: handshake is 22) from
+	// what would otherwise leave as plain text.
+	var first [1]byte
+	if _, err := t.Conn.Read(first[:]); err != nil {
+		return err
+	}
+	if first[0] != 22 {
+		_, _ = t.Conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+		return refuse(CodeTunnelNotTLS, "Speak TLS inside the tunnel; there are no raw tunnels.")
+	}
+	t.Conn = &earlyConn{Conn: t.Conn, early: first[:]}
+	tc := tls.Server(t, t.tunnels.tls)
+	if err := tc.HandshakeContext(context.Background()); err != nil {
+		return err
+	}
+	_ = t.Conn.SetDeadline(time.Time{})
+
+	t.tunnels.mu.Lock()
+	if _, ok := t.tunnels.open[t]; ok {
+		t.tunnels.open[t] = false
+	}
+	t.tunnels.mu.Unlock()
+	var ready net.Conn = tc
+	if tc.ConnectionState().NegotiatedProtocol != "h2" {
+		ready = newFramedConn(tc, t.origin(), t.gateway.marker)
+	}
+	select {
+	case t.tunnels.ready <- ready:
+		return nil
+	case <-t.tunnels.done:
+		return net.ErrClosed
+	}
+}
+
+// fail records a tunnel that did not come about. There is nobody left to
+// answer.
+func (t *tunnel) fail(err error) {
+	var refused *refusal
+	t.mu.Lock()
+	reason := t.reason
+	t.mu.Unlock()
+	switch {
+	case reason != nil:
+		refused = reason
+	case errors.As(err, &refused):
+	case errors.Is(err, net.ErrClosed):
+		return // shutting down
+	default:
+		refused = &refusal{code: CodeTunnelFailed, detail: "The TLS handshake inside the tunnel failed. Does the client trust the gateway's CA (jiragate ca show)?", cause: err}
+	}
+	c := t.gateway.newCall(t.connect, doorConnect)
+	c.origin, c.identity = t.from, t.identity
+	_, end := t.gateway.startSpan(c)
+	defer end()
+	c.record.Decision, c.record.Code, c.record.Status = decisionDeny, string(refused.code), refused.code.meaning().status
+	t.gateway.complete(c)
+	t.gateway.logRefusal(c, refused)
+}
+
+// serveTunnelled is the handler of the inside server.
+func (g *Gateway) serveTunnelled(w http.ResponseWriter, r *http.Request) {
+	c := g.newCall(r, doorTunnel)
+	if c.origin.tunnel == nil {
+		// Only tunnels are handed to this server.
+		panic(http.ErrAbortHandler)
+	}
+	g.serve(w, c)
+}

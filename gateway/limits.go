@@ -1,0 +1,64 @@
+package gateway
+
+import "time"
+
+// Every bound of the gateway in one place (guarantee G11). Sizes are in bytes.
+const (
+	// maxHeadBytes bounds the request line and all header fields of one
+	// request, on either side of the interception. Jira's own clients stay
+	// below 4 KiB; RFC 9110 section 5.4 leaves the limit to the recipient.
+	maxHeadBytes = 32 << 10
+	// maxHeaderFields bounds the number of header field lines of a request.
+	maxHeaderFields = 100
+	// maxTargetBytes bounds the request target; RFC 9110 section 4.1 asks for
+	// at least 8,000.
+	maxTargetBytes = 8 << 10
+	// maxTrailerBytes bounds a chunked request's trailer section, which is
+	// read and dropped. net/http wants it within one read buffer of 4 KiB.
+	maxTrailerBytes = 2 << 10
+	// maxChunkLine bounds a chunk-size line.
+	maxChunkLine = 32
+
+	// maxResponseHeadBytes bounds an answer's header, 1xx answers included.
+	maxResponseHeadBytes = 64 << 10
+	// wholeResponseBytes is the size up to which an answer of known length is
+	// read whole before its first byte goes to the client, so that an answer
+	// that reflects the credential can be replaced by a 502.
+	wholeResponseBytes = 64 << 10
+	// streamBuffer is the buffer through which a longer answer is streamed.
+	streamBuffer = 32 << 10
+
+	// readHeadTimeout is how long a client may take for CONNECT, for a
+	// request's header, and for the TLS handshake inside a tunnel.
+	readHeadTimeout = 15 * time.Second
+	// readBodyTimeout is how long a client may take for a request's body.
+	readBodyTimeout = 60 * time.Second
+	// idleTimeout is how long a tunnel or keep-alive connection may be idle.
+	idleTimeout = 3 * time.Minute
+	// writeTimeout is how long a client may take to accept one piece of an
+	// answer. It is renewed with each piece, so long answers are not cut.
+	writeTimeout = 60 * time.Second
+
+	// answerTimeout bounds the time from a request's header to the first byte
+	// of its answer.
+	answerTimeout = 5 * time.Minute
+
+	// upstreamHeaderTimeout is how long Jira may take to begin its answer.
+	upstreamHeaderTimeout = 60 * time.Second
+	// upstreamIdleTimeout is how long Jira may pause within an answer.
+	upstreamIdleTimeout = 60 * time.Second
+	// upstreamTLSTimeout bounds the TLS handshake with Jira.
+	upstreamTLSTimeout = 10 * time.Second
+	// upstreamKeepAlive is how long an idle connection to Jira is kept.
+	upstreamKeepAlive = 90 * time.Second
+	// maxUpstreamConns bounds the sockets to one connection's Jira.
+	maxUpstreamConns = 64
+	// maxIdleUpstreamConns bounds those of them that are kept idle.
+	maxIdleUpstreamConns = 32
+
+	// maxTunnels and maxTunnelsPerClient bound open tunnels.
+	maxTunnels          = 16 << 10
+	maxTunnelsPerClient = 4 << 10
+	// maxStreams bounds the concurrent HTTP/2 requests of one tunnel.
+	maxStreams = 100
+)

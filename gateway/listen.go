@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elazarl/goproxy"
+)
+
+// frontListener accepts clients of the proxy, plain or by TLS, and puts the
+// framing check under net/http.
+type frontListener struct {
+	net.Listener
+	gateway *Gateway
+}
+
+func (l *frontListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	o := &origin{peer: addrPort(c.RemoteAddr()), private: addrPort(c.LocalAddr()).Addr().IsLoopback()}
+	if cfg := l.gateway.options.ProxyTLS; cfg != nil {
+		// The handshake takes place at the first read, under the server's
+		// header deadline.
+		tc := tls.Server(c, cfg)
+		o.private, o.listener, c = true, &listenerTLS{tc}, tc
+	}
+	return newFramedConn(c, o, l.gateway.marker), nil
+}
+
+// listenerTLS is the TLS side of an HTTPS proxy's client connection.
+type listenerTLS struct{ conn *tls.Conn }
+
+// certificates are those by which the client identified itself, verified.
+func (o *origin) certificates() []*x509.Certificate {
+	if o.listener == nil {
+		return nil
+	}
+	state := o.listener.conn.ConnectionState()
+	if len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	return state.VerifiedChains[0]
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+type originKey struct{}
+
+// withOrigin is the servers' ConnContext: it finds the origin under whatever
+// wraps the connection.
+func withOrigin(ctx context.Context, c net.Conn) context.Context {
+	switch c := c.(type) {
+	case *framedConn:
+		return context.WithValue(ctx, originKey{}, c.origin)
+	case *tls.Conn: // HTTP/2 inside a tunnel
+		if t, ok := c.NetConn().(*tunnel); ok {
+			return context.WithValue(ctx, originKey{}, t.origin())
+		}
+	}
+	return ctx
+}
+
+func (g *Gateway) newCall(r *http.Request, d door) *Call {
+	o, _ := r.Context().Value(originKey{}).(*origin)
+	if o == nil {
+		o = &origin{}
+	}
+	return &Call{in: r, door: d, origin: o, started: time.Now()}
+}
+
+// frontHandler takes what arrives at the proxy listener. goproxy is the front:
+// it dispatches CONNECT, which is hijacked, and what is no proxy request. The
+// absolute-form door is taken before it, because goproxy would neither flush
+// an answer nor drop its trailers.
+func (g *Gateway) frontHandler() http.Handler {
+	proxy := goproxy.NewProxyHttpServer()
+	// Nothing may ever leave by goproxy itself: its own transport skips
+	// verification and obeys proxy variables.
+	proxy.Tr = &http.Transport{Proxy: nil, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, refuse(CodeInternal, "goproxy does not dial")
+	}}
+	proxy.ConnectDial, proxy.ConnectDialWithReq = nil, nil
+	proxy.Logger = noGoproxyLog{}
+	proxy.NonproxyHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, g.newCall(r, doorBase)) })
+	proxy.OnRequest().HandleConnectFunc(func(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
+		return g.connect(ctx.Req)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodConnect:
+			proxy.ServeHTTP(&connectWriter{ResponseWriter: w}, r)
+		case strings.HasPrefix(r.RequestURI, "/") || r.RequestURI == "*":
+			proxy.ServeHTTP(w, r)
+		default:
+			g.serve(w, g.newCall(r, doorAbsolute))
+		}
+	})
+}
+
+// noGoproxyLog drops goproxy's own log lines, which may quote requests.
+type noGoproxyLog struct{}
+
+func (noGoproxyLog) Printf(string, ...any) {}
+
+// connect takes a CONNECT request: the client must be identified, the
+// authority must be that of one of its connections, and there must be room.
+// All of that comes before the 200 and before any name is looked up. goproxy
+// hands the connection over either way, so that a refusal is written here, too.
+func (g *Gateway) connect(r *http.Request) (*goproxy.ConnectAction, string) {
+	return &goproxy.ConnectAction{
+		Action: goproxy.ConnectHijack,
+		Hijack: func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) {
+			if t := g.openTunnel(r, conn); t != nil {
+				t.intercept()
+			}
+		},
+	}, r.RequestURI
+}
+
+// connectWriter hands goproxy a hijacked connection that begins with the bytes
+// the server had already read. A client may send its TLS hello together with
+// CONNECT; goproxy would drop it.
+type connectWriter struct{ http.ResponseWriter }
+
+func (w *connectWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	if n := rw.Reader.Buffered(); n > 0 {
+		early, _ := rw.Reader.Peek(n)
+		conn = &earlyConn{Conn: conn, early: append([]byte(nil), early...)}
+	}
+	return conn, rw, nil
+}
+
+// earlyConn reads early before the connection.
+type earlyConn struct {
+	net.Conn
+	early []byte
+}
+
+func (c *earlyConn) Read(p []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// rawResponse writes one answer to a hijacked connection, which is then closed.
+type rawResponse struct {
+	conn   net.Conn
+	header http.Header
+}
+
+func (w *rawResponse) Header() http.Header { return w.header }
+
+func (w *rawResponse) WriteHeader(status int) {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.header.Set("Connection", "close")
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	_ = w.header.Write(&b)
+	b.WriteString("\r\n")
+	_, _ = io.WriteString(w.conn, b.String())
+}
+
+func (w *rawResponse) Write(p []byte) (int, error) { return w.conn.Write(p) }

@@ -1,0 +1,302 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"jiragate/policy"
+)
+
+// serve takes one call along its way, top to bottom. Whatever ends it early
+// becomes a refusal; either way the call record is completed before the client
+// can see the end of its answer.
+func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
+	ctx, end := g.startSpan(c)
+	defer end()
+	defer g.contain(w, c)
+
+	answer, refused := g.way(ctx, w, c)
+	if refused != nil {
+		g.refuse(w, c, refused)
+		return
+	}
+	g.respond(w, c, answer)
+}
+
+// contain turns a panic into a refusal without detail. What was panicked with
+// may hold anything, so only its type is logged.
+func (g *Gateway) contain(w http.ResponseWriter, c *Call) {
+	switch p := recover(); {
+	case p == nil:
+	case p == http.ErrAbortHandler:
+		panic(p)
+	default:
+		g.log.Error("panic in a call", "record", c.record.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		if c.completed {
+			panic(http.ErrAbortHandler)
+		}
+		g.refuse(w, c, refuse(CodeInternal, "The gateway failed; the call may have been sent. Its operator finds the reason in the log under the record's id."))
+	}
+}
+
+// way is the way of a call up to the first byte of Jira's answer.
+func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*answer, *refusal) {
+	if refused := g.admit(c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.resolve(c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.decide(ctx, w, c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.ownIssue(ctx, c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.begin(c); refused != nil {
+		return nil, refused
+	}
+	g.rebuild(ctx, c)
+	if refused := g.authorise(ctx, c); refused != nil {
+		return nil, refused
+	}
+	return g.send(c)
+}
+
+// admit refuses a message whose framing has two readings, finds who sent it,
+// and refuses what cannot be a call: plain text on an open listener, upgrades,
+// encoded bodies. The client of a tunnel is looked up anew for each request.
+func (g *Gateway) admit(c *Call) *refusal {
+	r := c.in
+	if f := c.origin.framing; f != nil && f.fault != nil && r.Header.Get(markerField) == f.marker {
+		c.record.Method, c.record.Path = "", ""
+		return refuse(f.fault.code, "The request was not understood: "+f.fault.detail+".")
+	}
+	if !c.operator {
+		var refused *refusal
+		if c.door == doorTunnel {
+			c.identity, refused = c.origin.tunnel.identity.renew(g.directory())
+		} else {
+			c.identity, refused = identify(g.directory(), r, c.origin.certificates())
+		}
+		c.record.Client = c.client()
+		if refused != nil {
+			return refused
+		}
+	}
+	switch {
+	case !c.origin.private:
+		return refuse(CodePlaintext, "Use CONNECT (https:// through the proxy), or make the proxy listener TLS with JIRAGATE_PROXY_TLS_CERT and _KEY.")
+	case len(r.Header) > maxHeaderFields:
+		return refuse(CodeHeaderTooLarge, headTooLarge().detail)
+	case len(r.RequestURI) > maxTargetBytes:
+		return refuse(CodeTargetTooLong, targetTooLong().detail)
+	case len(r.Header["Upgrade"]) > 0 || len(r.Header["Http2-Settings"]) > 0:
+		return refuse(CodeUpgradeForbidden, "Send the request without Upgrade; WebSocket and h2c are not let through.")
+	case len(r.Header["Content-Encoding"]) > 0:
+		return refuse(CodeEncodingForbidden, "Send the body without Content-Encoding.")
+	}
+	return nil
+}
+
+// resolve finds the connection the call belongs to, and the path below its
+// base, which is all that the policy looks at.
+func (g *Gateway) resolve(c *Call) *refusal {
+	s, refused := g.resolver()
+	if refused != nil {
+		return refused
+	}
+	c.resolver = s
+	chosen, refused := c.identity.choose(c.in)
+	if refused != nil {
+		return refused
+	}
+	var rest string
+	if c.door == doorBase {
+		c.connection, c.target, rest, refused = s.resolveBase(c.identity.client, chosen, c.in.RequestURI)
+	} else {
+		if c.target, refused = readTarget(c); refused == nil {
+			c.connection, rest, refused = s.resolve(c.identity.client, chosen, c.target)
+		}
+	}
+	c.record.Path = c.target.path
+	if c.connection != nil {
+		c.record.Connection, c.record.Edition, c.record.Region = c.connection.ID, string(c.connection.Edition), string(c.connection.Region)
+		c.record.Path = rest
+	}
+	if refused != nil {
+		return refused
+	}
+	c.request = policy.Request{
+		Edition: c.connection.Edition, Method: c.in.Method, Path: rest, RawQuery: c.target.rawQuery,
+		Client: c.client(), Connection: c.connection.ID,
+	}
+	return nil
+}
+
+// readTarget reads where the request wants to go.
+func readTarget(c *Call) (target, *refusal) {
+	if c.door == doorTunnel {
+		return tunnelTarget(c.in, c.origin.tunnel.authority)
+	}
+	return splitAbsolute(c.in.RequestURI)
+}
+
+// decide asks the policy, reads the body whole, and asks again about the body.
+// A body on GET or DELETE, which real clients send, is read and dropped.
+func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *refusal {
+	_, span := g.tracer.Start(ctx, "policy")
+	defer span.End()
+
+	c.policy = g.options.Policy()
+	c.record.PolicySHA256 = c.policy.SHA256()
+	c.decision = c.policy.Decide(c.request)
+	c.describe()
+	if !c.decision.Allowed() {
+		span.SetAttributes(attribute.String("jiragate.code", string(c.decision.Code)))
+		return policyRefusal(&c.decision)
+	}
+	body, refused := readBody(w, c)
+	if refused != nil {
+		return refused
+	}
+	c.body, c.decision = c.policy.DecideBody(c.decision, c.request, c.in.Header.Get("Content-Type"), body)
+	if !c.decision.Allowed() {
+		span.SetAttributes(attribute.String("jiragate.code", string(c.decision.Code)))
+		return policyRefusal(&c.decision)
+	}
+	return nil
+}
+
+// describe puts what the policy found into the record.
+func (c *Call) describe() {
+	if op := c.decision.Operation; op != nil {
+		c.record.Operation = op.ID
+		c.span.SetName(op.ID)
+	}
+	if c.decision.Allowed() {
+		c.record.Path = c.decision.Path()
+	}
+	c.record.QueryNames = c.decision.QueryNames()
+	if len(c.decision.Reported) > 0 {
+		// A rule in report mode would have refused this call.
+		c.record.Code = string(c.decision.Reported[0])
+	}
+}
+
+func policyRefusal(d *policy.Decision) *refusal {
+	return &refusal{code: Code(d.Code), detail: d.Detail, allow: d.Allow}
+}
+
+// readBody reads the request body whole, within its limits of size and time.
+// Trailers that come with it are dropped.
+func readBody(w http.ResponseWriter, c *Call) ([]byte, *refusal) {
+	if c.in.Body == nil || c.in.Body == http.NoBody {
+		return nil, nil
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(readBodyTimeout))
+	defer control.SetReadDeadline(time.Time{})
+	tooLarge := refuse(CodeBodyTooLarge, "The body of a request may have 1 MiB at most.")
+	if c.in.ContentLength > policy.MaxBody {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(c.in.Body, policy.MaxBody+1))
+	c.record.BytesIn = int64(len(body))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &refusal{code: CodeRequestTimeout, detail: "The request body did not arrive in time.", cause: err}
+	case c.in.Context().Err() != nil:
+		return nil, &refusal{code: CodeClientDisconnected, detail: "The client went away.", cause: err}
+	case err != nil:
+		return nil, &refusal{code: CodeRequestMalformed, detail: "The request body ended early or was not framed as its header says.", cause: err}
+	case len(body) > policy.MaxBody:
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+// begin writes the intent record: no call without a record (G6).
+func (g *Gateway) begin(c *Call) *refusal {
+	c.record.Decision = decisionAllow
+	c.record.Credential = string(c.connection.CredentialKind)
+	pending, err := g.options.Audit.Begin(c.record)
+	if err != nil {
+		return &refusal{code: CodeRecordUnavailable, cause: err,
+			detail: "The call was not sent, because it could not be recorded. See /readyz and the gateway's log."}
+	}
+	c.pending = pending
+	return nil
+}
+
+// rebuild makes the request that goes out, from the connection's base, the
+// decision and the rebuilt body. Nothing of the client's own message is in it
+// but allowlisted header fields (G2, G4).
+func (g *Gateway) rebuild(ctx context.Context, c *Call) {
+	scheme, host, base := c.resolver.upstream(c.connection)
+	u := &url.URL{Scheme: scheme, Host: host, Path: base + c.decision.Path(), RawQuery: c.decision.RawQuery()}
+	out := &http.Request{
+		Method: c.decision.Operation.Method, URL: u, Host: host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: requestHeader(c.in.Header, c.decision.Operation.Method, g.userAgent),
+	}
+	out.Header["Via"] = []string{via(c.in.ProtoMajor)}
+	if c.body != nil {
+		// No GetBody: the transport must not be able to send it twice (G9).
+		out.Body, out.ContentLength = io.NopCloser(strings.NewReader(string(c.body))), int64(len(c.body))
+		out.Header.Set("Content-Type", "application/json")
+	}
+	c.out = out.WithContext(ctx)
+}
+
+const (
+	decisionAllow = "allow"
+	decisionDeny  = "deny"
+)
+
+// complete writes the call record: the one of the call that went out, or that
+// of a refusal.
+func (g *Gateway) complete(c *Call) {
+	c.completed = true
+	c.record.DurationMS = float64(time.Since(c.started).Microseconds()) / 1000
+	var err error
+	if c.pending != nil {
+		c.record, err = c.pending.Complete(c.record)
+	} else {
+		c.record, err = g.options.Audit.Append(c.record)
+	}
+	if err != nil {
+		g.log.Error("call record not written", "record", c.record.ID, "error", err)
+	}
+	g.measure(c)
+}
+
+// refuse ends a call with a refusal.
+func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
+	m := r.code.meaning()
+	if c.pending == nil {
+		c.record.Decision = decisionDeny
+	}
+	c.record.Code, c.record.Status = string(r.code), m.status
+	body := r.body(c)
+	c.record.BytesOut = int64(len(body))
+	g.complete(c)
+	g.logRefusal(c, r)
+	if m.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	r.setHeader(w.Header(), len(body))
+	w.WriteHeader(m.status)
+	_, _ = w.Write(body) // the client may be gone; the record stands
+}

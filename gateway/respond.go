@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// respond passes Jira's answer to the client, piece by piece as it comes,
+// while looking for the injected credential in it. Trailers and 1xx answers
+// stay here.
+func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
+	defer a.body.Close()
+	status := a.response.StatusCode
+	c.record.Status = status
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h.Set("Via", via(a.response.ProtoMajor))
+	h.Set("Proxy-Status", proxyName+"; received-status="+strconv.Itoa(status))
+	// The answer is data for a program, whatever it says of itself.
+	h.Set("X-Content-Type-Options", "nosniff")
+
+	if a.whole {
+		if status != http.StatusNoContent && status != http.StatusNotModified {
+			h.Set("Content-Length", strconv.Itoa(len(a.first)))
+		}
+		c.record.BytesOut = int64(len(a.first))
+		// The record first, so that whoever has the answer finds the record.
+		g.complete(c)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		w.WriteHeader(status)
+		_, _ = w.Write(a.first) // the client may be gone; the record stands
+		return
+	}
+	if a.response.ContentLength >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(a.response.ContentLength, 10))
+	}
+	w.WriteHeader(status)
+	code := g.stream(w, c, a)
+	if code != "" {
+		c.record.Code = string(code)
+	}
+	g.complete(c)
+	if code != "" {
+		// The client must see that the answer is not whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// stream copies the answer until its end, and returns a code if it was cut.
+func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
+	control := http.NewResponseController(w)
+	pass := func(p []byte) bool {
+		if len(p) == 0 {
+			return true
+		}
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		n, err := w.Write(p)
+		c.record.BytesOut += int64(n)
+		return err == nil && control.Flush() == nil
+	}
+	if !pass(a.first) {
+		return CodeClientDisconnected
+	}
+	buffer := make([]byte, streamBuffer)
+	for {
+		n, err := a.body.Read(buffer)
+		piece, ok := a.scanner.next(buffer[:n])
+		if !ok {
+			return CodeResponseWithheld
+		}
+		if !pass(piece) {
+			return CodeClientDisconnected
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if !pass(a.scanner.rest()) {
+				return CodeClientDisconnected
+			}
+			return ""
+		case err != nil && c.in.Context().Err() != nil:
+			return CodeClientDisconnected
+		case err != nil:
+			return CodeUpstreamResponseCut
+		}
+	}
+}

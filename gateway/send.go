@@ -1,0 +1,198 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/gateway/egress"
+)
+
+// answer is Jira's answer on its way to the client: its header, the first
+// piece of its body, and what is still to be read.
+type answer struct {
+	response *http.Response
+	header   http.Header // allowlisted
+	first    []byte      // scanned, may be passed on
+	whole    bool        // first is all there is
+	scanner  scanner
+	body     *pacedBody
+}
+
+// send makes the one round trip. It follows no redirect, and a write is never
+// sent again: the transport retries only what never reached Jira (G9).
+func (g *Gateway) send(c *Call) (*answer, *refusal) {
+	transport, err := g.transports.of(c.connection, g.options.Egress, g.options.UpstreamRoots)
+	if err != nil {
+		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
+	}
+	ctx, cancel := context.WithCancel(c.out.Context())
+	ctx, span := g.tracer.Start(ctx, c.out.Method, trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	span.SetAttributes(
+		attribute.String("http.request.method", c.out.Method),
+		attribute.String("server.address", c.out.URL.Hostname()),
+		attribute.String("url.scheme", "https"),
+	)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { c.leftBy(info.Conn) }})
+
+	response, err := transport.RoundTrip(c.out.WithContext(ctx))
+	if err != nil {
+		cancel()
+		span.SetStatus(codes.Error, "")
+		return nil, upstreamRefusal(c.in.Context(), err)
+	}
+	span.SetAttributes(
+		attribute.Int("http.response.status_code", response.StatusCode),
+		attribute.String("network.peer.address", c.record.UpstreamAddr),
+		attribute.String("jiragate.egress_ip", c.record.EgressIP),
+	)
+	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
+	a.body = newPacedBody(response.Body, cancel)
+	if refused := g.inspect(c, a); refused != nil {
+		a.body.Close()
+		return nil, refused
+	}
+	return a, nil
+}
+
+// leftBy records the socket that the call goes out by.
+func (c *Call) leftBy(conn net.Conn) {
+	c.record.UpstreamAddr = conn.RemoteAddr().String()
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if e, ok := conn.(*egress.Conn); ok {
+		c.record.EgressIP = e.PublicIP()
+	}
+}
+
+// inspect refuses answers that may not be passed on, and reads the first piece
+// of the body: all of it where its length is known and small, or where the
+// gateway has to read it.
+func (g *Gateway) inspect(c *Call, a *answer) *refusal {
+	invalid := func(why string) *refusal {
+		return refuse(CodeUpstreamResponseInvalid, "Jira's answer was not passed on: "+why+".")
+	}
+	r := a.response
+	switch {
+	case r.StatusCode == http.StatusSwitchingProtocols:
+		return invalid("it switches protocols")
+	case r.StatusCode == http.StatusProxyAuthRequired:
+		return invalid("it asks for proxy credentials")
+	case r.StatusCode < 200 || r.StatusCode > 599:
+		return invalid("its status is " + strconv.Itoa(r.StatusCode))
+	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
+		return invalid("it is encoded, although it was asked for unencoded")
+	case !responseHeader(a.header, r, c.inside, c.secrets):
+		return withheld()
+	}
+	created := c.decision.Operation.ID == operationCreate && r.StatusCode == http.StatusCreated
+	var err error
+	if r.ContentLength >= 0 && r.ContentLength <= wholeResponseBytes || created {
+		a.first, err = io.ReadAll(io.LimitReader(a.body, wholeResponseBytes+1))
+		a.whole = err == nil && len(a.first) <= wholeResponseBytes
+	} else {
+		a.first = make([]byte, streamBuffer)
+		var n int
+		n, err = a.body.Read(a.first)
+		a.first = a.first[:n]
+		if errors.Is(err, io.EOF) {
+			a.whole, err = true, nil
+		}
+	}
+	if err != nil {
+		return upstreamRefusal(c.in.Context(), err)
+	}
+	switch {
+	case created:
+		g.published(c, a.first)
+	case c.decision.Operation.ID == operationDelete && r.StatusCode == http.StatusNoContent:
+		g.deleted(c)
+	}
+	if a.whole {
+		if c.secrets.in(a.first) {
+			return withheld()
+		}
+		return nil
+	}
+	pass, ok := a.scanner.next(a.first)
+	if !ok {
+		return withheld()
+	}
+	a.first = bytes.Clone(pass)
+	return nil
+}
+
+func withheld() *refusal {
+	return refuse(CodeResponseWithheld, "The answer held the injected credential. The call may have taken effect in Jira.")
+}
+
+// pacedBody ends a response body that pauses for too long, and its request
+// with it.
+type pacedBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+	timer  *time.Timer
+}
+
+func newPacedBody(b io.ReadCloser, cancel context.CancelFunc) *pacedBody {
+	return &pacedBody{b, cancel, time.AfterFunc(upstreamIdleTimeout, cancel)}
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(upstreamIdleTimeout)
+	return b.ReadCloser.Read(p)
+}
+
+func (b *pacedBody) Close() error {
+	b.timer.Stop()
+	b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// upstreamRefusal turns what failed between gateway and Jira into a code. The
+// error itself, which may name addresses, is for the log.
+func upstreamRefusal(client context.Context, err error) *refusal {
+	r := &refusal{cause: err}
+	var unknownAuthority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var verification *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var timeout net.Error
+	var network *net.OpError
+	switch {
+	case client.Err() != nil:
+		r.code, r.detail = CodeClientDisconnected, "The client went away."
+	case errors.Is(err, egress.ErrUnavailable):
+		r.code, r.detail = CodeEgressUnavailable, "None of the region's egress addresses can be used; calls leave from those or not at all."
+	case errors.Is(err, egress.ErrForbiddenAddress):
+		r.code, r.detail = CodeUpstreamAddressForbidden, "The connection's host resolves to an address that is not public. An operator may allow it with JIRAGATE_EGRESS_ALLOW_PRIVATE."
+	case errors.Is(err, egress.ErrResolve):
+		r.code, r.detail = CodeUpstreamUnresolvable, "The connection's host name could not be resolved."
+	case errors.As(err, &verification), errors.As(err, &unknownAuthority), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &record), errors.As(err, &alert):
+		r.code, r.detail = CodeUpstreamTLSFailed, "Jira's certificate or TLS could not be verified. For a private CA set up the connection with --upstream-ca-file."
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &timeout) && timeout.Timeout():
+		r.code, r.detail = CodeUpstreamTimeout, "Jira did not answer in time. A write may have taken effect; look before sending it again."
+	case errors.As(err, &network) && network.Op == "dial":
+		r.code, r.detail = CodeUpstreamUnreachable, "No connection to Jira could be made; nothing was sent."
+	default:
+		r.code, r.detail = CodeUpstreamUnreachable, "The connection to Jira broke before its answer was complete. A write may have taken effect; look before sending it again."
+	}
+	return r
+}

@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/gateway/audit"
+)
+
+// instrumentation is the name of the tracer and the meter.
+const instrumentation = "jiragate/gateway"
+
+// startSpan begins the call's server span, as a child of the client's trace
+// if it sent one. The trace context goes no further: Jira is sent none.
+func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
+	ctx := g.propagator.Extract(c.in.Context(), propagation.HeaderCarrier(c.in.Header))
+	ctx, c.span = g.tracer.Start(ctx, c.in.Method, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.started))
+	c.record.ID, c.record.Time = audit.NewID(), c.started
+	c.record.Method = c.in.Method
+	c.record.Path, _ = splitTarget(c.in.RequestURI)
+	if c.origin.peer.IsValid() {
+		c.record.ClientAddr = c.origin.peer.String()
+	}
+	c.record.Client = c.client()
+	if id := c.span.SpanContext().TraceID(); id.IsValid() {
+		c.record.TraceID = id.String()
+	}
+	return ctx, func() { g.endSpan(c) }
+}
+
+// endSpan ends the server span with what came of the call (OpenTelemetry
+// semantic conventions for HTTP server spans). Attributes are an allowlist:
+// no header, query value or body is among them.
+func (g *Gateway) endSpan(c *Call) {
+	defer c.span.End()
+	if !c.span.IsRecording() {
+		return
+	}
+	attributes := []attribute.KeyValue{
+		attribute.String("http.request.method", knownMethod(c.in.Method)),
+		attribute.String("url.scheme", "https"),
+		attribute.String("network.protocol.version", strconv.Itoa(c.in.ProtoMajor)),
+		attribute.String("jiragate.door", string(c.door)),
+		attribute.String("jiragate.record", c.record.ID),
+	}
+	for _, kv := range [...]struct{ key, value string }{
+		{"server.address", c.target.authority.host()},
+		{"client.address", c.record.ClientAddr},
+		{"jiragate.client", c.record.Client},
+		{"jiragate.connection", c.record.Connection},
+		{"jiragate.edition", c.record.Edition},
+		{"jiragate.operation", c.record.Operation},
+		{"jiragate.decision", c.record.Decision},
+		{"jiragate.code", c.record.Code},
+		{"jiragate.policy_sha256", c.record.PolicySHA256},
+	} {
+		if kv.value != "" {
+			attributes = append(attributes, attribute.String(kv.key, kv.value))
+		}
+	}
+	if c.decision.Operation != nil {
+		attributes = append(attributes, attribute.String("http.route", c.decision.Operation.Path))
+	}
+	if c.record.Status != 0 {
+		attributes = append(attributes, attribute.Int("http.response.status_code", c.record.Status))
+	}
+	if c.record.Status >= http.StatusInternalServerError {
+		c.span.SetStatus(codes.Error, c.record.Code)
+	}
+	c.span.SetAttributes(attributes...)
+}
+
+// knownMethod keeps the method attribute bounded, as the conventions ask.
+func knownMethod(m string) string {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+		return m
+	}
+	return "_OTHER"
+}
+
+// meters are the gateway's metrics. Their attributes are bounded: no
+// connection, client or path is among them.
+type meters struct {
+	calls    metric.Int64Counter
+	duration metric.Float64Histogram
+}
+
+func newMeters(p metric.MeterProvider) (m meters, err error) {
+	meter := p.Meter(instrumentation)
+	if m.calls, err = meter.Int64Counter("jiragate.calls", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls, allowed and refused.")); err != nil {
+		return m, err
+	}
+	m.duration, err = meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of calls, from request to the end of the answer."),
+		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10))
+	return m, err
+}
+
+// measure counts a completed call.
+func (g *Gateway) measure(c *Call) {
+	set := metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("jiragate.operation", c.record.Operation),
+		attribute.String("jiragate.edition", c.record.Edition),
+		attribute.String("jiragate.decision", c.record.Decision),
+		attribute.String("jiragate.code", c.record.Code),
+		attribute.Int("http.response.status_code", c.record.Status),
+	))
+	ctx := context.WithoutCancel(c.in.Context())
+	g.meters.calls.Add(ctx, 1, set)
+	g.meters.duration.Record(ctx, time.Since(c.started).Seconds(), set)
+}
+
+// logRefusal logs why a call ended early: refusals for whoever looks closely,
+// failures on the way for everybody.
+func (g *Gateway) logRefusal(c *Call, r *refusal) {
+	attributes := []any{"code", string(r.code), "client", c.client(), "connection", c.record.Connection,
+		"operation", c.record.Operation, "record", c.record.ID, "trace_id", c.record.TraceID}
+	if r.cause != nil {
+		attributes = append(attributes, "error", r.cause.Error())
+	}
+	if r.code.meaning().status >= http.StatusInternalServerError {
+		g.log.Warn("call failed", attributes...)
+		return
+	}
+	g.log.Info("call refused", attributes...)
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"jiragate/gateway/egress"
+	"jiragate/tokenstore"
+)
+
+// NewTransport makes a transport whose every socket leaves by e for the named
+// connection: verified TLS from version 1.2, no proxy whatever the environment
+// says, no transparent compression. A nil roots means the system's. It is also
+// what the token endpoint must be called with (G8).
+func NewTransport(e *egress.Egress, connection string, roots *x509.CertPool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		Proxy: nil,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return e.DialContext(ctx, connection, network, address)
+		},
+		TLSClientConfig: &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			RootCAs:            roots,
+			ClientSessionCache: tls.NewLRUClientSessionCache(8),
+		},
+		Protocols:              protocols,
+		DisableCompression:     true,
+		TLSHandshakeTimeout:    upstreamTLSTimeout,
+		ResponseHeaderTimeout:  upstreamHeaderTimeout,
+		IdleConnTimeout:        upstreamKeepAlive,
+		MaxConnsPerHost:        maxUpstreamConns,
+		MaxIdleConnsPerHost:    maxIdleUpstreamConns,
+		MaxIdleConns:           maxIdleUpstreamConns,
+		MaxResponseHeaderBytes: maxResponseHeadBytes,
+	}
+}
+
+// transports keeps one transport a connection, so that no two customers ever
+// share an upstream socket (threat H11). Its zero value is ready to use.
+type transports struct {
+	mu   sync.Mutex
+	byID map[string]pooled
+}
+
+type pooled struct {
+	*http.Transport
+	upstreamCA string // the extra roots it was made with
+	baseURL    string
+}
+
+// of returns the transport of a connection, making it at first use or when
+// what it rests on has changed.
+func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*http.Transport, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	p, ok := ts.byID[c.ID]
+	if ok && p.upstreamCA == c.UpstreamCA && p.baseURL == c.BaseURL {
+		return p.Transport, nil
+	}
+	roots, err := withRoots(roots, c.UpstreamCA)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA certificates of connection %s: %w", c.ID, err)
+	}
+	if ok {
+		p.CloseIdleConnections()
+	}
+	p = pooled{NewTransport(e, c.ID, roots), c.UpstreamCA, c.BaseURL}
+	if ts.byID == nil {
+		ts.byID = make(map[string]pooled)
+	}
+	ts.byID[c.ID] = p
+	return p.Transport, nil
+}
+
+// withRoots adds a connection's own roots to those of the gateway.
+func withRoots(roots *x509.CertPool, pem string) (*x509.CertPool, error) {
+	if pem == "" {
+		return roots, nil
+	}
+	if roots == nil {
+		var err error
+		if roots, err = x509.SystemCertPool(); err != nil {
+			return nil, err
+		}
+	}
+	roots = roots.Clone()
+	if !roots.AppendCertsFromPEM([]byte(pem)) {
+		return nil, fmt.Errorf("no certificate in PEM form")
+	}
+	return roots, nil
+}
+
+// keep drops the transports of connections that are no more.
+func (ts *transports) keep(dir *tokenstore.Directory) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for id, p := range ts.byID {
+		if _, ok := dir.Connection(id); !ok {
+			p.CloseIdleConnections()
+			delete(ts.byID, id)
+		}
+	}
+}
+
+// close closes what is idle.
+func (ts *transports) close() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, p := range ts.byID {
+		p.CloseIdleConnections()
+	}
+	ts.byID = nil
+}
