@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// helpWidth is where the meaning of a variable is wrapped, in columns.
+const helpWidth = 96
+
+// environmentHelp lists each variable with type, default and meaning, from the
+// tags of [Config].
+func environmentHelp() string {
+	var b strings.Builder
+	b.WriteString("Environment:\n")
+	for f := range configFields() {
+		def := f.Tag.Get("envDefault")
+		if def == "" {
+			def = f.Tag.Get("shown")
+		}
+		if def == "" {
+			def = "none"
+		}
+		fmt.Fprintf(&b, "\n  %s\n      type: %s; default: %s\n", variableOf(f), f.Tag.Get("type"), def)
+		for line := range wrapped(f.Tag.Get("meaning"), helpWidth-6) {
+			fmt.Fprintf(&b, "      %s\n", line)
+		}
+	}
+	b.WriteString(`
+  OTEL_*
+      As OpenTelemetry specifies them: exporters (none by default), sampling, resource.
+
+An unknown JIRAGATE_ variable, or a value that is not allowed, is refused at start.`)
+	return b.String()
+}
+
+// wrapped cuts text into lines of at most width columns, at spaces.
+func wrapped(text string, width int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		line := ""
+		for _, word := range strings.Fields(text) {
+			if line != "" && len(line)+1+len(word) > width {
+				if !yield(line) {
+					return
+				}
+				line = ""
+			}
+			if line != "" {
+				line += " "
+			}
+			line += word
+		}
+		if line != "" {
+			yield(line)
+		}
+	}
+}
+
+// nearest is the known name with the smallest edit distance to name; the first
+// of several.
+func nearest(name string, known []string) string {
+	best, bestDistance := "", -1
+	for _, k := range known {
+		if d := editDistance(strings.ToUpper(name), k); bestDistance < 0 || d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of single-byte insertions, deletions and
+// replacements between a and b (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

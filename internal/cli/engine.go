@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+
+	"jiragate/certs"
+	"jiragate/gateway"
+	"jiragate/gateway/admin"
+	"jiragate/gateway/audit"
+	"jiragate/gateway/egress"
+	"jiragate/gateway/telemetry"
+	"jiragate/tokenstore/oauth"
+	"jiragate/tokenstore/secret"
+)
+
+// engine is the gateway with its parts, on a foundation that somebody else
+// closes. It listens to nothing.
+type engine struct {
+	telemetry *telemetry.Telemetry
+	authority *certs.Authority
+	audit     *audit.Log
+	egress    *egress.Egress
+	tokens    *oauth.Manager
+	gateway   *gateway.Gateway
+}
+
+// openEngine puts the parts together. own are the addresses of the listeners
+// that will serve it, which it never calls.
+func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, own []netip.AddrPort, o StartOptions) (_ *engine, err error) {
+	e := &engine{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close(ctx), e.flush(ctx))
+		}
+	}()
+	roots, err := upstreamRoots(c.UpstreamCAFile)
+	if err != nil {
+		return nil, err
+	}
+	clientSecret, err := readOAuthSecret(c.OAuthClientSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	proxyTLS, err := proxyTLS(c)
+	if err != nil {
+		return nil, err
+	}
+	version := programVersion().Version
+	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, SpanExporter: o.Spans, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys.AEAD()}); err != nil {
+		return nil, err
+	}
+	if e.audit, err = audit.Open(audit.Options{Dir: c.auditDir(), Sync: c.AuditSync, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	e.egress, err = egress.New(egress.Options{Addresses: c.Egress, AllowPrivate: c.EgressAllowPrivate, Own: own, Logger: o.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_EGRESS: %w", err)
+	}
+	e.tokens = oauth.New(oauth.Options{
+		Store:        f.store,
+		TokenURL:     string(c.AtlassianAuthURL) + "/oauth/token",
+		ClientID:     c.OAuthClientID,
+		ClientSecret: clientSecret,
+		Transport:    func(connection string) http.RoundTripper { return tokenTransport(e.egress, connection, roots) },
+		Logger:       o.Logger,
+		Tracer:       e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
+	})
+	e.gateway, err = gateway.New(gateway.Options{
+		Region:         c.Region,
+		Directory:      f.store.Directory,
+		Policy:         live.current.Load,
+		Credentials:    f.store,
+		Tokens:         e.tokens,
+		Issues:         f.store,
+		Delete:         c.Delete,
+		Audit:          e.audit,
+		Authority:      e.authority,
+		Egress:         e.egress,
+		APIURL:         string(c.AtlassianAPIURL),
+		UpstreamRoots:  roots,
+		ProxyTLS:       proxyTLS,
+		TracerProvider: e.telemetry.TracerProvider(),
+		MeterProvider:  e.telemetry.MeterProvider(),
+		Logger:         o.Logger,
+		Version:        version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// close ends the parts that were opened, in the order in which they need each
+// other: no call may be without a record, no refresh without the store.
+func (e *engine) close(ctx context.Context) error {
+	var errs []error
+	if e.tokens != nil {
+		errs = append(errs, e.tokens.Close(ctx))
+	}
+	if e.audit != nil {
+		errs = append(errs, e.audit.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// flush sends the telemetry that is left. It comes last, since it may take as
+// long as ctx.
+func (e *engine) flush(ctx context.Context) error {
+	if e.telemetry == nil {
+		return nil
+	}
+	return e.telemetry.Shutdown(ctx)
+}
+
+// tokenTransport is for one refresh: they are an hour apart, so a kept
+// connection would only be in the way.
+func tokenTransport(e *egress.Egress, connection string, roots *x509.CertPool) http.RoundTripper {
+	t := gateway.NewTransport(e, connection, roots)
+	t.DisableKeepAlives = true
+	return t
+}
+
+func readOAuthSecret(file string) (secret.Secret, error) {
+	if file == "" {
+		return secret.Secret{}, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("JIRAGATE_OAUTH_CLIENT_SECRET_FILE: %w", err)
+	}
+	s := secret.New(strings.TrimRight(string(b), "\r\n"))
+	if s.IsZero() {
+		return s, fmt.Errorf("JIRAGATE_OAUTH_CLIENT_SECRET_FILE: %s is empty", file)
+	}
+	return s, nil
+}
+
+// proxyTLS is the configuration of an HTTPS proxy listener, nil for a plain
+// one. A client certificate is asked for, not demanded: a client may have a
+// token instead.
+func proxyTLS(c Config) (*tls.Config, error) {
+	if c.ProxyTLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.ProxyTLSCert, c.ProxyTLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_PROXY_TLS_CERT and _KEY: %w", err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if c.ProxyClientCA != "" {
+		config.ClientCAs = x509.NewCertPool()
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+		if err := addRoots(config.ClientCAs, c.ProxyClientCA); err != nil {
+			return nil, fmt.Errorf("JIRAGATE_PROXY_CLIENT_CA: %w", err)
+		}
+	}
+	return config, nil
+}
+
+// probeOnce is a connection test without a running gateway: an engine for one call.
+func probeOnce(ctx context.Context, c Config, f *foundation, live *livePolicy, logger *slog.Logger, connection string) (admin.ProbeResult, error) {
+	e, err := openEngine(ctx, c, f, live, nil, StartOptions{Logger: logger})
+	if err != nil {
+		return admin.ProbeResult{}, err
+	}
+	result, err := e.probe(ctx, connection)
+	return result, errors.Join(err, e.gateway.Shutdown(ctx), e.close(ctx), e.flush(ctx))
+}
+
+func (e *engine) probe(ctx context.Context, connection string) (admin.ProbeResult, error) {
+	r, err := e.gateway.Probe(ctx, connection)
+	if err != nil {
+		return admin.ProbeResult{}, err
+	}
+	return probeResult(r), nil
+}

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"jiragate/gateway"
+	"jiragate/gateway/admin"
+	"jiragate/policy"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/keyset"
+)
+
+// How long to wait for the lock of the store. A gateway that starts waits for
+// commands that are at work; a command goes on to try the socket.
+const (
+	serveLockTimeout   = 5 * time.Second
+	commandLockTimeout = 50 * time.Millisecond
+)
+
+// foundation is what lies under everything else: the data directory, the
+// keyset and the store.
+type foundation struct {
+	keys  *keyset.Keyset
+	store *bolt.Store
+}
+
+// openFoundation opens the keyset and the store, and makes what is missing at
+// first start.
+func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*foundation, error) {
+	if err := prepareDataDir(c.DataDir); err != nil {
+		return nil, err
+	}
+	sealed, err := anythingSealed(c)
+	if err != nil {
+		return nil, err
+	}
+	// A new keyset would not open what another one has sealed: where there is
+	// any of that, a missing keyset is an error, not a first start.
+	keys, err := keyset.Open(c.keyURI(), keyset.Options{Create: !sealed})
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
+	}
+	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys.AEAD(), LockTimeout: lockTimeout})
+	if err != nil {
+		return nil, err
+	}
+	return &foundation{keys: keys, store: store}, nil
+}
+
+func (f *foundation) close() error { return f.store.Close() }
+
+// anythingSealed reports whether the data directory holds something that only
+// its keyset opens.
+func anythingSealed(c Config) (bool, error) {
+	for _, path := range []string{c.storeFile(), c.file("ca-key.pem")} {
+		if there, err := exists(path); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// livePolicy is the policy in force. Reading it takes no lock.
+type livePolicy struct {
+	file    string
+	current atomic.Pointer[policy.Policy]
+}
+
+func openPolicy(file string) (*livePolicy, error) {
+	l := &livePolicy{file: file}
+	return l, l.reload()
+}
+
+// reload reads the file again. If it is broken, the policy stays as it was.
+func (l *livePolicy) reload() error {
+	p, err := loadPolicy(l.file)
+	if err != nil {
+		return err
+	}
+	l.current.Store(p)
+	return nil
+}
+
+func loadPolicy(file string) (*policy.Policy, error) {
+	if file == "" {
+		return policy.Default(), nil
+	}
+	rules, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_POLICY_FILE: %w", err)
+	}
+	p, err := policy.New(rules)
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_POLICY_FILE: %s: %w", file, err)
+	}
+	return p, nil
+}
+
+// adminOptions are those of the admin API that need no running gateway.
+func adminOptions(c Config, live *livePolicy, store tokenstore.Store) admin.Options {
+	directory := func() *tokenstore.Directory { return tokenstore.NewDirectory(nil, nil) }
+	if store != nil {
+		directory = store.Directory
+	}
+	return admin.Options{
+		Store:   store,
+		Region:  c.Region,
+		Egress:  c.Egress,
+		Policy:  live.current.Load,
+		Version: programVersion().Version,
+		Explain: func(q admin.ExplainRequest) (admin.Explanation, error) {
+			e, err := gateway.Explain(directory(), live.current.Load(), c.Region, string(c.AtlassianAPIURL),
+				gateway.Question{Method: q.Method, URL: q.URL, Client: q.Client, Connection: q.Connection})
+			return admin.Explanation{
+				Decision: e.Decision, Code: string(e.Code), Operation: e.Operation, Connection: e.Connection, Edition: e.Edition,
+				Detail: e.Detail, Sent: e.Sent, Reported: e.Reported, PolicySHA256: e.PolicySHA256,
+			}, err
+		},
+	}
+}
+
+// probeResult translates what the gateway found.
+func probeResult(r *gateway.ProbeResult) admin.ProbeResult {
+	return admin.ProbeResult{
+		OK:         r.Status == 200 && r.Code == "",
+		Status:     r.Status,
+		Code:       r.Code,
+		Detail:     r.Detail,
+		Account:    r.Account,
+		EgressIP:   r.EgressIP,
+		Record:     r.Record,
+		DurationMS: float64(r.Duration.Microseconds()) / 1000,
+	}
+}
+
+// upstreamRoots are the system's roots and those of the file; nil, which means
+// the system's alone, without one.
+func upstreamRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading the system's roots: %w", err)
+	}
+	if err := addRoots(roots, file); err != nil {
+		return nil, fmt.Errorf("JIRAGATE_UPSTREAM_CA_FILE: %w", err)
+	}
+	return roots, nil
+}
+
+// addRoots adds each certificate of a PEM file. Unlike AppendCertsFromPEM it
+// refuses a file of which it cannot read everything.
+func addRoots(pool *x509.CertPool, file string) error {
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("%s holds a PEM block %q: only certificates belong there", file, block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("%s: certificate %d: %w", file, found+1, err)
+		}
+		pool.AddCert(cert)
+		found++
+	}
+	if found == 0 {
+		return errors.New(file + " holds no certificate in PEM form")
+	}
+	return nil
+}
+
+// pemOf is the inverse, for one certificate.
+func pemOf(cert *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+}

@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/net/netutil"
+
+	"jiragate/gateway/admin"
+	"jiragate/tokenstore/secret"
+)
+
+// Server is a running gateway: the proxy listener, the admin listener and the
+// admin socket. Make one with [Start].
+type Server struct {
+	config     Config
+	log        *slog.Logger
+	foundation *foundation
+	policy     *livePolicy
+	engine     *engine
+
+	proxy, admin, socket net.Listener
+	adminServers         []*http.Server
+
+	draining atomic.Bool
+	failed   chan error
+	serving  sync.WaitGroup
+	closing  sync.Once
+	closeErr error
+}
+
+// StartOptions are what [Start] needs besides the configuration.
+type StartOptions struct {
+	Logger *slog.Logger // nil discards
+	// Spans, if not nil, receives each span as it ends, for demonstrations and
+	// tests.
+	Spans sdktrace.SpanExporter
+}
+
+// Start opens everything that c names and serves. When it returns, clients can
+// connect to [Server.ProxyAddr]. Where it fails, it has closed what was open.
+func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{config: c, log: o.Logger, failed: make(chan error, 3)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release(ctx))
+		}
+	}()
+	if s.policy, err = openPolicy(c.PolicyFile); err != nil {
+		return nil, err
+	}
+	if s.foundation, err = openFoundation(ctx, c, serveLockTimeout); err != nil {
+		return nil, err
+	}
+	if s.proxy, err = listen("JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
+		return nil, err
+	}
+	if s.admin, err = listen("JIRAGATE_ADMIN_LISTEN", c.AdminListen); err != nil {
+		return nil, err
+	}
+	own := []netip.AddrPort{addrPort(s.proxy), addrPort(s.admin)}
+	if s.engine, err = openEngine(ctx, c, s.foundation, s.policy, own, o); err != nil {
+		return nil, err
+	}
+	network, local, err := s.adminHandlers()
+	if err != nil {
+		return nil, err
+	}
+	if s.socket, err = listenSocket(c.DataDir); err != nil {
+		return nil, err
+	}
+	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
+	s.serveAdmin("admin", network, netutil.LimitListener(s.admin, admin.MaxConnections))
+	s.serveAdmin("socket", local, netutil.LimitListener(s.socket, admin.MaxConnections))
+	s.announce()
+	return s, nil
+}
+
+func listen(variable string, a listenAddress) (net.Listener, error) {
+	l, err := net.Listen("tcp", string(a))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return l, nil
+}
+
+func addrPort(l net.Listener) netip.AddrPort {
+	a := l.Addr().(*net.TCPAddr).AddrPort() // listen makes no other
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// adminHandlers makes the two faces of the admin API.
+func (s *Server) adminHandlers() (network, local http.Handler, err error) {
+	token, err := openAdminToken(s.config.adminTokenFile(), s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := adminOptions(s.config, s.policy, s.foundation.store)
+	o.Probe = s.engine.probe
+	o.Metrics = s.engine.telemetry.PrometheusHandler()
+	o.Logger = s.log
+	o.Checks = s.checks()
+	api, err := admin.New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	network, err = api.Network(s.guard(token))
+	return network, api.Local(), err
+}
+
+func (s *Server) guard(token secret.Secret) admin.Guard {
+	host, _, _ := net.SplitHostPort(string(s.config.AdminListen)) // parsed before
+	actual := addrPort(s.admin).Addr()
+	return admin.Guard{
+		Token:       token,
+		Hosts:       []string{strings.ToLower(host), actual.String()},
+		AnyAddress:  actual.IsUnspecified(),
+		OpenMetrics: actual.IsLoopback(),
+	}
+}
+
+// checks are what must work before a call can be served.
+func (s *Server) checks() []admin.Check {
+	return []admin.Check{
+		{Name: "store", Run: func(ctx context.Context) error {
+			// Any read will do: it goes through to the file.
+			_, err := s.foundation.store.IssuePublished(ctx, "none", "0")
+			return err
+		}},
+		{Name: "audit", Run: func(context.Context) error { return s.engine.audit.Ready() }},
+		{Name: "egress", Run: func(context.Context) error { return s.engine.egress.Ready() }},
+		{Name: "policy", Run: func(context.Context) error {
+			if s.policy.current.Load() == nil {
+				return errors.New("no policy is loaded")
+			}
+			return nil
+		}},
+		{Name: "proxy", Run: func(context.Context) error {
+			if s.draining.Load() {
+				return errors.New("the gateway is shutting down")
+			}
+			return nil
+		}},
+	}
+}
+
+func (s *Server) serveAdmin(name string, h http.Handler, l net.Listener) {
+	server := admin.NewServer(h, s.log)
+	s.adminServers = append(s.adminServers, server)
+	s.serve(name, func() error { return server.Serve(l) })
+}
+
+// serve runs one listener to its end. An end that nobody asked for goes to Failed.
+func (s *Server) serve(name string, run func() error) {
+	s.serving.Go(func() {
+		if err := run(); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("the %s listener ended: %w", name, err)
+		}
+	})
+}
+
+// Failed receives the error of a listener that ended by itself.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// ProxyAddr is where the proxy listens, with the port that was really taken.
+func (s *Server) ProxyAddr() string { return s.proxy.Addr().String() }
+
+// AdminAddr is where the admin API listens over TCP.
+func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
+
+// RootPEM is the certificate that clients must trust.
+func (s *Server) RootPEM() []byte { return s.engine.authority.RootPEM() }
+
+// ReloadPolicy reads the policy file again. If it is broken, the policy stays
+// as it was and the error says why.
+func (s *Server) ReloadPolicy() error {
+	if err := s.policy.reload(); err != nil {
+		return err
+	}
+	p := s.policy.current.Load()
+	s.log.Info("policy reloaded", "version", p.Version(), "sha256", p.SHA256())
+	return nil
+}
+
+// Close drains the calls in flight and closes everything, in the order in
+// which things need each other. When ctx ends first, what is left is cut.
+// Closing again returns what the first time did.
+func (s *Server) Close(ctx context.Context) error {
+	s.closing.Do(func() { s.closeErr = s.shutDown(ctx) })
+	return s.closeErr
+}
+
+func (s *Server) shutDown(ctx context.Context) error {
+	s.draining.Store(true) // /readyz says so while calls drain
+	errs := []error{s.engine.gateway.Shutdown(ctx)}
+	for _, server := range s.adminServers {
+		if err := server.Shutdown(ctx); err != nil {
+			errs = append(errs, err, server.Close())
+		}
+	}
+	s.serving.Wait()
+	return errors.Join(append(errs, s.release(ctx))...)
+}
+
+// release closes what is open and no longer served.
+func (s *Server) release(ctx context.Context) error {
+	var errs []error
+	for _, l := range []net.Listener{s.proxy, s.admin, s.socket} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.engine != nil {
+		errs = append(errs, s.engine.close(ctx))
+	}
+	if s.foundation != nil {
+		if s.socket != nil {
+			errs = append(errs, removeSocket(s.config.DataDir))
+		}
+		errs = append(errs, s.foundation.close())
+	}
+	if s.engine != nil {
+		errs = append(errs, s.engine.flush(ctx))
+	}
+	return errors.Join(errs...)
+}
