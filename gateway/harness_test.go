@@ -292,9 +292,6 @@ func (w *world) records() []audit.Record {
 	w.t.Helper()
 	var all []audit.Record
 	for _, path := range must(filepath.Glob(filepath.Join(w.dir, "audit", "*.jsonl")))(w.t) {
-		if strings.HasPrefix(filepath.Base(path), "pending") {
-			continue
-		}
 		for line := range bytes.Lines(must(os.ReadFile(path))(w.t)) {
 			var r audit.Record
 			if err := json.Unmarshal(line, &r); err != nil {

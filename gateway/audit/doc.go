@@ -10,11 +10,11 @@
 //
 // # The directory
 //
-//	2026-11-23T10.jsonl     a segment: the records, one JSON object a line
-//	pending-00000001.jsonl  the journal: intents of calls that are under way
-//	torn-….bin              bytes that a crash left unfinished, kept for inspection
-//	lock                    held by the one process that writes
-//	probe                   exists for a moment while the log finds out if the disk takes writes again
+//	2026-11-23T10.jsonl       a segment: the records, one JSON object a line
+//	pending-00000001.journal  the journal: intents of calls that are under way
+//	torn-….bin                bytes that a crash left unfinished, kept for inspection
+//	lock                      held by the one process that writes
+//	probe                     exists for a moment while the log finds out if the disk takes writes again
 //
 // A segment is named for the UTC hour of the record that opened it. A record
 // of a later hour opens the next one; a record of an earlier hour, because the
@@ -49,12 +49,12 @@
 // interrupted when the log is next opened.
 //
 // A failed write is taken back. After a failed fsync the file is suspect: Linux
-// reports the error once and may mark the lost pages clean, so that a second
-// fsync succeeds without having written anything (LWN 752063, "PostgreSQL's
-// fsync() surprise"; Rebello et al., "Can Applications Recover from fsync
-// Failures?", USENIX ATC 2020). The bytes since the last good fsync are
-// therefore kept in memory, and written again through a fresh descriptor before
-// anything else is. Until then calls are refused, and [Log.Ready] says why.
+// reports the error once and marks the lost pages clean, so that a second fsync
+// can succeed without having written anything (Rebello et al., "Can Applications
+// Recover from fsync Failures?", USENIX ATC 2020). The bytes since the last good
+// fsync are therefore kept in memory, and written again through a fresh
+// descriptor before anything else is. Until then calls are refused, and
+// [Log.Ready] says why.
 //
 // # What it may not know
 //

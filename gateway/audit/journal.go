@@ -42,12 +42,12 @@ type generation struct {
 	open int // calls under way whose intent is here
 }
 
-func journalName(number uint64) string { return fmt.Sprintf("pending-%08d.jsonl", number) }
+func journalName(number uint64) string { return fmt.Sprintf("pending-%08d.journal", number) }
 
 // isJournal tells whether name is one that [journalName] gives.
 func isJournal(name string) bool {
 	var number uint64
-	_, err := fmt.Sscanf(name, "pending-%d.jsonl", &number)
+	_, err := fmt.Sscanf(name, "pending-%d.journal", &number)
 	return err == nil && name == journalName(number)
 }
 

@@ -194,12 +194,12 @@ func TestRecoveryIsRepeatable(t *testing.T) {
 
 func TestJournalNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		"pending-00000001.jsonl":    true,
-		"pending-123456789.jsonl":   true,
-		"pending-1.jsonl":           false,
-		"pending-00000001.jsonl.gz": false,
-		"pending--0000001.jsonl":    false,
-		"pending-.jsonl":            false,
+		"pending-00000001.journal":    true,
+		"pending-123456789.journal":   true,
+		"pending-1.journal":           false,
+		"pending-00000001.journal.gz": false,
+		"pending--0000001.journal":    false,
+		"pending-.journal":            false,
 		"2026-11-23T10.jsonl":       false,
 	} {
 		if got := isJournal(name); got != want {

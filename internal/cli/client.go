@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
+	"jiragate/tokenstore/secret"
 )
 
 const clientsPath = "/v1/clients"
@@ -34,8 +35,8 @@ func newClient(a *app) *cobra.Command {
 
 const tokenHelp = `
 A token that is made here is shown this once and cannot be shown again: only its digest is stored.
-With --token-file the client brings a token of its own, at least 32 characters of visible ASCII; it
-is not shown ("token" is empty then).`
+With --token-file the client brings a token of its own, at least 32 characters of visible ASCII; only
+--output json repeats it, so that it has the same form either way.`
 
 func newClientAdd(a *app) *cobra.Command {
 	var (
@@ -62,7 +63,7 @@ func newClientAdd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.issueToken(cmd.Context(), clientsPath, body, output)
+			return a.issueToken(cmd.Context(), clientsPath, body, request.Token, output)
 		},
 	}
 	flags := cmd.Flags()
@@ -95,7 +96,7 @@ func newClientRotate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.issueToken(cmd.Context(), clientPath(args[0], "token"), body, output)
+			return a.issueToken(cmd.Context(), clientPath(args[0], "token"), body, request.Token, output)
 		},
 	}
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "holds a token that it brings, or - for standard input")
@@ -103,8 +104,9 @@ func newClientRotate(a *app) *cobra.Command {
 	return cmd
 }
 
-// issueToken posts a request whose answer may hold a token, and shows it.
-func (a *app) issueToken(ctx context.Context, path string, body []byte, output outputFormat) error {
+// issueToken posts a request whose answer holds a token, unless one was
+// brought, and shows it.
+func (a *app) issueToken(ctx context.Context, path string, body []byte, brought secret.Secret, output outputFormat) error {
 	var issued admin.IssuedToken
 	err := a.withSession(ctx, existingStore, func(s *session) error {
 		return s.call(ctx, http.MethodPost, path, body, &issued)
@@ -112,11 +114,14 @@ func (a *app) issueToken(ctx context.Context, path string, body []byte, output o
 	if err != nil {
 		return err
 	}
-	if output == asJSON {
-		return writeJSON(a.out, issued)
-	}
 	token := issued.Token
-	if token == "" {
+	switch {
+	case output == asJSON && token == "":
+		issued.Token = brought.Reveal()
+		fallthrough
+	case output == asJSON:
+		return writeJSON(a.out, issued)
+	case token == "":
 		token = "the one that was brought"
 	}
 	return writeFields(a.out, [][2]string{{"client", issued.Name}, {"token", token}})

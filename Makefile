@@ -1,0 +1,42 @@
+# make test   everything CI runs: format, vet, staticcheck, tests with the race detector, fuzzing
+# make demo   the demo, kept up until interrupted
+GO ?= go
+FUZZTIME ?= 3s
+
+.PHONY: test check race fuzz bench demo build tools
+
+test: check race fuzz
+
+build:
+	$(GO) build -trimpath -o jiragate .
+
+# The race detector needs a C compiler, which Go itself does not bring.
+tools:
+	@command -v $${CC:-gcc} >/dev/null || { \
+	  echo "no C compiler for the race detector: installing one"; \
+	  apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
+
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+race: tools
+	$(GO) test -race -timeout 15m ./...
+
+# Each fuzz target of each package, for a few seconds.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg > .fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; tail -n 1 .fuzz.log; \
+	  done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo:
+	$(GO) run . demo

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goPackage is what `go list` tells of a package.
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	Doc        string
+	Deps       []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,Deps", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+		if base := filepath.Base(p.ImportPath); slices.Contains([]string{"util", "utils", "common", "helpers", "misc"}, base) {
+			t.Errorf("%s: a package is named for its job", p.ImportPath)
+		}
+	}
+}
+
+// forbidden lists what a package must not depend on, directly or through
+// others, and why.
+var forbidden = []struct{ pkg, dep, why string }{
+	{"jiragate/policy", "net", "the policy is pure: it decides from what it is told"},
+	{"jiragate/policy", "net/http", "the policy is pure: it decides from what it is told"},
+	{"jiragate/policy", "jiragate/tokenstore", "the policy knows no stores"},
+	{"jiragate/policy", "jiragate/gateway/...", "the policy knows no calls"},
+	{"jiragate/certs", "jiragate/...", "certificates know nothing else"},
+	{"jiragate/gateway/egress", "jiragate/...", "the dialer knows no paths, credentials or records"},
+	{"jiragate/gateway/audit", "jiragate/policy", "the log knows no policy rules"},
+	{"jiragate/gateway/audit", "net/http", "the log knows no HTTP"},
+	{"jiragate/gateway/audit", "jiragate/tokenstore", "the log holds no credentials"},
+	{"jiragate/gateway/telemetry", "jiragate/...", "telemetry knows nothing of the domain"},
+	{"jiragate/gateway", "jiragate/tokenstore/bolt", "the gateway doesn't know how anything is stored"},
+	{"jiragate/gateway", "jiragate/tokenstore/keyset", "the gateway doesn't know how anything is sealed"},
+	{"jiragate/gateway", "jiragate/gateway/admin", "calls don't depend on their administration"},
+	{"jiragate/gateway", "jiragate/internal/...", "the product doesn't depend on its commands"},
+	{"jiragate/gateway/admin", "jiragate/internal/...", "the product doesn't depend on its commands"},
+	{"jiragate/tokenstore", "jiragate/gateway/...", "the store knows no calls"},
+	{"jiragate/tokenstore", "net/http", "the store knows no HTTP"},
+	{"jiragate/tokenstore/bolt", "jiragate/gateway/...", "the store knows no calls"},
+	{"jiragate/tokenstore/bolt", "jiragate/tokenstore/oauth", "the backend doesn't know what tokens are for"},
+	{"jiragate/tokenstore/oauth", "go.etcd.io/bbolt", "the token lifecycle doesn't know which backend stores it"},
+	{"jiragate/tokenstore/oauth", "jiragate/gateway/...", "the token lifecycle knows no calls"},
+	{"jiragate/internal/cli", "jiragate/internal/jirasim", "serve carries no simulator"},
+	{"jiragate/internal/jirasim", "jiragate/...", "a simulator that shares code with the gateway proves nothing"},
+}
+
+func TestDependenciesPointOneWay(t *testing.T) {
+	known := map[string]bool{}
+	for _, p := range packages(t) {
+		known[p.ImportPath] = true
+		for _, f := range forbidden {
+			if f.pkg != p.ImportPath {
+				continue
+			}
+			for _, dep := range p.Deps {
+				prefix, whole := strings.CutSuffix(f.dep, "...")
+				if dep == f.dep || whole && strings.HasPrefix(dep, prefix) {
+					t.Errorf("%s depends on %s: %s", p.ImportPath, dep, f.why)
+				}
+			}
+		}
+	}
+	for _, f := range forbidden {
+		if !known[f.pkg] {
+			t.Errorf("the rule for %s is about no package", f.pkg)
+		}
+	}
+}
+
+// The simulator serves the demo and the tests. No other command can reach it.
+func TestOnlyTheDemoImportsTheSimulator(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.Contains(strings.Fields(imports), "jiragate/internal/jirasim") && pkg != "jiragate/internal/demo" {
+			t.Errorf("%s imports the simulator", pkg)
+		}
+	}
+}
+
+func TestNoInit(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "init" && f.Recv == nil {
+				t.Errorf("%s has an init function", path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
