@@ -74,12 +74,9 @@ type Call struct {
 func (c *Call) client() string {
 	switch {
 	case c.operator:
-		return operatorName
+		return tokenstore.OperatorName
 	case c.identity.client != nil:
 		return c.identity.client.Name
 	}
 	return ""
 }
-
-// operatorName stands as client in the records of the gateway's own calls.
-const operatorName = "jiragate"

@@ -30,6 +30,7 @@ func TestClients(t *testing.T) {
 		{"upper case", tokenstore.Client{Name: "Reports"}, "use 1 to 63"},
 		{"begins with a dot", tokenstore.Client{Name: ".reports"}, "use 1 to 63"},
 		{"name too long", tokenstore.Client{Name: strings.Repeat("a", 64)}, "use 1 to 63"},
+		{"name of the gateway itself", tokenstore.Client{Name: tokenstore.OperatorName}, "use another"},
 		{"the empty token", tokenstore.Client{Name: "reports", TokenSHA256: tokenstore.TokenSHA256("")}, "32 characters"},
 		{"grants not in order", tokenstore.Client{Name: "reports", Connections: []string{"b", "a"}}, "not sorted"},
 		{"grant twice", tokenstore.Client{Name: "reports", Connections: []string{"a", "a"}}, "twice"},

@@ -45,7 +45,7 @@ const (
 // Connection is one customer's Jira, as its administrator set it up. It holds
 // nothing secret.
 type Connection struct {
-	// ID is chosen by the operator: [a-z0-9][a-z0-9-]{0,62}. It never changes.
+	// ID is chosen by the operator: [a-z0-9][a-z0-9._-]{0,62}. It never changes.
 	ID string
 	// Edition decides which of the following fields are set.
 	Edition policy.Edition

@@ -69,7 +69,7 @@ func TestConnectionsNotInNormalFormAreRefused(t *testing.T) {
 		{"upper-case id", cloud(), func(c *tokenstore.Connection) { c.ID = "Acme" }, "use 1 to 63"},
 		{"id begins with a hyphen", cloud(), func(c *tokenstore.Connection) { c.ID = "-acme" }, "use 1 to 63"},
 		{"id with a slash", cloud(), func(c *tokenstore.Connection) { c.ID = "acme/issues" }, "use 1 to 63"},
-		{"id with a dot", cloud(), func(c *tokenstore.Connection) { c.ID = "acme.example" }, "use 1 to 63"},
+		{"id with a plus", cloud(), func(c *tokenstore.Connection) { c.ID = "ac+me" }, "use 1 to 63"},
 		{"id too long", cloud(), func(c *tokenstore.Connection) { c.ID = strings.Repeat("a", 64) }, "use 1 to 63"},
 		{"id with a look-alike letter", cloud(), func(c *tokenstore.Connection) { c.ID = "аcme" }, "use 1 to 63"},
 		{"no edition", cloud(), func(c *tokenstore.Connection) { c.Edition = "" }, `use "cloud" or "datacenter"`},

@@ -100,38 +100,41 @@ func (c *Connection) validateDataCenter() error {
 }
 
 // ValidConnectionID reports whether id can name a connection:
-// [a-z0-9][a-z0-9-]{0,62}.
+// [a-z0-9][a-z0-9._-]{0,62}.
 func ValidConnectionID(id string) error {
-	if !validName(id, "-") {
-		return &invalidError{
-			what: "connection id " + printable(id),
-			err:  errors.New("use 1 to 63 of a-z, 0-9 and -, beginning with a letter or a digit"),
-		}
+	if !validName(id) {
+		return &invalidError{what: "connection id " + printable(id), err: errNameForm}
 	}
 	return nil
 }
+
+var errNameForm = errors.New("use 1 to 63 of a-z, 0-9, '.', '_' and -, beginning with a letter or a digit")
+
+// OperatorName stands for the gateway itself in call records, where an operator
+// tests a connection. No client can have it.
+const OperatorName = "jiragate"
 
 // ValidClientName reports whether name can name a client:
 // [a-z0-9][a-z0-9._-]{0,62}. There is no "+" in it because proxy user names may
 // be CLIENT+CONNECTION.
 func ValidClientName(name string) error {
-	if !validName(name, "._-") {
-		return &invalidError{
-			what: "client name " + printable(name),
-			err:  errors.New("use 1 to 63 of a-z, 0-9, '.', '_' and -, beginning with a letter or a digit"),
-		}
+	switch {
+	case !validName(name):
+		return &invalidError{what: "client name " + printable(name), err: errNameForm}
+	case name == OperatorName:
+		return &invalidError{what: "client name " + printable(name), err: errors.New("it stands for the gateway itself in call records: use another")}
 	}
 	return nil
 }
 
-// validName accepts a-z and 0-9, and after the first also those in extra.
-func validName(s, extra string) bool {
+// validName accepts [a-z0-9][a-z0-9._-]{0,62}.
+func validName(s string) bool {
 	if s == "" || len(s) > maxName {
 		return false
 	}
 	for i := range len(s) {
 		alnum := s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9'
-		if !alnum && (i == 0 || strings.IndexByte(extra, s[i]) < 0) {
+		if !alnum && (i == 0 || strings.IndexByte("._-", s[i]) < 0) {
 			return false
 		}
 	}
