@@ -7,14 +7,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
-// defaultCacheSize bounds the cached leaves: about 2 kB each.
+// defaultCacheSize bounds what is cached: about 9 kB a host.
 const defaultCacheSize = 1024
 
 // Options say where the root lives and how its key is sealed.
@@ -28,7 +28,8 @@ type Options struct {
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
 
-	// CacheSize bounds the number of leaves kept; 0 means 1024.
+	// CacheSize bounds the number of hosts whose leaf and intermediate are
+	// kept; 0 means 1024.
 	CacheSize int
 
 	// Replace lets [Import] overwrite the root of Dir, after which every
@@ -59,12 +60,13 @@ func (o *Options) check() error {
 // Authority makes certificates for the hosts it was given. It is safe for
 // concurrent use. Before the first [Authority.SetHosts] it refuses every host.
 type Authority struct {
-	root      *root
-	now       func() time.Time
-	cacheSize int
+	root   *root
+	now    func() time.Time
+	flight singleflight.Group // by host
 
-	mu      sync.Mutex // held while current is replaced
-	current atomic.Pointer[issuance]
+	mu    sync.Mutex
+	hosts map[string]struct{} // replaced as a whole
+	cache *cache              // holds nothing for a host outside hosts
 }
 
 // Open reads the root in o.Dir, or makes one where there is none.
@@ -80,88 +82,99 @@ func Open(o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{root: r, now: o.Now, cacheSize: o.CacheSize}
-	a.current.Store(&issuance{})
-	return a, nil
+	return &Authority{root: r, now: o.Now, cache: newCache(o.CacheSize)}, nil
 }
 
 // SetHosts says for which hosts certificates may be made: DNS names in lower
 // case without a trailing dot, or IP literals as [net/netip] prints them; no
-// ports. Order and repetition do not matter. When the set changes, new
-// intermediates are issued and the cached leaves are dropped.
+// ports. Order and repetition do not matter. A host that is gone is refused
+// from then on, and what was issued for it is dropped; nothing changes for a
+// host that stays. It signs nothing, and is cheap however many hosts there are.
 //
-// A host in another form is refused and changes nothing. Any other error, such
-// as [ErrRootNotValid], comes after the change: hosts that are gone are refused
-// from then on, and [Authority.Leaf] tries again to issue for the others.
+// The one error is that of a host in another form; it changes nothing.
 func (a *Authority) SetHosts(hosts []string) error {
+	set := make(map[string]struct{}, len(hosts))
 	for _, h := range hosts {
 		if err := checkHost(h); err != nil {
 			return fmt.Errorf("certs: host %q: %w", h, err)
 		}
+		set[h] = struct{}{}
 	}
-	set := slices.Clone(hosts)
-	slices.Sort(set)
-	set = slices.Compact(set)
-
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	cur := a.current.Load()
-	if slices.Equal(cur.hosts, set) && cur.fresh(now) {
-		return nil
-	}
-	// Stored before it is issued, so that failing to issue fails closed.
-	a.current.Store(&issuance{hosts: set})
-	_, err := a.reissue(set, now)
-	return err
+	a.hosts = set
+	a.cache.retain(set)
+	return nil
 }
 
 // Leaf returns the certificate of host, with the chain that a client needs
-// which trusts the root alone. It is made when first asked for and renewed
-// after two thirds of its life; concurrent callers share one signature. The
-// host must be in the form of [Authority.SetHosts], or it is not found there.
-// Callers must not modify what they get.
+// which trusts the root alone. It is made, with the host's intermediate, when
+// first asked for, and renewed after two thirds of its life; concurrent callers
+// share one signature. The host must be in the form of [Authority.SetHosts], or
+// it is not found there. Callers must not modify what they get.
 //
 // The error is [ErrHostNotPermitted] for a host outside the set, without any
 // work done, or says why none can be made, e.g. [ErrRootNotValid].
 func (a *Authority) Leaf(host string) (*tls.Certificate, error) {
 	now := a.now()
-	cur := a.current.Load()
-	if !cur.permits(host) {
-		return nil, fmt.Errorf("certs: %w: %q", ErrHostNotPermitted, host)
+	is, err := a.find(host)
+	if err == nil && !is.fresh(now) {
+		is, err = a.renew(host, now)
 	}
-	if !cur.fresh(now) {
-		var err error
-		if cur, err = a.renew(now); err != nil {
-			return nil, err
-		}
-	}
-	cert, err := cur.leaf(host, now)
 	if err != nil {
 		return nil, fmt.Errorf("certs: certificate for %q: %w", host, err)
 	}
-	return cert, nil
+	return is.leaf, nil
 }
 
-// renew issues again for the hosts of the day, unless another caller just did.
-func (a *Authority) renew(now time.Time) (*issuance, error) {
+// renew is issue for one caller at a time; the others of the host wait for it.
+func (a *Authority) renew(host string, now time.Time) (*issued, error) {
+	v, err, _ := a.flight.Do(host, func() (any, error) { return a.issue(host, now) })
+	if err != nil {
+		return nil, err
+	}
+	return v.(*issued), nil
+}
+
+// issue makes the leaf of host, under the intermediate that the host has or,
+// where that is missing or due, under a new one.
+func (a *Authority) issue(host string, now time.Time) (*issued, error) {
+	// A flight may have landed between the caller's look and this one's start.
+	is, err := a.find(host)
+	if err != nil || is.fresh(now) {
+		return is, err
+	}
+	var im *intermediate
+	if is != nil && is.by.fresh(now) {
+		im = is.by
+	} else if im, err = newIntermediate(a.root, host, now); err != nil {
+		return nil, fmt.Errorf("issue an intermediate: %w", err)
+	}
+	if is, err = im.issue(now); err != nil {
+		return nil, err
+	}
+	return is, a.keep(is)
+}
+
+// find returns what was issued for host, fresh or not, or nil.
+func (a *Authority) find(host string) (*issued, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	cur := a.current.Load()
-	if cur.fresh(now) {
-		return cur, nil
+	if _, ok := a.hosts[host]; !ok {
+		return nil, ErrHostNotPermitted
 	}
-	return a.reissue(cur.hosts, now)
+	return a.cache.get(host), nil
 }
 
-// reissue replaces the current issuance. The caller holds a.mu.
-func (a *Authority) reissue(hosts []string, now time.Time) (*issuance, error) {
-	next, err := newIssuance(a.root, hosts, now, a.cacheSize)
-	if err != nil {
-		return nil, fmt.Errorf("certs: issue an intermediate: %w", err)
+// keep refuses what was made for a host that has gone in the meantime.
+func (a *Authority) keep(is *issued) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.hosts[is.by.host]; !ok {
+		return ErrHostNotPermitted
 	}
-	a.current.Store(next)
-	return next, nil
+	a.cache.put(is)
+	return nil
 }
 
 // RootPEM returns the root's certificate as in ca.pem.

@@ -2,15 +2,12 @@ package certs
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,85 +16,6 @@ import (
 
 	"pgregory.net/rapid"
 )
-
-// gcm seals with a key of its own, as a keyset of the gateway does.
-type gcm struct{ cipher.AEAD }
-
-func (g gcm) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
-	return g.Seal(nil, nil, plaintext, associatedData), nil
-}
-
-func (g gcm) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	return g.AEAD.Open(nil, nil, ciphertext, associatedData)
-}
-
-func newSealer(t testing.TB) Sealer {
-	t.Helper()
-	key := make([]byte, 32)
-	rand.Read(key)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gcm{aead}
-}
-
-func newOptions(t testing.TB) Options {
-	return Options{Dir: filepath.Join(t.TempDir(), "data"), Sealer: newSealer(t)}
-}
-
-func mustOpen(t testing.TB, o Options) *Authority {
-	t.Helper()
-	a, err := Open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// newAuthority is an authority for hosts in a directory of its own.
-func newAuthority(t testing.TB, hosts ...string) *Authority {
-	t.Helper()
-	a := mustOpen(t, newOptions(t))
-	if err := a.SetHosts(hosts); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func mustLeaf(t testing.TB, a *Authority, host string) *tls.Certificate {
-	t.Helper()
-	cert, err := a.Leaf(host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
-// handshake is a client that trusts the root alone and wants serverName,
-// against a server that shows cert.
-func handshake(a *Authority, cert *tls.Certificate, serverName string) error {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(a.RootPEM())
-	clientSide, serverSide := net.Pipe()
-	defer clientSide.Close()
-	server := tls.Server(serverSide, &tls.Config{Certificates: []tls.Certificate{*cert}})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer serverSide.Close()
-		server.Handshake()
-	}()
-	client := tls.Client(clientSide, &tls.Config{RootCAs: roots, ServerName: serverName})
-	err := client.Handshake()
-	clientSide.Close()
-	<-done
-	return err
-}
 
 // TestHandshake: a client that trusts nothing but ca.pem accepts each kind of
 // host, and nothing else.
@@ -149,87 +67,32 @@ func TestLeafRefusesWhatIsNotInTheSet(t *testing.T) {
 	}
 }
 
-func TestEmptySetHasNoIntermediate(t *testing.T) {
-	a := mustOpen(t, newOptions(t))
-	check := func(when string) {
-		t.Helper()
-		if _, err := a.Leaf("acme.atlassian.net"); !errors.Is(err, ErrHostNotPermitted) {
-			t.Errorf("%s: Leaf = %v, want ErrHostNotPermitted", when, err)
-		}
-		if n := len(a.current.Load().by); n != 0 {
-			t.Errorf("%s: %d intermediates exist", when, n)
-		}
+// TestChainMentionsNoOtherHost: a client must not learn from a handshake which
+// other connections there are, or were.
+func TestChainMentionsNoOtherHost(t *testing.T) {
+	hosts := []string{
+		"api.atlassian.com", "acme.atlassian.net", "globex.atlassian.net", "jira.initech.example",
+		"198.51.100.7", "203.0.113.9", "2001:db8::7", "2001:db8:1::9",
 	}
-	check("before SetHosts")
-	for _, hosts := range [][]string{{"acme.atlassian.net"}, nil} {
-		if err := a.SetHosts(hosts); err != nil {
+	mentions := func(der []byte, host string) bool {
+		addr, err := netip.ParseAddr(host)
+		return bytes.Contains(der, []byte(host)) || err == nil && bytes.Contains(der, addr.AsSlice())
+	}
+	a := mustOpen(t, newOptions(t))
+	for _, set := range [][]string{hosts, hosts[2:6], hosts} {
+		if err := a.SetHosts(set); err != nil {
 			t.Fatal(err)
 		}
-	}
-	check("after the last host went")
-}
-
-func TestSetHosts(t *testing.T) {
-	a := newAuthority(t, "a.example", "b.example")
-	first := mustLeaf(t, a, "a.example")
-
-	if err := a.SetHosts([]string{"b.example", "a.example", "b.example"}); err != nil {
-		t.Fatal(err)
-	}
-	if mustLeaf(t, a, "a.example") != first {
-		t.Error("the same set in another order dropped the cached leaf")
-	}
-
-	if err := a.SetHosts([]string{"a.example", "not a host"}); err == nil {
-		t.Error("a host that is none was taken")
-	}
-	if mustLeaf(t, a, "a.example") != first || mustLeaf(t, a, "b.example") == nil {
-		t.Error("a refused set changed something")
-	}
-
-	if err := a.SetHosts([]string{"a.example", "c.example"}); err != nil {
-		t.Fatal(err)
-	}
-	second := mustLeaf(t, a, "a.example")
-	if second == first || bytes.Equal(second.Certificate[1], first.Certificate[1]) {
-		t.Error("a changed set did not change the intermediate")
-	}
-	if _, err := a.Leaf("b.example"); !errors.Is(err, ErrHostNotPermitted) {
-		t.Errorf("Leaf of a removed host: %v", err)
-	}
-	if err := handshake(a, mustLeaf(t, a, "c.example"), "c.example"); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestSetHostsKeepsNoneOfTheCallers: the caller's slice stays the caller's.
-func TestSetHostsKeepsNoneOfTheCallers(t *testing.T) {
-	hosts := []string{"b.example", "a.example"}
-	a := newAuthority(t, hosts...)
-	if !slices.Equal(hosts, []string{"b.example", "a.example"}) {
-		t.Errorf("SetHosts reordered its argument: %v", hosts)
-	}
-	hosts[0] = "evil.example"
-	if _, err := a.Leaf("evil.example"); !errors.Is(err, ErrHostNotPermitted) {
-		t.Errorf("Leaf = %v, want ErrHostNotPermitted", err)
-	}
-}
-
-// TestManyHosts: the chain stays small enough for any client however many
-// connections there are. OpenSSL's default limit is 100 kB.
-func TestManyHosts(t *testing.T) {
-	hosts := []string{"192.0.2.7"}
-	for i := range 2500 {
-		hosts = append(hosts, fmt.Sprintf("customer-with-a-long-name-%04d.atlassian.net", i))
-	}
-	a := newAuthority(t, hosts...)
-	for _, host := range []string{hosts[0], hosts[1], hosts[1250], hosts[2500]} {
-		cert := mustLeaf(t, a, host)
-		if err := handshake(a, cert, host); err != nil {
-			t.Errorf("%s: %v", host, err)
-		}
-		if size := len(slices.Concat(cert.Certificate...)); size > 16<<10 {
-			t.Errorf("%s: the chain has %d bytes", host, size)
+		for _, host := range set {
+			chain := slices.Concat(mustLeaf(t, a, host).Certificate, [][]byte{a.Root().Raw})
+			for i, der := range chain {
+				for _, other := range hosts {
+					// Leaf and intermediate name their host, the root names none.
+					if got, want := mentions(der, other), other == host && i < 2; got != want {
+						t.Errorf("certificate %d of the chain of %s: mentions %s: %v, want %v", i, host, other, got, want)
+					}
+				}
+			}
 		}
 	}
 }
@@ -239,16 +102,15 @@ func TestCertificates(t *testing.T) {
 	a := newAuthority(t, "acme.atlassian.net", "192.0.2.7")
 	root := a.Root()
 	name, addr := mustLeaf(t, a, "acme.atlassian.net"), mustLeaf(t, a, "192.0.2.7")
-	im, err := x509.ParseCertificate(name.Certificate[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(name.Certificate) != 2 {
-		t.Errorf("the chain has %d certificates, want leaf and intermediate", len(name.Certificate))
+	nameIm, addrIm := intermediateOf(t, a, "acme.atlassian.net").cert, intermediateOf(t, a, "192.0.2.7").cert
+	for _, chain := range [][][]byte{name.Certificate, addr.Certificate} {
+		if len(chain) != 2 {
+			t.Errorf("the chain has %d certificates, want leaf and intermediate", len(chain))
+		}
 	}
 
 	serials := map[string]bool{}
-	for _, c := range []*x509.Certificate{root, im, name.Leaf, addr.Leaf} {
+	for _, c := range []*x509.Certificate{root, nameIm, addrIm, name.Leaf, addr.Leaf} {
 		if c.PublicKeyAlgorithm != x509.ECDSA || c.SignatureAlgorithm != x509.ECDSAWithSHA256 {
 			t.Errorf("%s: %v, %v", c.Subject, c.PublicKeyAlgorithm, c.SignatureAlgorithm)
 		}
@@ -257,22 +119,26 @@ func TestCertificates(t *testing.T) {
 		}
 		serials[c.SerialNumber.String()] = true
 	}
-	if len(serials) != 4 {
+	if len(serials) != 5 {
 		t.Error("serial numbers repeat")
 	}
 
 	if !root.IsCA || root.MaxPathLen != 1 || root.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
 		t.Errorf("root: CA %v, path length %d, usage %v", root.IsCA, root.MaxPathLen, root.KeyUsage)
 	}
-	if !im.IsCA || im.MaxPathLen != 0 || !im.MaxPathLenZero || !im.PermittedDNSDomainsCritical {
-		t.Errorf("intermediate: CA %v, path length %d, critical constraints %v", im.IsCA, im.MaxPathLen, im.PermittedDNSDomainsCritical)
+	for _, im := range []*x509.Certificate{nameIm, addrIm} {
+		if !im.IsCA || im.MaxPathLen != 0 || !im.MaxPathLenZero || !im.PermittedDNSDomainsCritical {
+			t.Errorf("intermediate: CA %v, path length %d, critical constraints %v", im.IsCA, im.MaxPathLen, im.PermittedDNSDomainsCritical)
+		}
+		if im.NotAfter.Sub(im.NotBefore) > intermediateLife || im.NotAfter.After(root.NotAfter) || im.NotBefore.Before(root.NotBefore) {
+			t.Errorf("intermediate lives from %v to %v", im.NotBefore, im.NotAfter)
+		}
 	}
-	if !slices.Equal(im.PermittedDNSDomains, []string{"acme.atlassian.net"}) ||
-		len(im.PermittedIPRanges) != 1 || im.PermittedIPRanges[0].String() != "192.0.2.7/32" {
-		t.Errorf("intermediate permits %v and %v", im.PermittedDNSDomains, im.PermittedIPRanges)
+	if !slices.Equal(nameIm.PermittedDNSDomains, []string{"acme.atlassian.net"}) || len(nameIm.PermittedIPRanges) != 0 || len(nameIm.ExcludedIPRanges) != 2 {
+		t.Errorf("the name's intermediate permits %v and %v, excludes %v", nameIm.PermittedDNSDomains, nameIm.PermittedIPRanges, nameIm.ExcludedIPRanges)
 	}
-	if im.NotAfter.Sub(im.NotBefore) > intermediateLife || im.NotAfter.After(root.NotAfter) || im.NotBefore.Before(root.NotBefore) {
-		t.Errorf("intermediate lives from %v to %v", im.NotBefore, im.NotAfter)
+	if !slices.Equal(addrIm.PermittedDNSDomains, []string{"invalid"}) || len(addrIm.PermittedIPRanges) != 1 || addrIm.PermittedIPRanges[0].String() != "192.0.2.7/32" {
+		t.Errorf("the address's intermediate permits %v and %v", addrIm.PermittedDNSDomains, addrIm.PermittedIPRanges)
 	}
 
 	if !slices.Equal(name.Leaf.DNSNames, []string{"acme.atlassian.net"}) || len(name.Leaf.IPAddresses) != 0 {
@@ -281,7 +147,7 @@ func TestCertificates(t *testing.T) {
 	if len(addr.Leaf.DNSNames) != 0 || len(addr.Leaf.IPAddresses) != 1 || !addr.Leaf.IPAddresses[0].Equal(net.IPv4(192, 0, 2, 7)) {
 		t.Errorf("leaf names %v, %v", addr.Leaf.DNSNames, addr.Leaf.IPAddresses)
 	}
-	for _, l := range []*x509.Certificate{name.Leaf, addr.Leaf} {
+	for l, im := range map[*x509.Certificate]*x509.Certificate{name.Leaf: nameIm, addr.Leaf: addrIm} {
 		if l.IsCA || l.KeyUsage != x509.KeyUsageDigitalSignature || !slices.Equal(l.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) {
 			t.Errorf("leaf: CA %v, usage %v, %v", l.IsCA, l.KeyUsage, l.ExtKeyUsage)
 		}
@@ -295,8 +161,13 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("leaf is back-dated by %v only", lag)
 		}
 	}
-	if samePublicKey(name.Leaf.PublicKey, addr.Leaf.PublicKey) {
-		t.Error("two leaves share a key")
+	keys := []any{root.PublicKey, nameIm.PublicKey, addrIm.PublicKey, name.Leaf.PublicKey, addr.Leaf.PublicKey}
+	for i, key := range keys {
+		for _, other := range keys[:i] {
+			if samePublicKey(key, other) {
+				t.Error("two certificates share a key")
+			}
+		}
 	}
 }
 
@@ -313,7 +184,7 @@ func TestConcurrentCallersShareOneLeaf(t *testing.T) {
 		}
 		return time.Now()
 	}
-	a := mustOpen(t, o)
+	a, sealer := newWatched(t, o)
 	var hosts []string
 	for i := range 20 {
 		hosts = append(hosts, fmt.Sprintf("h%d.example", i))
@@ -335,6 +206,20 @@ func TestConcurrentCallersShareOneLeaf(t *testing.T) {
 				t.Fatalf("%s: caller %d got a certificate of its own", host, i)
 			}
 		}
+	}
+	if n := sealer.unsealed.Load(); n != int64(len(hosts)) {
+		t.Errorf("the root's key was unsealed %d times for %d hosts", n, len(hosts))
+	}
+}
+
+// TestLateCallerMakesNoSecondLeaf: who looked in vain before a flight landed,
+// and comes to start the next, gets what the first one made.
+func TestLateCallerMakesNoSecondLeaf(t *testing.T) {
+	a := newAuthority(t, "a.example")
+	first := mustLeaf(t, a, "a.example")
+	late, err := a.renew("a.example", time.Now())
+	if err != nil || late.leaf != first {
+		t.Errorf("a leaf of its own, or an error: %v", err)
 	}
 }
 
@@ -382,14 +267,14 @@ func TestCacheIsBounded(t *testing.T) {
 	first, second := mustLeaf(t, a, "a.example"), mustLeaf(t, a, "b.example")
 	mustLeaf(t, a, "a.example") // now b is the one used longest ago
 	mustLeaf(t, a, "c.example")
-	if got := a.current.Load().leaves.recent.Len(); got != 2 {
-		t.Errorf("%d leaves cached, want 2", got)
+	if list, index := a.cache.recent.Len(), len(a.cache.byHost); list != 2 || index != 2 {
+		t.Errorf("%d and %d hosts cached, want 2", list, index)
 	}
 	if mustLeaf(t, a, "a.example") != first {
 		t.Error("the leaf used last was dropped")
 	}
-	if mustLeaf(t, a, "b.example") == second {
-		t.Error("the leaf used longest ago was kept")
+	if again := mustLeaf(t, a, "b.example"); again == second || bytes.Equal(again.Certificate[1], second.Certificate[1]) {
+		t.Error("the leaf used longest ago, or its intermediate, was kept")
 	}
 }
 

@@ -1,55 +1,49 @@
 package certs
 
-import (
-	"container/list"
-	"crypto/tls"
-	"sync"
-	"time"
-)
+import "container/list"
 
-// leafCache keeps the most recently used leaves, one a host.
-type leafCache struct {
-	mu     sync.Mutex
+// cache keeps what was issued for the most recently used hosts. It is not safe
+// for concurrent use.
+type cache struct {
 	size   int
 	byHost map[string]*list.Element
-	recent *list.List // of *cachedLeaf, the latest used in front
+	recent *list.List // of *issued, the latest used in front
 }
 
-type cachedLeaf struct {
-	validity
-	host string
-	cert *tls.Certificate
+func newCache(size int) *cache {
+	return &cache{size: size, byHost: make(map[string]*list.Element), recent: list.New()}
 }
 
-func newLeafCache(size int) *leafCache {
-	return &leafCache{size: size, byHost: make(map[string]*list.Element), recent: list.New()}
-}
-
-// get returns nil for a host that is not there or is due for renewal.
-func (c *leafCache) get(host string, now time.Time) *tls.Certificate {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// get returns nil for a host that is not there.
+func (c *cache) get(host string) *issued {
 	e := c.byHost[host]
 	if e == nil {
 		return nil
 	}
-	leaf := e.Value.(*cachedLeaf)
-	if !leaf.fresh(now) {
-		return nil
-	}
 	c.recent.MoveToFront(e)
-	return leaf.cert
+	return e.Value.(*issued)
 }
 
-func (c *leafCache) put(host string, cert *tls.Certificate, v validity) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.byHost[host]; e != nil {
-		c.recent.Remove(e)
+// put takes the place of what the host had.
+func (c *cache) put(is *issued) {
+	if e := c.byHost[is.by.host]; e != nil {
+		c.remove(e)
 	}
-	c.byHost[host] = c.recent.PushFront(&cachedLeaf{validity: v, host: host, cert: cert})
+	c.byHost[is.by.host] = c.recent.PushFront(is)
 	if c.recent.Len() > c.size {
-		oldest := c.recent.Remove(c.recent.Back()).(*cachedLeaf)
-		delete(c.byHost, oldest.host)
+		c.remove(c.recent.Back())
 	}
+}
+
+// retain drops the hosts that are not in set.
+func (c *cache) retain(set map[string]struct{}) {
+	for host, e := range c.byHost {
+		if _, ok := set[host]; !ok {
+			c.remove(e)
+		}
+	}
+}
+
+func (c *cache) remove(e *list.Element) {
+	delete(c.byHost, c.recent.Remove(e).(*issued).by.host)
 }

@@ -11,10 +11,15 @@
 //   - The root is what clients trust (ca.pem). It is made per installation, or
 //     brought by the operator with [Import]. Its key signs intermediates only;
 //     at rest it is sealed, in memory it exists for the moment of a signature.
-//   - Intermediates live for 30 days at most and in memory only. Critical name
-//     constraints (RFC 5280, section 4.2.1.10) tie each to the hosts it is
-//     for, so that a stolen intermediate key can pose as nothing else.
-//   - Leaves live for 7 days at most, name one host, and are cached.
+//   - Intermediates live for 30 days at most and in memory only, one a host, made
+//     with the host's first leaf. Critical name constraints (RFC 5280, section
+//     4.2.1.10) tie each to its host: a stolen intermediate key can pose as
+//     nothing else, and a client, which sees the chain of the host that it
+//     called, learns of no other connection.
+//   - Leaves live for 7 days at most and name one host.
+//
+// What a host has, leaf and intermediate, is cached and dropped as one: when
+// the host leaves the set, or when more hosts are in use than the cache holds.
 //
 // # Files
 //
@@ -27,8 +32,7 @@
 // # Caveats
 //
 // Name constraints permit a host's subdomains as well as the host itself: RFC
-// 5280 has no form for one DNS name alone. An intermediate names its hosts in
-// the open, and a client sees the intermediate of the host that it called.
+// 5280 has no form for one DNS name alone.
 //
 // Two processes must not make or import a root in one directory at the same
 // time; the lock of the store, which lies in the same directory, sees to that.

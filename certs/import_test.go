@@ -47,8 +47,8 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 	return key
 }
 
-// issued is template signed by issuer's key, as PEM.
-func issued(t *testing.T, template, issuer *x509.Certificate, key crypto.Signer, issuerKey crypto.Signer) (*x509.Certificate, []byte) {
+// signed is template signed by issuer's key, as PEM.
+func signed(t *testing.T, template, issuer *x509.Certificate, key crypto.Signer, issuerKey crypto.Signer) (*x509.Certificate, []byte) {
 	t.Helper()
 	cert, err := sign(template, issuer, key.Public(), issuerKey)
 	if err != nil {
@@ -84,7 +84,7 @@ func TestImport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOptions(t)
-			cert, certPEM := issued(t, operatorRoot(), operatorRoot(), test.key, test.key)
+			cert, certPEM := signed(t, operatorRoot(), operatorRoot(), test.key, test.key)
 			if err := Import(o, certPEM, test.keyPEM); err != nil {
 				t.Fatal(err)
 			}
@@ -110,10 +110,10 @@ func TestImport(t *testing.T) {
 // company's root above it, which the gateway never sees.
 func TestImportSubordinate(t *testing.T) {
 	companyKey, key := p256(t), p256(t)
-	company, _ := issued(t, operatorRoot(), operatorRoot(), companyKey, companyKey)
+	company, _ := signed(t, operatorRoot(), operatorRoot(), companyKey, companyKey)
 	template := operatorRoot()
 	template.Subject.CommonName = "Acme Jira gateway"
-	_, certPEM := issued(t, template, company, key, companyKey)
+	_, certPEM := signed(t, template, company, key, companyKey)
 	o := newOptions(t)
 	if err := Import(o, certPEM, pkcs8(t, key)); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestImportedRootForbidsAHost(t *testing.T) {
 	template.PermittedDNSDomainsCritical = true
 	template.PermittedDNSDomains = []string{"acme.com"}
 	key := p256(t)
-	_, certPEM := issued(t, template, template, key, key)
+	_, certPEM := signed(t, template, template, key, key)
 	o := newOptions(t)
 	if err := Import(o, certPEM, pkcs8(t, key)); err != nil {
 		t.Fatal(err)
@@ -164,23 +164,23 @@ func TestImportedRootForbidsAHost(t *testing.T) {
 
 func TestImportRefuses(t *testing.T) {
 	key := p256(t)
-	_, good := issued(t, operatorRoot(), operatorRoot(), key, key)
+	_, good := signed(t, operatorRoot(), operatorRoot(), key, key)
 	with := func(change func(*x509.Certificate)) []byte {
 		template := operatorRoot()
 		change(template)
-		_, certPEM := issued(t, template, template, key, key)
+		_, certPEM := signed(t, template, template, key, key)
 		return certPEM
 	}
 	weak, edwards := rsaKey(t, 1024), ed25519.NewKeyFromSeed(make([]byte, 32))
-	_, weakCert := issued(t, operatorRoot(), operatorRoot(), weak, weak)
-	_, edwardsCert := issued(t, operatorRoot(), operatorRoot(), edwards, edwards)
+	_, weakCert := signed(t, operatorRoot(), operatorRoot(), weak, weak)
+	_, edwardsCert := signed(t, operatorRoot(), operatorRoot(), edwards, edwards)
 	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, p224Cert := issued(t, operatorRoot(), operatorRoot(), p224, p224)
+	_, p224Cert := signed(t, operatorRoot(), operatorRoot(), p224, p224)
 	// It names itself as its issuer, but another key signed it.
-	_, forgedCert := issued(t, operatorRoot(), operatorRoot(), key, p256(t))
+	_, forgedCert := signed(t, operatorRoot(), operatorRoot(), key, p256(t))
 
 	for _, test := range []struct {
 		name      string
@@ -236,7 +236,7 @@ func TestImportReplaces(t *testing.T) {
 	o := newOptions(t)
 	old := mustOpen(t, o)
 	key := p256(t)
-	cert, certPEM := issued(t, operatorRoot(), operatorRoot(), key, key)
+	cert, certPEM := signed(t, operatorRoot(), operatorRoot(), key, key)
 	if err := Import(o, certPEM, pkcs8(t, key)); !errors.Is(err, ErrRootExists) {
 		t.Fatalf("Import over a root: %v, want ErrRootExists", err)
 	}

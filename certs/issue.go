@@ -22,10 +22,6 @@ const (
 
 	// backdate is how far a client's clock may lag behind ours.
 	backdate = time.Hour
-
-	// hostsPerIntermediate keeps the intermediate that goes into each handshake
-	// to a few kilobytes however many connections there are.
-	hostsPerIntermediate = 100
 )
 
 // validity gives a certificate made now its times: back-dated, no longer than
@@ -74,19 +70,25 @@ func newRoot(now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	return cert, key, err
 }
 
-// intermediate signs the leaves of some hosts. Its key is never stored.
+// intermediate signs the leaves of one host. Its key is never stored.
 type intermediate struct {
-	cert   *x509.Certificate
-	key    *ecdsa.PrivateKey
-	chain  [][]byte // what follows the leaf in a handshake
-	verify x509.VerifyOptions
+	validity
+	root *root
+	host string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
 }
 
-func newIntermediate(r *root, signer crypto.Signer, hosts []string, v validity) (*intermediate, error) {
+func newIntermediate(r *root, host string, now time.Time) (*intermediate, error) {
+	if now.Before(r.cert.NotBefore) || !now.Before(r.cert.NotAfter) {
+		return nil, fmt.Errorf("%w: it is valid from %s to %s and the clock says %s; correct the clock, or bring in a new root and give it to the clients",
+			ErrRootNotValid, r.cert.NotBefore.Format(time.RFC3339), r.cert.NotAfter.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
+	v := validityWithin(r.cert, now, intermediateLife)
 	template := &x509.Certificate{
 		Subject:               subject("intermediate", key),
 		NotBefore:             v.notBefore,
@@ -97,45 +99,52 @@ func newIntermediate(r *root, signer crypto.Signer, hosts []string, v validity) 
 		KeyUsage:              x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	constrain(template, hosts)
+	constrain(template, host)
+	signer, err := r.unseal()
+	if err != nil {
+		return nil, err
+	}
 	cert, err := sign(template, r.cert, &key.PublicKey, signer)
 	if err != nil {
 		return nil, err
 	}
-	im := &intermediate{cert: cert, key: key, chain: [][]byte{cert.Raw}}
-	if !r.selfSigned() {
-		// An operator's subordinate: clients may trust what stands above it.
-		im.chain = append(im.chain, r.cert.Raw)
-	}
-	im.verify = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
-	im.verify.Roots.AddCert(r.cert)
-	im.verify.Intermediates.AddCert(cert)
-	return im, nil
+	return &intermediate{validity: v, root: r, host: host, cert: cert, key: key}, nil
 }
 
-// constrain permits exactly hosts and their subdomains. A kind of name for
-// which nothing is said would be free, so that each kind always has an entry.
-func constrain(template *x509.Certificate, hosts []string) {
-	template.PermittedDNSDomainsCritical = true
-	for _, h := range hosts {
-		if addr, err := netip.ParseAddr(h); err == nil {
-			template.PermittedIPRanges = append(template.PermittedIPRanges, ipNet(netip.PrefixFrom(addr, addr.BitLen())))
-		} else {
-			template.PermittedDNSDomains = append(template.PermittedDNSDomains, h)
-		}
+// chain is what follows the leaf in a handshake.
+func (im *intermediate) chain() [][]byte {
+	if im.root.selfSigned() {
+		return [][]byte{im.cert.Raw}
 	}
-	if template.PermittedDNSDomains == nil {
+	// An operator's subordinate: clients may trust what stands above it.
+	return [][]byte{im.cert.Raw, im.root.cert.Raw}
+}
+
+// verifyOptions are those of a client that trusts the root alone.
+func (im *intermediate) verifyOptions() x509.VerifyOptions {
+	opts := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
+	opts.Roots.AddCert(im.root.cert)
+	opts.Intermediates.AddCert(im.cert)
+	return opts
+}
+
+// constrain permits host and its subdomains alone. A kind of name for which
+// nothing is said would be free, so that both kinds have an entry.
+func constrain(template *x509.Certificate, host string) {
+	template.PermittedDNSDomainsCritical = true
+	if addr, err := netip.ParseAddr(host); err == nil {
+		template.PermittedIPRanges = []*net.IPNet{ipNet(netip.PrefixFrom(addr, addr.BitLen()))}
 		// A domain that never exists (RFC 6761, section 6.4). Excluding the
 		// zero-length name would say the same, but not all TLS libraries read
 		// it so: Java's DNSName.constrains does not match it.
 		template.PermittedDNSDomains = []string{"invalid"}
+		return
 	}
-	if template.PermittedIPRanges == nil {
-		// As the CA/Browser Forum's baseline requirements exclude addresses.
-		template.ExcludedIPRanges = []*net.IPNet{
-			ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
-			ipNet(netip.PrefixFrom(netip.IPv6Unspecified(), 0)),
-		}
+	template.PermittedDNSDomains = []string{host}
+	// As the CA/Browser Forum's baseline requirements exclude addresses.
+	template.ExcludedIPRanges = []*net.IPNet{
+		ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
+		ipNet(netip.PrefixFrom(netip.IPv6Unspecified(), 0)),
 	}
 }
 
@@ -143,12 +152,24 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// leaf makes the certificate of one host and proves it against the root before
-// anyone sees it: an operator's root may forbid what the intermediate permits.
-func (im *intermediate) leaf(host string, now time.Time) (*tls.Certificate, validity, error) {
+// issued is what a host has: a leaf, and the intermediate that signed it and may
+// sign the next.
+type issued struct {
+	validity // of the leaf
+	leaf     *tls.Certificate
+	by       *intermediate
+}
+
+// fresh says whether the leaf may be shown; nil is never fresh. The intermediate
+// is not asked: it outlasts its leaves, and is renewed when the next one is due.
+func (is *issued) fresh(now time.Time) bool { return is != nil && is.validity.fresh(now) }
+
+// issue makes a leaf and proves it against the root before anyone sees it: an
+// operator's root may forbid what the intermediate permits.
+func (im *intermediate) issue(now time.Time) (*issued, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, validity{}, err
+		return nil, err
 	}
 	v := validityWithin(im.cert, now, leafLife)
 	// No subject: the name stands in the alternative names only, which are
@@ -160,26 +181,23 @@ func (im *intermediate) leaf(host string, now time.Time) (*tls.Certificate, vali
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	if addr, err := netip.ParseAddr(host); err == nil {
+	if addr, err := netip.ParseAddr(im.host); err == nil {
 		template.IPAddresses = []net.IP{addr.AsSlice()}
 	} else {
-		template.DNSNames = []string{host}
+		template.DNSNames = []string{im.host}
 	}
 	cert, err := sign(template, im.cert, &key.PublicKey, im.key)
 	if err != nil {
-		return nil, validity{}, err
+		return nil, err
 	}
-	opts := im.verify
-	opts.DNSName = host
+	opts := im.verifyOptions()
+	opts.DNSName = im.host
 	opts.CurrentTime = now
 	if _, err := cert.Verify(opts); err != nil {
-		return nil, validity{}, fmt.Errorf("the root does not vouch for it: %w", err)
+		return nil, fmt.Errorf("the root does not vouch for it: %w", err)
 	}
-	return &tls.Certificate{
-		Certificate: append([][]byte{cert.Raw}, im.chain...),
-		PrivateKey:  key,
-		Leaf:        cert,
-	}, v, nil
+	leaf := &tls.Certificate{Certificate: append([][]byte{cert.Raw}, im.chain()...), PrivateKey: key, Leaf: cert}
+	return &issued{validity: v, leaf: leaf, by: im}, nil
 }
 
 // sign leaves the serial number to x509, which draws it at random, longer than

@@ -28,8 +28,7 @@ func TestRenewal(t *testing.T) {
 			if got == leaf {
 				continue
 			}
-			if age := now.Sub(leaf.Leaf.NotBefore); age < leafLife/2 && got.Leaf.NotAfter.Before(a.Root().NotAfter) &&
-				bytes.Equal(got.Certificate[1], leaf.Certificate[1]) {
+			if age := now.Sub(leaf.Leaf.NotBefore); age < leafLife/2 && got.Leaf.NotAfter.Before(a.Root().NotAfter) {
 				t.Fatalf("after %v: a leaf was renewed at the age of %v", now.Sub(born), age)
 			}
 			if got.Leaf.NotAfter.After(a.Root().NotAfter) {
@@ -45,30 +44,49 @@ func TestRenewal(t *testing.T) {
 		if _, err := a.Leaf("acme.atlassian.net"); !errors.Is(err, ErrRootNotValid) {
 			t.Errorf("Leaf after the root's end: %v, want ErrRootNotValid", err)
 		}
-		if err := a.SetHosts([]string{"acme.atlassian.net", "b.example"}); !errors.Is(err, ErrRootNotValid) {
-			t.Errorf("SetHosts after the root's end: %v, want ErrRootNotValid", err)
+		if err := a.SetHosts([]string{"acme.atlassian.net", "b.example"}); err != nil {
+			t.Errorf("SetHosts after the root's end: %v", err)
+		}
+		if _, err := a.Leaf("b.example"); !errors.Is(err, ErrRootNotValid) {
+			t.Errorf("first Leaf after the root's end: %v, want ErrRootNotValid", err)
 		}
 	})
 }
 
-// TestIntermediateRenewal: an intermediate is followed by another at two thirds
-// of its life, and the leaves that hang off it go with it.
+// TestIntermediateRenewal: an intermediate signs its host's leaves, without the
+// root's key, until two thirds of its life; the leaf that is due next comes with
+// another one. Other hosts have no part in it.
 func TestIntermediateRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuthority(t, "a.example", "b.example")
-		first := mustLeaf(t, a, "a.example").Certificate[1]
-		time.Sleep(19 * day)
+		a, sealer := newWatched(t, newOptions(t))
+		if err := a.SetHosts([]string{"a.example", "b.example"}); err != nil {
+			t.Fatal(err)
+		}
+		first := mustLeaf(t, a, "a.example")
+		time.Sleep(10 * day)
+		other := mustLeaf(t, a, "b.example")
+		time.Sleep(9 * day)
 		late := mustLeaf(t, a, "a.example")
-		if !bytes.Equal(late.Certificate[1], first) {
-			t.Error("the intermediate was renewed before two thirds of its life")
+		if late == first || !bytes.Equal(late.Certificate[1], first.Certificate[1]) {
+			t.Error("the second leaf has an intermediate of its own, before two thirds of the first one's life")
 		}
+		if n := sealer.unsealed.Load(); n != 2 {
+			t.Errorf("the root's key was unsealed %d times for 2 intermediates", n)
+		}
+
 		time.Sleep(2 * day)
-		renewed := mustLeaf(t, a, "a.example")
-		if bytes.Equal(renewed.Certificate[1], first) {
-			t.Error("the intermediate was not renewed at two thirds of its life")
+		if mustLeaf(t, a, "a.example") != late {
+			t.Error("a leaf was renewed because its intermediate is due")
 		}
-		if other := mustLeaf(t, a, "b.example"); !bytes.Equal(other.Certificate[1], renewed.Certificate[1]) {
-			t.Error("two hosts have different intermediates")
+		time.Sleep(3 * day)
+		if renewed := mustLeaf(t, a, "a.example"); bytes.Equal(renewed.Certificate[1], first.Certificate[1]) {
+			t.Error("the intermediate was not renewed after two thirds of its life")
+		}
+		if again := mustLeaf(t, a, "b.example"); !bytes.Equal(again.Certificate[1], other.Certificate[1]) {
+			t.Error("the intermediate of another host was renewed with it")
+		}
+		if n := sealer.unsealed.Load(); n != 3 {
+			t.Errorf("the root's key was unsealed %d times for 3 intermediates", n)
 		}
 	})
 }
@@ -96,43 +114,32 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// TestFailureToIssueFailsClosed: a host that is gone stays refused even though
-// nothing can be issued for the others, and these recover by themselves.
+// TestFailureToIssueFailsClosed: while nothing can be issued, a host that is gone
+// is refused all the same, what is cached serves on, and a new host gets an
+// error. It recovers by itself.
 func TestFailureToIssueFailsClosed(t *testing.T) {
-	o := newOptions(t)
-	sealer := &brittle{Sealer: o.Sealer}
-	o.Sealer = sealer
-	a := mustOpen(t, o)
+	a, sealer := newWatched(t, newOptions(t))
 	if err := a.SetHosts([]string{"a.example", "b.example"}); err != nil {
 		t.Fatal(err)
 	}
+	cached := mustLeaf(t, a, "a.example")
 	mustLeaf(t, a, "b.example")
 
 	sealer.err = errors.New("the key service is away")
-	if err := a.SetHosts([]string{"a.example"}); !errors.Is(err, ErrWrongSealer) || !errors.Is(err, sealer.err) {
+	if err := a.SetHosts([]string{"a.example", "c.example"}); err != nil {
 		t.Errorf("SetHosts = %v", err)
 	}
 	if _, err := a.Leaf("b.example"); !errors.Is(err, ErrHostNotPermitted) {
 		t.Errorf("Leaf of a removed host: %v, want ErrHostNotPermitted", err)
 	}
-	if _, err := a.Leaf("a.example"); !errors.Is(err, sealer.err) {
-		t.Errorf("Leaf = %v, want the sealer's error", err)
+	if mustLeaf(t, a, "a.example") != cached {
+		t.Error("a cached leaf was given up")
+	}
+	if _, err := a.Leaf("c.example"); !errors.Is(err, ErrWrongSealer) || !errors.Is(err, sealer.err) {
+		t.Errorf("Leaf = %v, want ErrWrongSealer and the sealer's error", err)
 	}
 	sealer.err = nil
-	if err := handshake(a, mustLeaf(t, a, "a.example"), "a.example"); err != nil {
+	if err := handshake(a, mustLeaf(t, a, "c.example"), "c.example"); err != nil {
 		t.Error(err)
 	}
-}
-
-// brittle is a sealer that fails while err is set.
-type brittle struct {
-	Sealer
-	err error
-}
-
-func (b *brittle) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	return b.Sealer.Decrypt(ciphertext, associatedData)
 }

@@ -13,7 +13,8 @@ import (
 // Sealer encrypts and authenticates a few hundred bytes together with
 // associated data, as Tink's AEAD does. Decrypt must fail where the key, the
 // ciphertext or the associated data is not the one of Encrypt. It is called
-// each time an intermediate is issued, one call at a time.
+// each time an intermediate is issued, for several hosts at once if need be, and
+// must be safe for that.
 type Sealer interface {
 	Encrypt(plaintext, associatedData []byte) ([]byte, error)
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
