@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"jiragate/internal/nearest"
 )
 
 // maxDocument bounds a YAML document, in bytes, before it is parsed.
@@ -122,7 +124,7 @@ func (r *reader) mapping(n ast.Node, what string, keys ...string) mapping {
 			return mapping{}
 		}
 		if !slices.Contains(keys, key.Value) {
-			r.fail(v.Key, "%s has no key %s; did you mean %q? Known keys: %s", what, quote(key.Value), nearest(key.Value, keys), strings.Join(keys, ", "))
+			r.fail(v.Key, "%s has no key %s; did you mean %q? Known keys: %s", what, quote(key.Value), nearest.To(key.Value, keys), strings.Join(keys, ", "))
 			return mapping{}
 		}
 		read.node[key.Value] = v.Value
@@ -218,7 +220,7 @@ func (r *reader) texts(n ast.Node, what string) []item {
 func (r *reader) oneOf(n ast.Node, what string, words ...string) string {
 	s := r.text(n, what)
 	if r.err == nil && !slices.Contains(words, s) {
-		r.fail(n, "%s cannot be %s; did you mean %q? Known: %s", what, quote(s), nearest(s, words), strings.Join(words, ", "))
+		r.fail(n, "%s cannot be %s; did you mean %q? Known: %s", what, quote(s), nearest.To(s, words), strings.Join(words, ", "))
 	}
 	return s
 }

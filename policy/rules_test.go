@@ -108,19 +108,3 @@ func TestCheckWarns(t *testing.T) {
 		})
 	}
 }
-
-func TestNearest(t *testing.T) {
-	for s, want := range map[string]string{
-		"issue.destroy":          "issue.delete",
-		"projetc.get":            "project.get",
-		"":                       "myself.get",
-		strings.Repeat("x", 100): "myself.get", // all are equally far: the first
-	} {
-		if got := nearest(s, Default().ids); got != want {
-			t.Errorf("nearest(%.20q) = %q, want %q", s, got, want)
-		}
-	}
-	if got := nearest("x", nil); got != "" {
-		t.Errorf("nearest of none is %q", got)
-	}
-}

@@ -200,7 +200,7 @@ func TestJournalNames(t *testing.T) {
 		"pending-00000001.journal.gz": false,
 		"pending--0000001.journal":    false,
 		"pending-.journal":            false,
-		"2026-11-23T10.jsonl":       false,
+		"2026-11-23T10.jsonl":         false,
 	} {
 		if got := isJournal(name); got != want {
 			t.Errorf("%s: %v", name, got)

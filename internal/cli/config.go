@@ -21,6 +21,7 @@ import (
 	"jiragate/gateway/audit"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/telemetry"
+	"jiragate/internal/nearest"
 	"jiragate/tokenstore"
 )
 
@@ -273,7 +274,7 @@ func unknownVariables(vars map[string]string, keyURI string) []error {
 		if !strings.HasPrefix(strings.ToUpper(name), envPrefix) || slices.Contains(known, name) || name == keysetVariable {
 			continue
 		}
-		e := &ConfigError{Variable: name, Detail: "no such variable; the nearest known one is " + nearest(name, known)}
+		e := &ConfigError{Variable: name, Detail: "no such variable; the nearest known one is " + nearest.To(strings.ToUpper(name), known)}
 		if strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT") {
 			e.Hint = "if Kubernetes set it for a Service of that name, give the pod enableServiceLinks: false"
 		}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -150,26 +149,6 @@ func TestParsersCoverTheFields(t *testing.T) {
 	for f := range configFields() {
 		if _, parsed := parsers[f.Type]; !parsed && f.Type != reflect.TypeFor[string]() {
 			t.Errorf("%s has type %s, which has no parser", f.Name, f.Type)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	known := variables()
-	for _, name := range known {
-		if got := nearest(name, known); got != name {
-			t.Errorf("nearest to %s is %s", name, got)
-		}
-		if typo := name[:len(name)-1]; nearest(typo, known) != name && !slices.Contains(known, nearest(typo, known)) {
-			t.Errorf("nearest to %s is no variable", typo)
-		}
-	}
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 2}} {
-		if got := editDistance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance of %q and %q: %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

@@ -56,37 +56,3 @@ func wrapped(text string, width int) iter.Seq[string] {
 		}
 	}
 }
-
-// nearest is the known name with the smallest edit distance to name; the first
-// of several.
-func nearest(name string, known []string) string {
-	best, bestDistance := "", -1
-	for _, k := range known {
-		if d := editDistance(strings.ToUpper(name), k); bestDistance < 0 || d < bestDistance {
-			best, bestDistance = k, d
-		}
-	}
-	return best
-}
-
-// editDistance is the number of single-byte insertions, deletions and
-// replacements between a and b (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -1,9 +1,14 @@
-package policy
+// Package nearest finds the known word that somebody who mistyped one probably
+// meant, for error messages. [To] is all there is.
+package nearest
 
-// nearest returns the candidate that takes the fewest edits to make of s, the
+// maxWord bounds the bytes of a word that are looked at.
+const maxWord = 64
+
+// To returns the candidate that takes the fewest edits to make of s, the
 // first of several; "" where there is no candidate.
-func nearest(s string, candidates []string) string {
-	s = s[:min(len(s), 64)]
+func To(s string, candidates []string) string {
+	s = s[:min(len(s), maxWord)]
 	best, least := "", -1
 	for _, c := range candidates {
 		if d := distance(s, c); least < 0 || d < least {
