@@ -26,14 +26,17 @@ check:
 race: tools
 	$(GO) test -race -timeout 15m ./...
 
-# Each fuzz target of each package, for a few seconds.
+# Each fuzz target of each package, for a few seconds. Go's own end of the time
+# may show as "context deadline exceeded" (golang/go#75804); a finding always
+# writes its input.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg > .fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; tail -n 1 .fuzz.log; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg > .fuzz.log 2>&1 || \
+	      { grep -q 'context deadline exceeded' .fuzz.log && ! grep -q 'Failing input' .fuzz.log; } || { cat .fuzz.log; exit 1; }; \
 	  done; \
-	done
+	done; rm -f .fuzz.log
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
