@@ -68,6 +68,7 @@ type Call struct {
 	// record is filled along the way and written once, at the end.
 	record    audit.Record
 	completed bool
+	refused   *refusal // what ended the call early
 }
 
 // client is the name of the call's client, or "" while it isn't known.

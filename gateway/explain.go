@@ -17,6 +17,8 @@ type Question struct {
 	Client string
 	// Connection is the connection that the client chooses; empty for none.
 	Connection string
+	// Delete is the rule in force; empty means published.
+	Delete DeleteRule
 }
 
 // Explanation is the decision about a Question, and why.
@@ -33,18 +35,15 @@ type Explanation struct {
 }
 
 // Explain tells what the gateway would decide about q, by the code that
-// decides calls. The body of a POST, and whether an issue was published, are
-// looked at only when a call is made.
+// decides calls. The body of a POST is looked at only when a call is made, and
+// so is whether an issue was published; the detail says so.
 func Explain(dir *tokenstore.Directory, p *policy.Policy, region tokenstore.Region, apiURL string, q Question) (Explanation, error) {
 	e := Explanation{Decision: decisionDeny, PolicySHA256: p.SHA256()}
 	api, err := url.Parse(apiURL)
 	if err != nil {
 		return e, err
 	}
-	s, err := newResolver(dir, region, api)
-	if err != nil {
-		return e, err
-	}
+	s, _ := newResolver(dir, region, api) // what cannot be read is out of reach
 	deny := func(r *refusal) (Explanation, error) {
 		e.Code, e.Detail = r.code, r.detail
 		return e, nil
@@ -76,6 +75,14 @@ func Explain(dir *tokenstore.Directory, p *policy.Policy, region tokenstore.Regi
 	}
 	if !d.Allowed() {
 		return deny(policyRefusal(&d))
+	}
+	if e.Operation == operationDelete {
+		switch q.Delete {
+		case DeleteNone:
+			return deny(deletingIsOff())
+		case DeletePublished, "":
+			e.Detail = "Only an issue that this connection created through the gateway."
+		}
 	}
 	scheme, host, base := s.upstream(c)
 	e.Decision = decisionAllow

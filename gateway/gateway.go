@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/netutil"
 
 	"jiragate/certs"
 	"jiragate/gateway/audit"
@@ -150,8 +151,8 @@ func New(o Options) (*Gateway, error) {
 	if g.meters, err = newMeters(o.MeterProvider); err != nil {
 		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
 	}
-	if _, err := newResolver(o.Directory(), o.Region, api); err != nil {
-		return nil, err
+	if _, err := parseAuthority(api.Host, "443"); err != nil {
+		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
 	}
 	errorLog := log.New(logWriter{o.Logger}, "", 0)
 	g.front = &http.Server{
@@ -195,7 +196,7 @@ func New(o Options) (*Gateway, error) {
 // error, http.ErrServerClosed after Shutdown, and closes l.
 func (g *Gateway) Serve(l net.Listener) error {
 	g.tunnels.start(g.inside)
-	return g.front.Serve(&frontListener{Listener: l, gateway: g})
+	return g.front.Serve(&frontListener{Listener: netutil.LimitListener(l, maxConnections), gateway: g})
 }
 
 // Shutdown stops accepting clients, lets calls in flight finish, those inside
@@ -231,12 +232,11 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 		return s, nil
 	}
 	s, err := newResolver(dir, g.options.Region, g.api)
-	if err == nil {
-		err = g.options.Authority.SetHosts(s.hosts())
-	}
 	if err != nil {
-		g.log.Error("connections cannot be resolved", "error", err)
-		return nil, &refusal{code: CodeInternal, detail: "The gateway's connections cannot be read. See its log.", cause: err}
+		g.log.Error("some connections are out of reach", "error", err)
+	}
+	if err := g.options.Authority.SetHosts(s.hosts()); err != nil {
+		return nil, &refusal{code: CodeInternal, detail: "No certificates can be made for the connections' hosts. See the gateway's log.", cause: err}
 	}
 	g.transports.keep(dir)
 	g.resolved.Store(s)

@@ -26,7 +26,7 @@ func (g *Gateway) ownIssue(ctx context.Context, c *Call) *refusal {
 	case DeleteAny:
 		return nil
 	case DeleteNone:
-		return refuse(CodeDeleteSwitchedOff, "This gateway lets no issue be deleted (JIRAGATE_DELETE=none).")
+		return deletingIsOff()
 	}
 	ok, err := g.options.Issues.IssuePublished(ctx, c.connection.ID, c.decision.Param(parameterIssue))
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
@@ -36,6 +36,10 @@ func (g *Gateway) ownIssue(ctx context.Context, c *Call) *refusal {
 		return refuse(CodeIssueNotPublished, "Only an issue that this connection created through the gateway, and that was not deleted yet, can be deleted.")
 	}
 	return nil
+}
+
+func deletingIsOff() *refusal {
+	return refuse(CodeDeleteSwitchedOff, "This gateway lets no issue be deleted (JIRAGATE_DELETE=none).")
 }
 
 // published commits an issue that Jira has just created, before the client

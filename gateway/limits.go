@@ -56,6 +56,9 @@ const (
 	// maxIdleUpstreamConns bounds those of them that are kept idle.
 	maxIdleUpstreamConns = 32
 
+	// maxConnections bounds the connections to the proxy listener, tunnels
+	// among them. More wait until one is closed.
+	maxConnections = 20 << 10
 	// maxTunnels and maxTunnelsPerClient bound open tunnels.
 	maxTunnels          = 16 << 10
 	maxTunnelsPerClient = 4 << 10

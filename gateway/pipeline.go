@@ -171,6 +171,7 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 		return refused
 	}
 	c.body, c.decision = c.policy.DecideBody(c.decision, c.request, c.in.Header.Get("Content-Type"), body)
+	c.describe()
 	if !c.decision.Allowed() {
 		span.SetAttributes(attribute.String("jiragate.code", string(c.decision.Code)))
 		return policyRefusal(&c.decision)
@@ -283,6 +284,7 @@ func (g *Gateway) complete(c *Call) {
 
 // refuse ends a call with a refusal.
 func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
+	c.refused = r
 	m := r.code.meaning()
 	if c.pending == nil {
 		c.record.Decision = decisionDeny

@@ -47,15 +47,16 @@ func (g *Gateway) Probe(ctx context.Context, connection string) (*ProbeResult, e
 		return nil, err
 	}
 	result := &ProbeResult{
-		Status: w.status, Code: call.record.Code, EgressIP: call.record.EgressIP, Record: call.record.ID,
+		Status: w.status, EgressIP: call.record.EgressIP, Record: call.record.ID,
 		Duration: time.Since(call.started),
 	}
-	var body struct {
-		DisplayName string `json:"displayName"`
-		Detail      string `json:"detail"`
+	if call.refused != nil {
+		result.Code, result.Detail = string(call.refused.code), call.refused.detail
+		return result, nil
 	}
-	if json.Unmarshal(w.body.Bytes(), &body) == nil {
-		result.Account, result.Detail = body.DisplayName, body.Detail
+	var account struct{ DisplayName string }
+	if json.Unmarshal(w.body.Bytes(), &account) == nil {
+		result.Account = account.DisplayName
 	}
 	return result, nil
 }

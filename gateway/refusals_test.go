@@ -409,3 +409,47 @@ func TestExplainAgreesWithTheGateway(t *testing.T) {
 		}
 	}
 }
+
+// A rule in report mode refuses nothing; the record says what it would have
+// refused, whether it looked at the path or at the body.
+func TestReportedRules(t *testing.T) {
+	w := newWorld(t, change{rules: `
+version: 1
+rules:
+  - name: only-ops
+    projects: [OPS]
+    mode: report
+  - name: no-test
+    deny: [myself.get]
+    mode: report
+`})
+	for _, tt := range []struct {
+		method, url, body string
+		status            int
+		code              string
+	}{
+		{"GET", "CLOUD/rest/api/3/project/ACME", "", 200, "project_not_allowed"},
+		{"POST", "CLOUD/rest/api/3/issue", documented[9].body, 201, "project_not_allowed"},
+		{"GET", "CLOUD/rest/api/3/project/OPS", "", 200, ""},
+	} {
+		r := w.call(w.billing(), tt.method, w.url(tt.url, ""), tt.body)
+		newest := w.records()[len(w.records())-1]
+		if r.StatusCode != tt.status || newest.Decision != "allow" || newest.Code != tt.code {
+			t.Errorf("%s %s: %d, record %+v", tt.method, tt.url, r.StatusCode, newest)
+		}
+	}
+	if p, err := w.gateway.Probe(t.Context(), "dc"); err != nil || p.Status != 200 || p.Code != "" || p.Account == "" {
+		t.Errorf("connection test under a rule in report mode: %+v, %v", p, err)
+	}
+}
+
+func TestExplainKnowsTheDeleteRule(t *testing.T) {
+	w := newWorld(t, change{})
+	for rule, want := range map[gateway.DeleteRule]gateway.Code{gateway.DeleteNone: "delete_switched_off", gateway.DeletePublished: "", gateway.DeleteAny: ""} {
+		e, err := gateway.Explain(w.store.Directory(), policy.Default(), tokenstore.RegionUS, w.sim.APIURL(),
+			gateway.Question{Method: "DELETE", URL: w.sim.SiteURL() + "/rest/api/3/issue/ACME-1", Delete: rule})
+		if err != nil || e.Code != want || (e.Detail == "") != (rule == gateway.DeleteAny) {
+			t.Errorf("%s: %+v, %v", rule, e, err)
+		}
+	}
+}

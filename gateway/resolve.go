@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -35,29 +36,33 @@ type resolver struct {
 	clouds    map[string][]*tokenstore.Connection // by cloud id
 }
 
+// newResolver leaves out a connection whose host cannot be read, so that it
+// alone is out of reach, and reports it.
 func newResolver(dir *tokenstore.Directory, region tokenstore.Region, api *url.URL) (*resolver, error) {
 	s := &resolver{
 		directory: dir, region: region, api: api, apiHosts: []authority{atlassianAPI},
 		places: make(map[authority][]place), clouds: make(map[string][]*tokenstore.Connection),
 	}
+	var unreadable []error
 	own, err := parseAuthority(api.Host, "443")
-	if err != nil {
-		return nil, fmt.Errorf("read the host of the Atlassian API URL %q: %w", api.Redacted(), err)
-	}
-	if own != atlassianAPI {
+	switch {
+	case err != nil:
+		unreadable = append(unreadable, fmt.Errorf("read the host of the Atlassian API URL %q: %w", api.Redacted(), err))
+	case own != atlassianAPI:
 		s.apiHosts = append(s.apiHosts, own)
 	}
 	for _, c := range dir.Connections() {
 		a, err := parseAuthority(c.Authority(), "443")
 		if err != nil {
-			return nil, fmt.Errorf("read the host of connection %s: %w", c.ID, err)
+			unreadable = append(unreadable, fmt.Errorf("read the host of connection %s: %w", c.ID, err))
+			continue
 		}
 		s.places[a] = append(s.places[a], place{c, c.ContextPath()})
 		if c.Edition == policy.Cloud {
 			s.clouds[c.CloudID] = append(s.clouds[c.CloudID], c)
 		}
 	}
-	return s, nil
+	return s, errors.Join(unreadable...)
 }
 
 // hosts lists the hosts for which clients may be shown a certificate.

@@ -36,9 +36,8 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		_, _ = w.Write(a.first) // the client may be gone; the record stands
 		return
 	}
-	if a.response.ContentLength >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(a.response.ContentLength, 10))
-	}
+	// No Content-Length: its client sees the end of a long answer only when
+	// the record is complete and this function has returned.
 	w.WriteHeader(status)
 	code := g.stream(w, c, a)
 	if code != "" {

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"jiragate/certs"
+	"jiragate/tokenstore/keyset"
 )
 
 func TestParseAuthority(t *testing.T) {
@@ -66,8 +69,16 @@ func TestParseAuthority(t *testing.T) {
 }
 
 // FuzzParseAuthority: what is accepted is in normal form, so reading it again
-// changes nothing.
+// changes nothing, and its host is one that certificates can be made for.
 func FuzzParseAuthority(f *testing.F) {
+	keys, err := keyset.New()
+	if err != nil {
+		f.Fatal(err)
+	}
+	ca, err := certs.Open(certs.Options{Dir: f.TempDir(), Sealer: keys.AEAD()})
+	if err != nil {
+		f.Fatal(err)
+	}
 	for _, s := range []string{"acme.atlassian.net:443", "[::1]:1", "127.0.0.1", "A.b:99", "a.:1"} {
 		f.Add(s)
 	}
@@ -81,6 +92,9 @@ func FuzzParseAuthority(f *testing.F) {
 		}
 		if a.host() == "" || strings.ContainsAny(string(a), "/\\@?#% \t\r\n") {
 			t.Fatalf("%q reads as %q", s, a)
+		}
+		if err := ca.SetHosts([]string{a.host()}); err != nil {
+			t.Fatalf("no certificates for the host of %q: %v", a, err)
 		}
 	})
 }

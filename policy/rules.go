@@ -77,7 +77,7 @@ func (p *Policy) readRule(r *reader, n ast.Node) rule {
 	ru := rule{name: r.name(r.need(m, "a rule", "name"), "the name of a rule"), mode: ModeEnforce}
 	for _, other := range p.rules {
 		if r.err == nil && other.name == ru.name {
-			r.fail(m.node["name"], "two rules are named %q; records name the rule that refused a call, so give each its own", ru.name)
+			r.fail(m.node["name"], "two rules are named %q; a refusal names the rule it comes from, so give each its own", ru.name)
 		}
 	}
 	if n, ok := m.node["connections"]; ok {

@@ -118,7 +118,7 @@ func adminOptions(c Config, live *livePolicy, store tokenstore.Store) admin.Opti
 		Version: programVersion().Version,
 		Explain: func(q admin.ExplainRequest) (admin.Explanation, error) {
 			e, err := gateway.Explain(directory(), live.current.Load(), c.Region, string(c.AtlassianAPIURL),
-				gateway.Question{Method: q.Method, URL: q.URL, Client: q.Client, Connection: q.Connection})
+				gateway.Question{Delete: c.Delete, Method: q.Method, URL: q.URL, Client: q.Client, Connection: q.Connection})
 			return admin.Explanation{
 				Decision: e.Decision, Code: string(e.Code), Operation: e.Operation, Connection: e.Connection, Edition: e.Edition,
 				Detail: e.Detail, Sent: e.Sent, Reported: e.Reported, PolicySHA256: e.PolicySHA256,

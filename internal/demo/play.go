@@ -57,7 +57,7 @@ func (s *stage) play(ctx context.Context) (failed int, err error) {
 		row(mark, st.operation, st.edition, decision, fmt.Sprint(o.status), egress, fmt.Sprintf("%.1f ms", float64(o.elapsed.Microseconds())/1000))
 		return nil
 	}
-	fmt.Fprintf(s.out, "The %d documented operations, through the proxy:\n\n", len(documented))
+	fmt.Fprintf(s.out, "The %d documented operations, through the proxy. The published egress addresses are bound to\naddresses of this machine's loopback here.\n\n", len(documented))
 	row("", "OPERATION", "EDITION", "DECISION", "STATUS", "EGRESS", "TIME")
 	for _, st := range documented {
 		if err := tell(st); err != nil {
