@@ -165,11 +165,16 @@ func stringMembers(b []byte) (map[string]string, error) {
 	return members, nil
 }
 
-// memberName is a name for an error, cut where it is too long for one: it may
-// be a value in the wrong place.
+// memberName is a name for an error. What does not look like one may be a
+// value in the wrong place, and is not repeated.
 func memberName(s string) string {
-	if len(s) > 32 {
-		return "that begins with " + strconv.Quote(s[:4])
+	for i := range len(s) {
+		if c := s[i] | 0x20; (c < 'a' || c > 'z') && s[i] != '_' {
+			return "with another name"
+		}
+	}
+	if len(s) > 20 {
+		return "with another name"
 	}
 	return strconv.Quote(s)
 }
