@@ -42,7 +42,7 @@ import (
 // of each edition, "acme" (Cloud) and "dc" (Data Center), and the client
 // "billing", to which both are granted.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	sim     *jirasim.Sim
 	store   *bolt.Store
@@ -65,7 +65,7 @@ type change struct {
 	wrap    func(net.Listener) net.Listener
 }
 
-func newWorld(t *testing.T, c change) *world {
+func newWorld(t testing.TB, c change) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), spans: tracetest.NewInMemoryExporter(), log: &syncBuffer{}}
 	simOptions := jirasim.Options{}
@@ -254,7 +254,7 @@ func (w *world) raw(message string) string {
 	return exchange(w.t, conn, message)
 }
 
-func exchange(t *testing.T, conn net.Conn, message string) string {
+func exchange(t testing.TB, conn net.Conn, message string) string {
 	t.Helper()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	// The gateway may answer and close before it has read everything.
@@ -384,8 +384,8 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func must[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
