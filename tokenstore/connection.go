@@ -60,11 +60,19 @@ type Connection struct {
 	Region  Region
 	// CredentialKind fits the edition and never changes.
 	CredentialKind CredentialKind
-	// Scopes are those granted to an oauth2 credential, as Atlassian named them.
+	// Scopes are those granted to an oauth2 credential, as Atlassian named them. A
+	// new credential brings its own.
 	Scopes []string
 	// UpstreamCA holds certificates (PEM) to trust for this Jira beside those the
 	// gateway trusts anyway. Empty means none.
 	UpstreamCA string
+
+	// Incarnation tells this connection from an earlier one of the same id, and
+	// from what it was while it led elsewhere. The store sets it, counting from 1,
+	// and never gives the same twice. Credentials and published issues belong to
+	// one incarnation: what a call under way has resolved must not be used with
+	// those of another.
+	Incarnation uint64
 
 	State State
 	// StateReason is one line for people: why the state is what it is.

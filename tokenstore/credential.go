@@ -30,10 +30,27 @@ type Credential struct {
 	Expiry       time.Time
 	Scopes       []string
 
-	// Generation counts the replacements of the connection's credential. The
-	// store sets it: 1 at first, one more with each replacement.
+	// Generation tells this credential from all others that the connection's id
+	// ever had. The store sets it: its upper 32 bits are the connection's
+	// incarnation, its lower 32 count the replacements since that began, from 1.
 	Generation uint64
 }
+
+// rotationBits of a generation count replacements. At one each second they, and
+// the incarnations in the other half, last for 136 years: nobody checks them for
+// an overflow.
+const rotationBits = 32
+
+// FirstGeneration returns the generation of the first credential of an
+// incarnation.
+func FirstGeneration(incarnation uint64) uint64 { return incarnation<<rotationBits | 1 }
+
+// Incarnation returns the incarnation that a generation belongs to.
+func Incarnation(generation uint64) uint64 { return generation >> rotationBits }
+
+// Incarnation returns that of the connection which the credential belongs to:
+// see [Connection.Incarnation].
+func (c *Credential) Incarnation() uint64 { return Incarnation(c.Generation) }
 
 // Limits of what is stored, in bytes. They are far above what Jira hands out
 // (Atlassian's access tokens are JWTs of 2 to 4 KiB) and low enough that a

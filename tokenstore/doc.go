@@ -17,5 +17,7 @@
 // Directory is in that form.
 //
 // Caveats: pointers handed out by a Directory are shared by all callers, and to
-// be treated as read-only. Times are UTC.
+// be treated as read-only. Times are UTC. An id alone does not name a connection
+// for longer than one look at a Directory: it may be removed and added again, and
+// then leads elsewhere. What takes time compares [Connection.Incarnation].
 package tokenstore

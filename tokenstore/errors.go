@@ -20,7 +20,7 @@ var (
 
 // Errors of reading and changing records.
 var (
-	// ErrNotFound: there is no such connection, client or grant.
+	// ErrNotFound: there is no such connection, client or grant, or no longer.
 	ErrNotFound = errors.New("not found")
 	// ErrExists: there is a record of that name, or a client with that token.
 	ErrExists = errors.New("exists already")

@@ -7,6 +7,9 @@ import "time"
 type PublishedIssue struct {
 	// Connection is the id of the connection it was created over.
 	Connection string
+	// Incarnation is that of the connection which the creating call was made over.
+	// Only issues of the present one are known, so it is compared, but not kept.
+	Incarnation uint64
 	// ID and Key are Jira's: "10042" and "ACME-17".
 	ID, Key   string
 	CreatedAt time.Time

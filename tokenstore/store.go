@@ -20,14 +20,21 @@ type Store interface {
 	// never returns nil.
 	Directory() *Directory
 
-	// AddConnection stores a new connection with its credential, at generation 1.
-	// The store sets the times, and the state active where none is given.
-	// Errors: ErrExists.
+	// AddConnection stores a new connection with its credential. It is a new
+	// incarnation, whatever had its id before, and the credential is of its first
+	// generation ([FirstGeneration]). The store sets the times, and the state
+	// active where none is given. Errors: ErrExists.
 	AddConnection(ctx context.Context, c Connection, cred Credential) error
 	// UpdateConnection lets change edit a copy of the connection, and stores it.
-	// ID, CredentialKind, Edition, CreatedAt and the state can't be changed so
-	// (ErrInvalid). An error of change is returned as it is, without effect. change
-	// must not use the store. Errors: ErrNotFound.
+	// ID, CredentialKind, Edition, Incarnation, CreatedAt and the state can't be
+	// changed so (ErrInvalid). An error of change is returned as it is, without
+	// effect. change must not use the store.
+	//
+	// One that leads elsewhere now, in SiteURL, CloudID, BaseURL or UpstreamCA, is a
+	// new incarnation: it keeps its credential, at a first generation, and its
+	// grants; but what is known of its published issues goes, since who answers
+	// now may be another Jira, with other issues of the same keys.
+	// Errors: ErrNotFound.
 	UpdateConnection(ctx context.Context, id string, change func(*Connection) error) error
 	// RemoveConnection removes a connection, its credential, the grants that
 	// clients have to it, and what is known of its published issues.
@@ -36,14 +43,20 @@ type Store interface {
 	// SetState changes the state of a connection, and says why in one line.
 	// StateSince changes only if the state does. Errors: ErrNotFound.
 	SetState(ctx context.Context, id string, s State, reason string) error
+	// RequireReauthorisation changes an active connection to needs_reauthorisation
+	// because of its credential, if that is still the one of this generation. In
+	// another state it stays as it is.
+	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
+	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
 
 	// Credential returns the present credential of a connection.
 	// Errors: ErrNotFound.
 	Credential(ctx context.Context, id string) (Credential, error)
 	// ReplaceCredential stores c in place of the credential that has this
-	// generation, and increments the generation (that of c is not looked at). A
-	// connection in state needs_reauthorisation becomes active by it, in the same
-	// transaction; a disabled one stays disabled.
+	// generation, and increments the generation (that of c is not looked at). In the
+	// same transaction the scopes of an oauth2 credential become those of its
+	// connection, and a connection in state needs_reauthorisation becomes active; a
+	// disabled one stays disabled.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c Credential) error
 
@@ -66,10 +79,11 @@ type Store interface {
 	// RecordIssue remembers an issue created through the gateway. Recording it
 	// again changes nothing; the newest record of an id or a key is the one that
 	// counts. The store sets CreatedAt where it is zero. Errors: ErrNotFound for the
-	// connection.
+	// connection, also where it is of another incarnation by now.
 	RecordIssue(ctx context.Context, i PublishedIssue) error
 	// IssuePublished reports whether the issue with this id or key was created
-	// over this connection. An unknown connection has no issues.
+	// over this connection, in its present incarnation. An unknown connection has
+	// no issues.
 	IssuePublished(ctx context.Context, connection, idOrKey string) (bool, error)
 	// ForgetIssue removes an issue, known by id or key. Forgetting one that isn't
 	// known changes nothing.

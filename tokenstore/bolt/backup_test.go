@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/storetest"
 )
@@ -30,6 +31,29 @@ func TestBackupOpensAsAStore(t *testing.T) {
 	cred, err := copied.Credential(t.Context(), "acme")
 	if err != nil || cred.RefreshToken.Reveal() != "refresh-acme-2" {
 		t.Errorf("credential %+v, %v", cred, err)
+	}
+}
+
+// A copy goes on with the numbering of incarnations where the original was, also
+// for connections that both have lost.
+func TestBackupKeepsTheNumberingOfIncarnations(t *testing.T) {
+	ctx := t.Context()
+	o := options(t)
+	s := mustOpen(t, o)
+	must(t,
+		s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("1")),
+		s.AddConnection(ctx, storetest.CloudConnection("initech"), storetest.OAuth2("1")),
+		s.RemoveConnection(ctx, "initech"),
+		s.RemoveConnection(ctx, "acme"))
+	restored := o
+	restored.Path = backup(t, s)
+	mustClose(t, s)
+	must(t, bolt.Verify(ctx, restored.Path, o.AEAD))
+
+	s = mustOpen(t, restored)
+	must(t, s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("2")))
+	if got := storetest.FirstGeneration(s, "acme"); got != tokenstore.FirstGeneration(3) {
+		t.Errorf("it begins with generation %#x", got)
 	}
 }
 
@@ -63,7 +87,8 @@ func TestChangesGoOnDuringABackup(t *testing.T) {
 	}
 
 	revision := s.Revision()
-	for g := uint64(2); g < 30; g++ {
+	first := storetest.FirstGeneration(s, "acme")
+	for g := first + 1; g < first+29; g++ {
 		must(t, s.ReplaceCredential(ctx, "acme", g, storetest.OAuth2(fmt.Sprintf("%d-%010000d", g, 7))))
 	}
 	for i := range 30 {
@@ -85,7 +110,7 @@ func TestChangesGoOnDuringABackup(t *testing.T) {
 	if d := cmp.Diff(connections, copied.Directory().Connections()); d != "" {
 		t.Error(d)
 	}
-	if cred, err := copied.Credential(ctx, "acme"); err != nil || cred.Generation != 2 {
+	if cred, err := copied.Credential(ctx, "acme"); err != nil || cred.Generation != first+1 {
 		t.Errorf("generation %d, %v", cred.Generation, err)
 	}
 }
@@ -95,10 +120,11 @@ func TestBackupsAmongChanges(t *testing.T) {
 	ctx := t.Context()
 	o := filled(t)
 	s := mustOpen(t, o)
+	first := storetest.FirstGeneration(s, "acme")
 	stop := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		for g := uint64(2); ; g++ {
+		for g := first + 1; ; g++ {
 			select {
 			case <-stop:
 				done <- nil
@@ -120,7 +146,7 @@ func TestBackupsAmongChanges(t *testing.T) {
 		copied := mustOpen(t, c)
 		cred, err := copied.Credential(ctx, "acme")
 		must(t, err)
-		if want := fmt.Sprint("refresh-", cred.Generation); cred.Generation > 2 && cred.RefreshToken.Reveal() != want {
+		if want := fmt.Sprint("refresh-", cred.Generation); cred.Generation > first+1 && cred.RefreshToken.Reveal() != want {
 			t.Errorf("generation %d has token %q", cred.Generation, cred.RefreshToken.Reveal())
 		}
 		if cred.Generation < last {

@@ -51,7 +51,7 @@ func BenchmarkCredential(b *testing.B) {
 func BenchmarkReplaceCredential(b *testing.B) {
 	s := fleet(b)
 	c := storetest.OAuth2(fmt.Sprintf("%02000d", 1))
-	g := uint64(1)
+	g := storetest.FirstGeneration(s, "customer-077")
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.ReplaceCredential(b.Context(), "customer-077", g, c); err != nil {

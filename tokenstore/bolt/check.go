@@ -145,8 +145,8 @@ func (f *findings) err() error {
 
 // checkConnections opens every credential.
 func (s *Store) checkConnections(tx *bbolt.Tx, f *findings) error {
-	credentials := tx.Bucket(bucketCredentials)
-	err := tx.Bucket(bucketConnections).ForEach(func(k, v []byte) error {
+	connections, credentials := tx.Bucket(bucketConnections), tx.Bucket(bucketCredentials)
+	err := connections.ForEach(func(k, v []byte) error {
 		r, err := decodeConnection(k, v)
 		if err != nil {
 			f.add("%w", err)
@@ -155,6 +155,10 @@ func (s *Store) checkConnections(tx *bbolt.Tx, f *findings) error {
 		c := r.connection()
 		if err := c.Validate(); err != nil {
 			f.add("%w", err)
+		}
+		// One that was not begun yet would come twice.
+		if begun := connections.Sequence(); c.Incarnation < 1 || c.Incarnation > begun {
+			f.add("connection %q: it is of incarnation %d, and %d were begun", k, c.Incarnation, begun)
 		}
 		cred, err := unsealCredential(s.aead, r, credentials.Get(k))
 		if err == nil {
@@ -169,7 +173,7 @@ func (s *Store) checkConnections(tx *bbolt.Tx, f *findings) error {
 		return err
 	}
 	return credentials.ForEach(func(k, _ []byte) error {
-		if tx.Bucket(bucketConnections).Get(k) == nil {
+		if connections.Get(k) == nil {
 			f.add("credential of connection %q: there is no such connection", k)
 		}
 		return nil

@@ -29,13 +29,17 @@ func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred
 			return exists("connection", c.ID)
 		}
 		c.CreatedAt, c.UpdatedAt, c.StateSince = t.now, t.now, t.now
-		r := newConnectionRecord(&c, 1)
-		return t.putConnection(s.aead, r, &cred)
+		generation, err := t.firstGeneration()
+		if err != nil {
+			return err
+		}
+		return t.putConnection(s.aead, newConnectionRecord(&c, generation), &cred)
 	})
 }
 
 // UpdateConnection lets edit change a copy of the connection, and stores it. If
-// it leads elsewhere now, the credential is sealed anew, bound to the new place.
+// it leads elsewhere now, the credential is sealed anew, bound to the new place
+// and incarnation, and the published issues go.
 func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*tokenstore.Connection) error) error {
 	action := "updating connection " + id
 	s.mu.Lock()
@@ -54,6 +58,9 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 	}
 	if c.ID != present.ID || c.Edition != present.Edition || c.CredentialKind != present.CredentialKind {
 		return fmt.Errorf("%s: %w", action, invalidf("id, edition and kind of credential are for ever: add a new connection"))
+	}
+	if c.Incarnation != present.Incarnation {
+		return fmt.Errorf("%s: %w", action, invalidf("incarnations are numbered by the store"))
 	}
 	if c.State != present.State || c.StateReason != present.StateReason || !c.StateSince.Equal(present.StateSince) {
 		return fmt.Errorf("%s: %w", action, invalidf("the state is changed by SetState"))
@@ -78,8 +85,21 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 		if err != nil {
 			return err
 		}
+		if r.Generation, err = t.firstGeneration(); err != nil {
+			return err
+		}
+		if err := t.forgetIssues(id); err != nil {
+			return err
+		}
 		return t.putConnection(s.aead, r, &cred)
 	})
+}
+
+// firstGeneration begins an incarnation. The bucket's sequence is not the number
+// of its records: it stays when they go, and is in the file and its copies.
+func (t *change) firstGeneration() (uint64, error) {
+	incarnation, err := t.Bucket(bucketConnections).NextSequence()
+	return tokenstore.FirstGeneration(incarnation), err
 }
 
 // RemoveConnection removes a connection and all that hangs on it.
@@ -97,12 +117,7 @@ func (s *Store) RemoveConnection(ctx context.Context, id string) error {
 		if err := t.revokeAll(id); err != nil {
 			return err
 		}
-		for _, bucket := range [][]byte{bucketIssues, bucketIssueKeys} {
-			if err := deletePrefix(t.Bucket(bucket), issueName(id, "")); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.forgetIssues(id)
 	})
 }
 
@@ -117,6 +132,27 @@ func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State,
 			return errUnchanged
 		}
 		if err := t.setState(r, state, reason); err != nil {
+			return err
+		}
+		return t.putConnection(s.aead, r, nil)
+	})
+}
+
+// RequireReauthorisation changes the state of an active connection if its
+// credential is of that generation.
+func (s *Store) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {
+	return s.update(ctx, "requiring that connection "+id+" is authorised again", func(t *change) error {
+		r, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		if r.Generation != generation {
+			return conflict(generation, r.Generation)
+		}
+		if r.State != tokenstore.StateActive {
+			return errUnchanged
+		}
+		if err := t.setState(r, tokenstore.StateNeedsReauthorisation, reason); err != nil {
 			return err
 		}
 		return t.putConnection(s.aead, r, nil)
@@ -163,9 +199,14 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uin
 			return err
 		}
 		if r.Generation != generation {
-			return fmt.Errorf("%w: generation %d should be replaced, but %d is stored: read it again", tokenstore.ErrConflict, generation, r.Generation)
+			return conflict(generation, r.Generation)
 		}
 		r.Generation++
+		// Both passed the same validation, so that the record stays valid.
+		rescoped := c.Kind == tokenstore.KindOAuth2 && !slices.Equal(r.Scopes, c.Scopes)
+		if rescoped {
+			r.Scopes, r.UpdatedAt = c.Scopes, t.now
+		}
 		reactivate := r.State == tokenstore.StateNeedsReauthorisation
 		if reactivate {
 			if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
@@ -175,9 +216,9 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uin
 		if err := t.putConnection(s.aead, r, &c); err != nil {
 			return err
 		}
-		// The generation is not in the directory, so that most replacements leave
-		// it alone.
-		t.directory = reactivate
+		// Of the generation only the incarnation is in the directory, so that most
+		// replacements leave it alone.
+		t.directory = reactivate || rescoped
 		return nil
 	})
 }

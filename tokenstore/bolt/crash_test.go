@@ -66,7 +66,7 @@ func writeUntilKilled(dir string) error {
 		next := c.Generation + 1
 		// Of changing length, so that pages are split, freed and used again.
 		token := fmt.Sprintf("%d-%0*d", next, 1+next%7*900, 0)
-		issue := tokenstore.PublishedIssue{Connection: "acme", ID: fmt.Sprint(next), Key: fmt.Sprint("ACME-", next), Client: "c"}
+		issue := tokenstore.PublishedIssue{Connection: "acme", Incarnation: c.Incarnation(), ID: fmt.Sprint(next), Key: fmt.Sprint("ACME-", next), Client: "c"}
 		if err := s.ReplaceCredential(ctx, "acme", c.Generation, storetest.OAuth2(token)); err != nil {
 			return err
 		}

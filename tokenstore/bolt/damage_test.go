@@ -36,9 +36,7 @@ func large(t testing.TB) bolt.Options {
 		must(t, s.AddConnection(t.Context(), storetest.CloudConnection(id), storetest.OAuth2(fmt.Sprintf("%d-%04000d", i, 7))))
 	}
 	for i := range 80 {
-		must(t, s.RecordIssue(t.Context(), tokenstore.PublishedIssue{
-			Connection: "acme", ID: fmt.Sprint(20000 + i), Key: fmt.Sprint("ACME-", 100+i), Client: "reports",
-		}))
+		must(t, s.RecordIssue(t.Context(), storetest.Issue(s, "acme", fmt.Sprint(20000+i), fmt.Sprint("ACME-", 100+i))))
 	}
 	for i := range 3 {
 		must(t, s.RemoveConnection(t.Context(), fmt.Sprintf("customer-%02d", 4*i)))
@@ -89,7 +87,7 @@ func survive(t testing.TB, path string, a tink.AEAD, want map[string]string) {
 	if err := s.Check(t.Context()); err != nil && !known(err) {
 		t.Errorf("Check: error %v is none of the store's own", err)
 	}
-	if err := s.RecordIssue(t.Context(), tokenstore.PublishedIssue{Connection: "acme", ID: "1", Key: "A-1", Client: "c"}); err != nil && !known(err) && !errors.Is(err, tokenstore.ErrNotFound) {
+	if err := s.RecordIssue(t.Context(), storetest.Issue(s, "acme", "1", "A-1")); err != nil && !known(err) && !errors.Is(err, tokenstore.ErrNotFound) {
 		t.Errorf("RecordIssue: error %v is none of the store's own", err)
 	}
 	if err := s.Close(); err != nil {
@@ -115,7 +113,7 @@ func truth(t testing.TB, o bolt.Options) map[string]string {
 		m[c.ID] = reveal(cred) + c.SiteURL + c.CloudID + c.BaseURL
 	}
 	// One more commit, after which the meta page before it tells the same.
-	must(t, s.RecordIssue(t.Context(), tokenstore.PublishedIssue{Connection: "acme", ID: "2", Key: "B-2", Client: "c"}))
+	must(t, s.RecordIssue(t.Context(), storetest.Issue(s, "acme", "2", "B-2")))
 	return m
 }
 
@@ -266,6 +264,12 @@ func TestCheckNamesTheRecords(t *testing.T) {
 		{"credential of no connection", func(tx *bbolt.Tx) error {
 			return putCredential(tx, "nobody", credentialOf(tx, "acme"))
 		}, `credential of connection "nobody"`},
+		{"connection of an incarnation to come", func(tx *bbolt.Tx) error {
+			return bucket(tx, "connections").SetSequence(3)
+		}, `connection "tyrell"`},
+		{"connection of no incarnation", func(tx *bbolt.Tx) error {
+			return editConnection(tx, "acme", "generation", 2)
+		}, `connection "acme": it is of incarnation 0`},
 		{"token of no client", func(tx *bbolt.Tx) error {
 			return bucket(tx, "client_tokens").Put(bytes.Repeat([]byte{7}, 32), []byte("nobody"))
 		}, `client "nobody"`},

@@ -27,3 +27,8 @@ func notFound(what, name string) error {
 func exists(what, name string) error {
 	return fmt.Errorf("%s %q: %w", what, name, tokenstore.ErrExists)
 }
+
+// conflict is what a change says that was meant for another generation.
+func conflict(meant, stored uint64) error {
+	return fmt.Errorf("%w: the change is meant for generation %d of the credential, but %d is stored: read it again", tokenstore.ErrConflict, meant, stored)
+}

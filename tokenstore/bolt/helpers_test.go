@@ -85,11 +85,11 @@ func fill(t testing.TB, s *bolt.Store) {
 		s.AddConnection(ctx, storetest.CloudConnection("initech"), storetest.OAuth2("initech-1")),
 		s.AddConnection(ctx, storetest.DataCenterConnection("umbrella"), storetest.Basic("hunter2-umbrella")),
 		s.AddConnection(ctx, storetest.DataCenterConnection("tyrell"), storetest.Basic("hunter2-tyrell")),
-		s.ReplaceCredential(ctx, "acme", 1, storetest.OAuth2("acme-2")),
+		s.ReplaceCredential(ctx, "acme", storetest.FirstGeneration(s, "acme"), storetest.OAuth2("acme-2")),
 		s.AddClient(ctx, tokenstore.Client{Name: "reports", TokenSHA256: storetest.Token("t1"), Connections: []string{"acme", "umbrella"}}),
 		s.AddClient(ctx, tokenstore.Client{Name: "billing", TokenSHA256: storetest.Token("t2"), CertificateSANs: []string{"dns:billing.internal"}}),
-		s.RecordIssue(ctx, tokenstore.PublishedIssue{Connection: "acme", ID: "10042", Key: "ACME-17", Client: "reports", Record: "r1"}),
-		s.RecordIssue(ctx, tokenstore.PublishedIssue{Connection: "umbrella", ID: "7", Key: "UMB-7", Client: "reports", Record: "r2"}),
+		s.RecordIssue(ctx, storetest.Issue(s, "acme", "10042", "ACME-17")),
+		s.RecordIssue(ctx, storetest.Issue(s, "umbrella", "7", "UMB-7")),
 	)
 }
 

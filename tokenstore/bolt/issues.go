@@ -16,8 +16,12 @@ func (s *Store) RecordIssue(ctx context.Context, i tokenstore.PublishedIssue) er
 	}
 	action := fmt.Sprintf("recording issue %s of connection %s", i.Key, i.Connection)
 	return s.update(ctx, action, func(t *change) error {
-		if _, err := t.connection(i.Connection); err != nil {
+		c, err := t.connection(i.Connection)
+		if err != nil {
 			return err
+		}
+		if tokenstore.Incarnation(c.Generation) != i.Incarnation {
+			return fmt.Errorf("connection %s, incarnation %d: %w: it was replaced since", i.Connection, i.Incarnation, tokenstore.ErrNotFound)
 		}
 		if i.CreatedAt.IsZero() {
 			i.CreatedAt = t.now
@@ -73,6 +77,16 @@ func (s *Store) ForgetIssue(ctx context.Context, connection, idOrKey string) err
 		}
 		return t.deleteIssue(r)
 	})
+}
+
+// forgetIssues removes what is known of all issues of a connection.
+func (t *change) forgetIssues(connection string) error {
+	for _, bucket := range [][]byte{bucketIssues, bucketIssueKeys} {
+		if err := deletePrefix(t.Bucket(bucket), issueName(connection, "")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameIssues returns the records that have the id or the key of i, or nil.

@@ -15,7 +15,7 @@ import (
 // The buckets. Keys and values:
 //
 //	meta           "schema", "canary", "canary_sha256"; its sequence is the revision
-//	connections    id                  → connectionRecord
+//	connections    id                  → connectionRecord; its sequence is the incarnation begun last
 //	credentials    id                  → sealed credentialRecord
 //	clients        name                → clientRecord
 //	client_tokens  SHA-256 (32 bytes)  → name of the client
@@ -57,8 +57,8 @@ type connectionRecord struct {
 	CreatedAt      time.Time                 `json:"created_at"`
 	UpdatedAt      time.Time                 `json:"updated_at"`
 
-	// Generation is that of the credential. It is kept here, apart from the
-	// ciphertext that is bound to it.
+	// Generation is that of the credential, and so holds the incarnation too. It is
+	// kept here, apart from the ciphertext that is bound to it.
 	Generation uint64 `json:"generation"`
 }
 
@@ -98,6 +98,7 @@ func (r *connectionRecord) connection() tokenstore.Connection {
 		StateSince:     r.StateSince,
 		CreatedAt:      r.CreatedAt,
 		UpdatedAt:      r.UpdatedAt,
+		Incarnation:    tokenstore.Incarnation(r.Generation),
 	}
 }
 

@@ -65,10 +65,10 @@ func associate(facts ...string) []byte {
 }
 
 // credentialFacts says what a credential is bound to: its record and kind; the
-// making of its connection and the generation, which are kept in another record,
-// so that an old ciphertext put back does not open; and where the connection
-// leads, so that whoever can edit the file can't have the credential sent to a
-// host of their own.
+// making of its connection and the generation, the incarnation included, which
+// are kept in another record, so that an old ciphertext put back does not open;
+// and where the connection leads, so that whoever can edit the file can't have
+// the credential sent to a host of their own.
 func credentialFacts(r *connectionRecord) []byte {
 	return associate(
 		string(bucketCredentials),

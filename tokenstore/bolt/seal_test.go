@@ -86,11 +86,17 @@ func TestSealedRecordsCannotBeMoved(t *testing.T) {
 			return putCredential(tx, "acme", c)
 		}, []string{"acme"}},
 		{"generation set back", func(tx *bbolt.Tx) error {
-			return editConnection(tx, "acme", "generation", 1)
+			return editConnection(tx, "acme", "generation", tokenstore.FirstGeneration(1))
 		}, []string{"acme"}},
 		{"generation set on", func(tx *bbolt.Tx) error {
-			return editConnection(tx, "acme", "generation", 3)
+			return editConnection(tx, "acme", "generation", tokenstore.FirstGeneration(1)+2)
 		}, []string{"acme"}},
+		{"incarnation set back", func(tx *bbolt.Tx) error {
+			return editConnection(tx, "umbrella", "generation", tokenstore.FirstGeneration(2))
+		}, []string{"umbrella"}},
+		{"incarnation set on", func(tx *bbolt.Tx) error {
+			return editConnection(tx, "umbrella", "generation", tokenstore.FirstGeneration(4))
+		}, []string{"umbrella"}},
 		{"connection made at another time", func(tx *bbolt.Tx) error {
 			return editConnection(tx, "acme", "created_at", "2026-01-01T00:00:00Z")
 		}, []string{"acme"}},
@@ -141,9 +147,12 @@ func TestSealedRecordsCannotBeMoved(t *testing.T) {
 // of an earlier generation nor that of an earlier connection of the same name.
 func TestOldSealedRecordsDoNotOpen(t *testing.T) {
 	ctx := t.Context()
+	to := func(u string) func(c *tokenstore.Connection) error {
+		return func(c *tokenstore.Connection) error { c.BaseURL = u; return nil }
+	}
 	for name, change := range map[string]func(*bolt.Store) error{
 		"replaced": func(s *bolt.Store) error {
-			return s.ReplaceCredential(ctx, "umbrella", 1, storetest.Basic("new"))
+			return s.ReplaceCredential(ctx, "umbrella", storetest.FirstGeneration(s, "umbrella"), storetest.Basic("new"))
 		},
 		"removed and added": func(s *bolt.Store) error {
 			return errors.Join(
@@ -151,12 +160,14 @@ func TestOldSealedRecordsDoNotOpen(t *testing.T) {
 				s.AddConnection(ctx, storetest.DataCenterConnection("umbrella"), storetest.Basic("new")))
 		},
 		"moved to another host and back": func(s *bolt.Store) error {
-			to := func(u string) func(c *tokenstore.Connection) error {
-				return func(c *tokenstore.Connection) error { c.BaseURL = u; return nil }
-			}
 			return errors.Join(
 				s.UpdateConnection(ctx, "umbrella", to("https://new.umbrella.example")),
-				s.ReplaceCredential(ctx, "umbrella", 1, storetest.Basic("new")),
+				s.UpdateConnection(ctx, "umbrella", to("https://jira.umbrella.example/jira")))
+		},
+		"moved to another host, replaced and moved back": func(s *bolt.Store) error {
+			return errors.Join(
+				s.UpdateConnection(ctx, "umbrella", to("https://new.umbrella.example")),
+				s.ReplaceCredential(ctx, "umbrella", storetest.FirstGeneration(s, "umbrella"), storetest.Basic("new")),
 				s.UpdateConnection(ctx, "umbrella", to("https://jira.umbrella.example/jira")))
 		},
 	} {
@@ -197,7 +208,7 @@ func TestRotatedKeyset(t *testing.T) {
 	s = mustOpen(t, o)
 	must(t,
 		s.Check(t.Context()),
-		s.ReplaceCredential(t.Context(), "acme", 2, storetest.OAuth2("acme-3")),
+		s.ReplaceCredential(t.Context(), "acme", storetest.FirstGeneration(s, "acme")+1, storetest.OAuth2("acme-3")),
 		s.Check(t.Context()))
 	mustClose(t, s)
 
@@ -224,10 +235,11 @@ func TestNoSecretInTheFile(t *testing.T) {
 		s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("0")),
 		s.AddConnection(ctx, storetest.DataCenterConnection("umbrella"), storetest.Basic("hunter2-0")),
 		s.AddClient(ctx, tokenstore.Client{Name: "reports", TokenSHA256: tokenstore.TokenSHA256(token)}))
-	for g := uint64(1); g <= 20; g++ {
+	first := storetest.FirstGeneration(s, "acme")
+	for g := range uint64(20) {
 		must(t,
-			s.ReplaceCredential(ctx, "acme", g, storetest.OAuth2(fmt.Sprint(g))),
-			s.ReplaceCredential(ctx, "umbrella", g, storetest.Basic(fmt.Sprint("hunter2-", g))),
+			s.ReplaceCredential(ctx, "acme", first+g, storetest.OAuth2(fmt.Sprint(g))),
+			s.ReplaceCredential(ctx, "umbrella", storetest.FirstGeneration(s, "umbrella"), storetest.Basic(fmt.Sprint("hunter2-", g))),
 			s.UpdateConnection(ctx, "umbrella", func(c *tokenstore.Connection) error {
 				c.BaseURL = fmt.Sprintf("https://jira%d.umbrella.example", g)
 				return nil

@@ -47,7 +47,7 @@ func TestEverythingIsThereAfterReopening(t *testing.T) {
 		t.Errorf("revision %d, was %d", s.Revision(), revision)
 	}
 	c, err := s.Credential(t.Context(), "acme")
-	if err != nil || c.Generation != 2 || c.RefreshToken.Reveal() != "refresh-acme-2" {
+	if err != nil || c.Generation != storetest.FirstGeneration(s, "acme")+1 || c.RefreshToken.Reveal() != "refresh-acme-2" {
 		t.Errorf("credential %+v, %v", c, err)
 	}
 	if ok, err := s.IssuePublished(t.Context(), "acme", "ACME-17"); !ok || err != nil {
@@ -56,14 +56,33 @@ func TestEverythingIsThereAfterReopening(t *testing.T) {
 	must(t, s.Check(t.Context()))
 }
 
+// The numbering of incarnations outlives what it numbers.
+func TestIncarnationsGoOnAfterReopening(t *testing.T) {
+	o := options(t)
+	for want := uint64(1); want < 4; want++ {
+		s := mustOpen(t, o)
+		must(t, s.AddConnection(t.Context(), storetest.CloudConnection("acme"), storetest.OAuth2("1")))
+		if c, _ := s.Directory().Connection("acme"); c.Incarnation != want {
+			t.Errorf("incarnation %d, want %d", c.Incarnation, want)
+		}
+		must(t, s.RemoveConnection(t.Context(), "acme"))
+		if n := len(s.Directory().Connections()); n != 0 {
+			t.Fatalf("%d connections remain: the test proves nothing", n)
+		}
+		must(t, s.Check(t.Context()))
+		mustClose(t, s)
+	}
+}
+
 func TestRevisionCountsChanges(t *testing.T) {
 	s := mustOpen(t, options(t))
 	if s.Revision() != 0 {
 		t.Errorf("a new store has revision %d", s.Revision())
 	}
 	must(t, s.AddConnection(t.Context(), storetest.CloudConnection("acme"), storetest.OAuth2("1")))
-	must(t, s.ReplaceCredential(t.Context(), "acme", 1, storetest.OAuth2("2")))
-	if err := s.ReplaceCredential(t.Context(), "acme", 1, storetest.OAuth2("3")); err == nil {
+	first := storetest.FirstGeneration(s, "acme")
+	must(t, s.ReplaceCredential(t.Context(), "acme", first, storetest.OAuth2("2")))
+	if err := s.ReplaceCredential(t.Context(), "acme", first, storetest.OAuth2("3")); err == nil {
 		t.Error("an old generation was replaced")
 	}
 	must(t, s.SetState(t.Context(), "acme", tokenstore.StateActive, "")) // as it is

@@ -129,7 +129,7 @@ func TestReauthorised(t *testing.T) {
 			a, s := newAtlassian(), newStore(t, -time.Second)
 			a.fail(fault)
 			m := newManager(t, s, a)
-			if _, err := m.AccessToken(t.Context(), "acme"); err == nil {
+			if _, err := present(t.Context(), m, "acme"); err == nil {
 				t.Fatal("no error")
 			}
 			c := s.credential(t)

@@ -24,7 +24,7 @@ func TestOnDiskBeforeUse(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
-				token, err := m.AccessToken(t.Context(), "acme")
+				token, err := present(t.Context(), m, "acme")
 				if err != nil {
 					t.Error(err)
 				} else if !s.isCommitted(token.Reveal()) {
@@ -49,7 +49,7 @@ func TestNobodyHasTheTokenWhileItIsStored(t *testing.T) {
 		var wg sync.WaitGroup
 		returned := 0
 		wg.Go(func() {
-			if _, err := m.AccessToken(t.Context(), "acme"); err != nil {
+			if _, err := present(t.Context(), m, "acme"); err != nil {
 				t.Error(err)
 			}
 			returned++
@@ -86,7 +86,7 @@ func TestCommitFails(t *testing.T) {
 		if err := wantError(t, m, ErrUnavailable); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("no word of the disk in %v", err)
 		}
-		if c := s.credential(t); c.RefreshToken.Reveal() != refreshToken(0) || c.Generation != 1 {
+		if c := s.credential(t); c.RefreshToken.Reveal() != refreshToken(0) || c.Generation != s.firstGeneration(t) {
 			t.Errorf("stored: %s, generation %d", c.RefreshToken.Reveal(), c.Generation)
 		}
 		wantError(t, m, ErrUnavailable) // backed off
@@ -141,7 +141,7 @@ func TestLostAnswer(t *testing.T) {
 		wantError(t, m, ErrUnavailable)
 		time.Sleep(40 * time.Minute)
 		wantToken(t, m, accessToken(3))
-		if a.times() != 4 || a.dead || s.credential(t).Generation != 2 {
+		if a.times() != 4 || a.dead || s.credential(t).Generation != s.firstGeneration(t)+1 {
 			t.Errorf("%d requests, generation %d", a.times(), s.credential(t).Generation)
 		}
 	})
@@ -170,7 +170,7 @@ func TestConflict(t *testing.T) {
 			} else {
 				wantError(t, m, ErrUnavailable)
 			}
-			if c := s.credential(t); c.AccessToken.Reveal() != "consented-"+mark || c.Generation != 2 {
+			if c := s.credential(t); c.AccessToken.Reveal() != "consented-"+mark || c.Generation != s.firstGeneration(t)+1 {
 				t.Errorf("stored: %s, generation %d", c.AccessToken.Reveal(), c.Generation)
 			}
 		})

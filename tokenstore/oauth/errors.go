@@ -28,6 +28,10 @@ var (
 	// Such errors are ErrNotConfigured as well. The connection is not to blame.
 	ErrClientRejected = errors.New("the OAuth client is refused")
 
+	// ErrReplaced: the connection is no longer of the incarnation that was asked
+	// for. What the caller knows of it, where it leads above all, is out of date.
+	ErrReplaced = errors.New("the connection was replaced while the call was under way")
+
 	// ErrDisabled: an operator has switched the connection off.
 	ErrDisabled = errors.New("the connection is disabled")
 )

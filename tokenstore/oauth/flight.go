@@ -29,7 +29,7 @@ type flight struct {
 	err   error
 }
 
-// renewal is what a Manager knows of a connection beside what is stored. It is
+// renewal is what a Manager knows of a holder beside what is stored. It is
 // guarded by Manager.mu.
 type renewal struct {
 	spread  time.Duration // see renewalSpread
@@ -77,33 +77,34 @@ func (r *renewal) due(c tokenstore.Credential, now time.Time) bool {
 	return c.AccessToken.IsZero() || !now.Before(c.Expiry.Add(-margin))
 }
 
-// renewalOf makes one for a new connection. The caller holds m.mu.
-func (m *Manager) renewalOf(connection string) *renewal {
-	r := m.renewals[connection]
+// renewalOf makes one for a new holder. The caller holds m.mu.
+func (m *Manager) renewalOf(h holder) *renewal {
+	r := m.renewals[h]
 	if r == nil {
 		m.sweep()
 		r = &renewal{spread: rand.N(renewalSpread)}
-		m.renewals[connection] = r
+		m.renewals[h] = r
 	}
 	return r
 }
 
-// sweep forgets the connections that are gone. The caller holds m.mu.
+// sweep forgets the holders that are gone. The caller holds m.mu.
 func (m *Manager) sweep() {
 	directory := m.store.Directory()
-	for id, r := range m.renewals {
-		if _, ok := directory.Connection(id); !ok && r.running == nil {
-			delete(m.renewals, id)
+	for h, r := range m.renewals {
+		c, ok := directory.Connection(h.connection)
+		if gone := !ok || c.Incarnation != h.incarnation; gone && r.running == nil {
+			delete(m.renewals, h)
 		}
 	}
 }
 
 // join returns the refresh to wait for, which it begins if there is none; or
 // nil and why there can't be one; or nil and nil where cred will do.
-func (m *Manager) join(ctx context.Context, connection string, cred tokenstore.Credential, now time.Time) (*flight, error) {
+func (m *Manager) join(ctx context.Context, h holder, cred tokenstore.Credential, now time.Time) (*flight, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.renewalOf(connection)
+	r := m.renewalOf(h)
 	last := r.with(cred.Generation)
 	switch {
 	case !r.due(cred, now):
@@ -126,27 +127,27 @@ func (m *Manager) join(ctx context.Context, connection string, cred tokenstore.C
 	r.running = f
 	// It is nobody's request: the trace goes on, the cancellation doesn't.
 	detached := context.WithoutCancel(ctx)
-	m.running.Go(func() { m.refresh(detached, connection, f) })
+	m.running.Go(func() { m.refresh(detached, h, f) })
 	return f, nil
 }
 
 // known tells a refresh what the callers before it learned.
-func (m *Manager) known(connection string, cred tokenstore.Credential) (fresh bool, u *unstored) {
+func (m *Manager) known(h holder, cred tokenstore.Credential) (fresh bool, u *unstored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.renewalOf(connection)
+	r := m.renewalOf(h)
 	return !r.due(cred, m.now()), r.with(cred.Generation).unstored
 }
 
 // land ends a refresh: it notes what came of it, then lets the callers go on.
-func (m *Manager) land(connection string, f *flight, o outcome) {
+func (m *Manager) land(h holder, f *flight, o outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.renewalOf(connection)
+	r := m.renewalOf(h)
 	r.running = nil
 	switch {
 	case o.err != nil:
-		m.backOff(connection, r, o)
+		m.backOff(h, r, o)
 	case o.lifetime > 0:
 		r.last = experience{
 			generation: o.generation,
@@ -159,7 +160,7 @@ func (m *Manager) land(connection string, f *flight, o outcome) {
 
 // backOff notes a failure and arranges for the next attempt. The caller holds
 // m.mu.
-func (m *Manager) backOff(connection string, r *renewal, o outcome) {
+func (m *Manager) backOff(h holder, r *renewal, o outcome) {
 	now := m.now()
 	last := r.last
 	if o.generation != 0 {
@@ -180,7 +181,7 @@ func (m *Manager) backOff(connection string, r *renewal, o outcome) {
 	// A lost answer may have replaced the refresh token, and an answer that
 	// isn't stored has. Waiting for the next caller might be waiting too long.
 	if o.repeat && !m.closed && last.waitUntil.Sub(last.failedAt) < leeway {
-		r.retry = time.AfterFunc(wait, func() { m.retry(connection) })
+		r.retry = time.AfterFunc(wait, func() { m.retry(h) })
 	}
 }
 
@@ -194,12 +195,12 @@ func backoff(failures int) time.Duration {
 }
 
 // retry begins a refresh without a caller, where one is still needed.
-func (m *Manager) retry(connection string) {
+func (m *Manager) retry(h holder) {
 	ctx := context.Background()
-	cred, err := m.lookup(ctx, connection)
+	cred, err := m.lookup(ctx, h)
 	if err != nil {
-		return // removed, disabled, or to be authorised again
+		return // removed, replaced, disabled, or to be authorised again
 	}
 	// What comes of it is noted by land.
-	_, _ = m.join(ctx, connection, cred, m.now())
+	_, _ = m.join(ctx, h, cred, m.now())
 }

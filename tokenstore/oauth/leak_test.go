@@ -59,7 +59,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 				o.Tracer = provider.Tracer("test")
 			})
 			ctx, parent := provider.Tracer("test").Start(t.Context(), "call")
-			token, err := m.AccessToken(ctx, "acme")
+			token, err := present(ctx, m, "acme")
 			parent.End()
 			if err := m.Close(context.Background()); err != nil {
 				t.Fatal(err)

@@ -38,7 +38,7 @@ type Store interface {
 	Directory() *tokenstore.Directory
 	Credential(ctx context.Context, id string) (tokenstore.Credential, error)
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error
-	SetState(ctx context.Context, id string, s tokenstore.State, reason string) error
+	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
 }
 
 // Options of a [Manager].
@@ -81,7 +81,13 @@ type Manager struct {
 
 	mu       sync.Mutex
 	closed   bool
-	renewals map[string]*renewal // by connection
+	renewals map[holder]*renewal
+}
+
+// holder is what holds a credential: a connection, as it is in one incarnation.
+type holder struct {
+	connection  string
+	incarnation uint64
 }
 
 // New returns a Manager. It starts nothing until a token is asked for.
@@ -95,7 +101,7 @@ func New(o Options) *Manager {
 		now:          o.Now,
 		log:          o.Logger,
 		tracer:       o.Tracer,
-		renewals:     make(map[string]*renewal),
+		renewals:     make(map[holder]*renewal),
 	}
 	if m.now == nil {
 		m.now = time.Now
@@ -110,32 +116,34 @@ func New(o Options) *Manager {
 }
 
 // AccessToken returns a token for the calls of a connection, renewed first if
-// it is about to end. A token that is returned is on disk.
+// it is about to end. A token that is returned is on disk, and belongs to that
+// incarnation (tokenstore.Connection.Incarnation), which need not be the present
+// one by the time that it is used.
 //
 // It waits for a refresh as long as ctx lasts, or for a few seconds while the
 // present token is valid, which then serves; ctx does not end the refresh. The
-// errors are [ErrNeedsReauthorisation], [ErrUnavailable], [ErrNotConfigured],
-// [ErrDisabled], tokenstore.ErrNotFound, what the store says, or that of ctx.
-// None holds anything secret.
-func (m *Manager) AccessToken(ctx context.Context, connection string) (secret.Secret, error) {
-	token, err := m.accessToken(ctx, connection)
+// errors are [ErrReplaced], [ErrNeedsReauthorisation], [ErrUnavailable],
+// [ErrNotConfigured], [ErrDisabled], tokenstore.ErrNotFound, what the store says,
+// or that of ctx. None holds anything secret.
+func (m *Manager) AccessToken(ctx context.Context, connection string, incarnation uint64) (secret.Secret, error) {
+	token, err := m.accessToken(ctx, holder{connection, incarnation})
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("oauth: connection %s: %w", connection, err)
 	}
 	return token, nil
 }
 
-func (m *Manager) accessToken(ctx context.Context, connection string) (secret.Secret, error) {
+func (m *Manager) accessToken(ctx context.Context, h holder) (secret.Secret, error) {
 	// The store is asked each time. Decrypting a record takes microseconds, and a
 	// copy kept here might outlive a credential that was replaced or removed.
-	cred, err := m.lookup(ctx, connection)
+	cred, err := m.lookup(ctx, h)
 	if err != nil {
 		return secret.Secret{}, err
 	}
 	now := m.now()
-	f, err := m.join(ctx, connection, cred, now)
+	f, err := m.join(ctx, h, cred, now)
 	if f != nil {
-		return m.await(ctx, connection, f, usable(cred, now))
+		return m.await(ctx, h, f, usable(cred, now))
 	}
 	if err != nil && !(passing(err) && usable(cred, now)) {
 		return secret.Secret{}, err
@@ -145,7 +153,7 @@ func (m *Manager) accessToken(ctx context.Context, connection string) (secret.Se
 
 // await waits for a refresh. Where it fails in passing, the token that is stored
 // serves as long as it is valid.
-func (m *Manager) await(ctx context.Context, connection string, f *flight, fallback bool) (secret.Secret, error) {
+func (m *Manager) await(ctx context.Context, h holder, f *flight, fallback bool) (secret.Secret, error) {
 	var enough <-chan time.Time
 	if fallback {
 		timer := time.NewTimer(patience - m.now().Sub(f.began))
@@ -166,20 +174,27 @@ func (m *Manager) await(ctx context.Context, connection string, f *flight, fallb
 	}
 	if passing(err) {
 		// Looked up again: it may have been replaced or removed meanwhile.
-		if cred, err := m.lookup(ctx, connection); err == nil && usable(cred, m.now()) {
+		cred, gone := m.lookup(ctx, h)
+		switch {
+		case gone == nil && usable(cred, m.now()):
 			return cred.AccessToken, nil
+		case errors.Is(gone, ErrReplaced):
+			err = gone
 		}
 	}
 	return secret.Secret{}, err
 }
 
-// lookup reads the credential of a connection that may be called.
-func (m *Manager) lookup(ctx context.Context, connection string) (tokenstore.Credential, error) {
+// lookup reads the credential of a connection that may be called. It is of the
+// holder's incarnation.
+func (m *Manager) lookup(ctx context.Context, h holder) (tokenstore.Credential, error) {
 	var none tokenstore.Credential
-	c, ok := m.store.Directory().Connection(connection)
+	c, ok := m.store.Directory().Connection(h.connection)
 	switch {
 	case !ok:
 		return none, tokenstore.ErrNotFound
+	case c.Incarnation != h.incarnation:
+		return none, ErrReplaced
 	case c.CredentialKind != tokenstore.KindOAuth2:
 		return none, fmt.Errorf("a credential of kind %s has no access token", c.CredentialKind)
 	case c.State == tokenstore.StateNeedsReauthorisation:
@@ -187,9 +202,12 @@ func (m *Manager) lookup(ctx context.Context, connection string) (tokenstore.Cre
 	case c.State != tokenstore.StateActive:
 		return none, ErrDisabled
 	}
-	cred, err := m.store.Credential(ctx, connection)
-	if err != nil {
+	cred, err := m.store.Credential(ctx, h.connection)
+	switch {
+	case err != nil:
 		return none, fmt.Errorf("read its credential: %w", err)
+	case cred.Incarnation() != h.incarnation: // replaced since the directory was read
+		return none, ErrReplaced
 	}
 	return cred, nil
 }

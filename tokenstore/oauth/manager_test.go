@@ -39,9 +39,18 @@ func managerOn(t *testing.T, s Store, url string, transport http.RoundTripper, c
 	return m
 }
 
+// present asks for the token of a connection in its present incarnation.
+func present(ctx context.Context, m *Manager, id string) (secret.Secret, error) {
+	incarnation := uint64(0)
+	if c, ok := m.store.Directory().Connection(id); ok {
+		incarnation = c.Incarnation
+	}
+	return m.AccessToken(ctx, id, incarnation)
+}
+
 func wantToken(t *testing.T, m *Manager, want string) {
 	t.Helper()
-	got, err := m.AccessToken(t.Context(), "acme")
+	got, err := present(t.Context(), m, "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +61,7 @@ func wantToken(t *testing.T, m *Manager, want string) {
 
 func wantError(t *testing.T, m *Manager, want error) error {
 	t.Helper()
-	got, err := m.AccessToken(t.Context(), "acme")
+	got, err := present(t.Context(), m, "acme")
 	if !errors.Is(err, want) {
 		t.Fatalf("AccessToken = %v, want %v", err, want)
 	}
@@ -103,16 +112,17 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("headers sent: %v", header)
 	}
 
-	// What is stored.
+	// What is stored, and shown of the connection.
 	c := s.credential(t)
-	if c.AccessToken.Reveal() != accessToken(1) || c.RefreshToken.Reveal() != refreshToken(1) || c.Generation != 2 {
+	if c.AccessToken.Reveal() != accessToken(1) || c.RefreshToken.Reveal() != refreshToken(1) || c.Generation != s.firstGeneration(t)+1 {
 		t.Errorf("stored: %s, %s, generation %d", c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.Generation)
 	}
 	if c.Expiry.Before(before.Add(time.Hour-time.Second)) || c.Expiry.After(time.Now().Add(time.Hour)) {
 		t.Errorf("stored expiry %v for a token of an hour asked for at %v", c.Expiry, before)
 	}
-	if !slices.Equal(c.Scopes, []string{"read:jira-user", "read:jira-work"}) {
-		t.Errorf("stored scopes: %v", c.Scopes)
+	scopes := []string{"read:jira-user", "read:jira-work"}
+	if shown := s.connection(t).Scopes; !slices.Equal(c.Scopes, scopes) || !slices.Equal(shown, scopes) {
+		t.Errorf("stored scopes: %v, shown: %v", c.Scopes, shown)
 	}
 }
 
@@ -136,7 +146,7 @@ func TestThousandCallersRefreshOnce(t *testing.T) {
 		started.Add(1)
 		done.Go(func() {
 			started.Done()
-			token, err := m.AccessToken(t.Context(), "acme")
+			token, err := present(t.Context(), m, "acme")
 			if err != nil {
 				t.Error(err)
 			}
@@ -189,7 +199,7 @@ func TestCallerLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := m.AccessToken(ctx, "acme")
+		_, err := present(ctx, m, "acme")
 		left <- err
 	}()
 	<-asked
@@ -217,7 +227,7 @@ func TestOneRefreshDoesNotWaitForAnother(t *testing.T) {
 	m := newManager(t, s, a)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := m.AccessToken(t.Context(), "other"); !errors.Is(err, ErrUnavailable) {
+		if _, err := present(t.Context(), m, "other"); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("the other connection: %v", err)
 		}
 	})
@@ -258,10 +268,10 @@ func TestConnectionsWithoutAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newManager(t, s, a)
-	if _, err := m.AccessToken(t.Context(), "nobody"); !errors.Is(err, tokenstore.ErrNotFound) {
+	if _, err := present(t.Context(), m, "nobody"); !errors.Is(err, tokenstore.ErrNotFound) {
 		t.Errorf("an unknown connection: %v", err)
 	}
-	if _, err := m.AccessToken(t.Context(), "datacenter"); err == nil {
+	if _, err := present(t.Context(), m, "datacenter"); err == nil {
 		t.Error("a basic credential has an access token")
 	}
 	if err := s.SetState(t.Context(), "acme", tokenstore.StateDisabled, "maintenance"); err != nil {
@@ -361,7 +371,7 @@ func TestClose(t *testing.T) {
 	m := newManager(t, s, a)
 	got := make(chan secret.Secret)
 	go func() {
-		token, err := m.AccessToken(t.Context(), "acme")
+		token, err := present(t.Context(), m, "acme")
 		if err != nil {
 			t.Error(err)
 		}

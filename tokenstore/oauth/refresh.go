@@ -45,38 +45,38 @@ type outcome struct {
 }
 
 // refresh runs detached from whoever asked for it.
-func (m *Manager) refresh(ctx context.Context, connection string, f *flight) {
+func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	ctx, span := m.tracer.Start(ctx, "oauth.refresh",
-		trace.WithAttributes(attribute.String("jiragate.connection", connection)))
+		trace.WithAttributes(attribute.String("jiragate.connection", h.connection)))
 	o := outcome{result: resultFailed, err: fmt.Errorf("%w: the refresh broke down", ErrUnavailable)}
 	defer func() {
 		// Nothing above this goroutine keeps a panic from ending the program. Its
 		// value is not logged: it might be anything.
 		if p := recover(); p != nil {
-			m.log.ErrorContext(ctx, "panic in an OAuth refresh", "connection", connection,
+			m.log.ErrorContext(ctx, "panic in an OAuth refresh", "connection", h.connection,
 				"type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
-		m.report(ctx, span, connection, o)
-		m.land(connection, f, o)
+		m.report(ctx, span, h.connection, o)
+		m.land(h, f, o)
 	}()
-	o = m.attempt(ctx, connection)
+	o = m.attempt(ctx, h)
 }
 
 // attempt reads what is stored, exchanges it, and stores what comes back.
-func (m *Manager) attempt(ctx context.Context, connection string) outcome {
+func (m *Manager) attempt(ctx context.Context, h holder) outcome {
 	// Read again: another refresh may have ended since the caller looked.
-	cred, err := m.lookup(ctx, connection)
+	cred, err := m.lookup(ctx, h)
 	if err != nil {
 		return outcome{result: resultFailed, err: err}
 	}
-	fresh, left := m.known(connection, cred)
+	fresh, left := m.known(h, cred)
 	if fresh {
 		return outcome{result: resultAlreadyFresh, generation: cred.Generation, token: cred.AccessToken}
 	}
 	if left != nil {
-		o := m.commit(ctx, connection, cred.Generation, left)
+		o := m.commit(ctx, h, cred.Generation, left)
 		if o.err != nil || usable(left.credential, m.now()) {
 			return o
 		}
@@ -85,19 +85,19 @@ func (m *Manager) attempt(ctx context.Context, connection string) outcome {
 		cred.Generation = o.generation
 	}
 	if cred.RefreshToken.IsZero() {
-		return m.giveUp(ctx, connection, cred, errNoRefreshToken)
+		return m.giveUp(ctx, h, cred.Generation, errNoRefreshToken)
 	}
 
-	g, retryAfter, err := m.exchange(ctx, connection, cred.RefreshToken)
+	g, retryAfter, err := m.exchange(ctx, h.connection, cred.RefreshToken)
 	switch {
 	case errors.Is(err, errDeadGrant):
-		return m.giveUp(ctx, connection, cred, err)
+		return m.giveUp(ctx, h, cred.Generation, err)
 	case errors.Is(err, ErrClientRejected):
 		return outcome{result: resultClientRejected, generation: cred.Generation, err: err, retryAfter: retryAfter}
 	case err != nil:
 		return outcome{result: resultUnavailable, generation: cred.Generation, err: err, retryAfter: retryAfter, repeat: true}
 	}
-	return m.commit(ctx, connection, cred.Generation, &unstored{renewed(cred, g), g.lifetime})
+	return m.commit(ctx, h, cred.Generation, &unstored{renewed(cred, g), g.lifetime})
 }
 
 // renewed is the credential after a refresh. A scope that can't be stored is no
@@ -122,16 +122,17 @@ func renewed(old tokenstore.Credential, g grant) tokenstore.Credential {
 	return c
 }
 
-// commit stores a new pair. Only then its access token is anyone's to use.
-func (m *Manager) commit(ctx context.Context, connection string, generation uint64, u *unstored) outcome {
+// commit stores a new pair. Only then its access token is anyone's to use. A
+// generation belongs to one incarnation, so that no other gets the pair.
+func (m *Manager) commit(ctx context.Context, h holder, generation uint64, u *unstored) outcome {
 	// Not bound to the time that Atlassian took: the old pair is worth nothing.
 	ctx = context.WithoutCancel(ctx)
-	err := m.store.ReplaceCredential(ctx, connection, generation, u.credential)
+	err := m.store.ReplaceCredential(ctx, h.connection, generation, u.credential)
 	switch {
 	case err == nil:
 		return outcome{result: resultRefreshed, generation: generation + 1, token: u.credential.AccessToken, lifetime: u.lifetime}
 	case errors.Is(err, tokenstore.ErrConflict):
-		return m.superseded(ctx, connection)
+		return m.superseded(ctx, h)
 	case errors.Is(err, tokenstore.ErrNotFound):
 		return outcome{result: resultFailed, generation: generation, err: err}
 	case errors.Is(err, tokenstore.ErrInvalid):
@@ -147,9 +148,9 @@ func (m *Manager) commit(ctx context.Context, connection string, generation uint
 }
 
 // superseded: the credential was replaced while it was refreshed, by a new
-// consent for instance, and what is there now counts.
-func (m *Manager) superseded(ctx context.Context, connection string) outcome {
-	cred, err := m.lookup(ctx, connection)
+// consent for instance, and what is there now counts, if it is the holder's.
+func (m *Manager) superseded(ctx context.Context, h holder) outcome {
+	cred, err := m.lookup(ctx, h)
 	switch {
 	case err != nil:
 		return outcome{result: resultFailed, err: err}
@@ -162,22 +163,24 @@ func (m *Manager) superseded(ctx context.Context, connection string) outcome {
 	}
 }
 
-// giveUp makes a connection whose grant is gone wait for a new consent.
-func (m *Manager) giveUp(ctx context.Context, connection string, cred tokenstore.Credential, why error) outcome {
+// giveUp makes a connection whose grant is gone wait for a new consent, unless
+// that has arrived: only the credential of this generation is condemned.
+func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, why error) outcome {
 	ctx = context.WithoutCancel(ctx)
-	now, err := m.lookup(ctx, connection)
-	switch {
-	case err != nil:
+	if _, err := m.lookup(ctx, h); err != nil {
 		return outcome{result: resultFailed, err: err}
-	case now.Generation != cred.Generation:
-		// What Atlassian refused is not what is stored any more.
-		return m.superseded(ctx, connection)
 	}
 	o := outcome{
-		result: resultNeedsReauthorisation, generation: cred.Generation,
+		result: resultNeedsReauthorisation, generation: generation,
 		err: fmt.Errorf("%w: %w", ErrNeedsReauthorisation, why),
 	}
-	if err := m.store.SetState(ctx, connection, tokenstore.StateNeedsReauthorisation, why.Error()); err != nil {
+	err := m.store.RequireReauthorisation(ctx, h.connection, generation, why.Error())
+	switch {
+	case errors.Is(err, tokenstore.ErrConflict):
+		return m.superseded(ctx, h)
+	case errors.Is(err, tokenstore.ErrNotFound):
+		return outcome{result: resultFailed, generation: generation, err: err}
+	case err != nil:
 		o.err = fmt.Errorf("%w; this could not be stored: %w", o.err, err)
 	}
 	return o

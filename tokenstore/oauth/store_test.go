@@ -20,11 +20,12 @@ import (
 type watchedStore struct {
 	*bolt.Store
 
-	mu            sync.Mutex
-	committed     []string // access tokens that are on disk
-	failReplace   []error  // one a call
-	failState     error
-	beforeReplace func()
+	mu          sync.Mutex
+	committed   []string // access tokens that are on disk
+	failReplace []error  // one a call
+	failState   error
+
+	beforeCredential, beforeReplace, beforeState func()
 }
 
 // newStore holds one active Cloud connection "acme" whose access token ends
@@ -90,14 +91,24 @@ func (s *watchedStore) ReplaceCredential(ctx context.Context, id string, generat
 	return err
 }
 
-func (s *watchedStore) SetState(ctx context.Context, id string, st tokenstore.State, reason string) error {
+func (s *watchedStore) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
+	if s.beforeCredential != nil {
+		s.beforeCredential()
+	}
+	return s.Store.Credential(ctx, id)
+}
+
+func (s *watchedStore) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {
 	s.mu.Lock()
 	err := s.failState
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return s.Store.SetState(ctx, id, st, reason)
+	if s.beforeState != nil {
+		s.beforeState()
+	}
+	return s.Store.RequireReauthorisation(ctx, id, generation, reason)
 }
 
 func (s *watchedStore) isCommitted(token string) bool {
@@ -114,7 +125,7 @@ func (s *watchedStore) failNextReplace(errs ...error) {
 
 func (s *watchedStore) credential(t *testing.T) tokenstore.Credential {
 	t.Helper()
-	c, err := s.Credential(t.Context(), "acme")
+	c, err := s.Store.Credential(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +134,20 @@ func (s *watchedStore) credential(t *testing.T) tokenstore.Credential {
 
 func (s *watchedStore) connection(t *testing.T) *tokenstore.Connection {
 	t.Helper()
-	c, ok := s.Directory().Connection("acme")
+	return s.connectionOf(t, "acme")
+}
+
+func (s *watchedStore) connectionOf(t *testing.T, id string) *tokenstore.Connection {
+	t.Helper()
+	c, ok := s.Directory().Connection(id)
 	if !ok {
-		t.Fatal("the connection is gone")
+		t.Fatalf("connection %s is gone", id)
 	}
 	return c
+}
+
+// firstGeneration is that with which the credential of "acme" began.
+func (s *watchedStore) firstGeneration(t *testing.T) uint64 {
+	t.Helper()
+	return tokenstore.FirstGeneration(s.connection(t).Incarnation)
 }

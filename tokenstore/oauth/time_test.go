@@ -74,10 +74,11 @@ func TestSpread(t *testing.T) {
 		for i := range 20 {
 			id := fmt.Sprintf("c%d", i)
 			s.add(t, id, time.Hour)
-			if _, err := m.AccessToken(t.Context(), id); err != nil {
+			if _, err := present(t.Context(), m, id); err != nil {
 				t.Fatal(err)
 			}
-			spreads[m.renewals[id].spread] = true
+			c, _ := s.Directory().Connection(id)
+			spreads[m.renewals[holder{id, c.Incarnation}].spread] = true
 		}
 		if len(spreads) < 10 {
 			t.Errorf("20 connections have %d times of renewal", len(spreads))
@@ -210,10 +211,23 @@ func TestForgottenConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.add(t, "other", time.Hour)
-	if _, err := m.AccessToken(t.Context(), "other"); err != nil {
+	if _, err := present(t.Context(), m, "other"); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.renewals) != 1 {
 		t.Errorf("%d connections are known", len(m.renewals))
+	}
+
+	// So does what is known of one that was added again.
+	replaced := s.connectionOf(t, "other").Incarnation
+	if err := s.RemoveConnection(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	s.add(t, "other", time.Hour)
+	if _, err := present(t.Context(), m, "other"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := m.renewals[holder{"other", replaced}]; ok || len(m.renewals) != 1 {
+		t.Errorf("%d connections are known, the one before among them: %v", len(m.renewals), ok)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 	return map[string]func(*testing.T, tokenstore.Store){
 		"an added connection comes back as it was": func(t *testing.T, s tokenstore.Store) {
-			for _, c := range []tokenstore.Connection{CloudConnection("acme"), DataCenterConnection("umbrella")} {
+			for i, c := range []tokenstore.Connection{CloudConnection("acme"), DataCenterConnection("umbrella")} {
 				cred := OAuth2("1")
 				if c.CredentialKind == tokenstore.KindBasic {
 					cred = Basic("hunter2")
@@ -27,7 +27,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 				if !ok {
 					t.Fatalf("connection %s is not in the directory", c.ID)
 				}
-				c.State = tokenstore.StateActive
+				c.State, c.Incarnation = tokenstore.StateActive, uint64(i+1)
 				if d := cmp.Diff(c, *got, cmpopts.IgnoreTypes(time.Time{}), cmpopts.EquateEmpty()); d != "" {
 					t.Error(d)
 				}
@@ -81,7 +81,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 				t.Errorf("it is %+v", c)
 			}
 			cred, err := s.Credential(t.Context(), "umbrella")
-			if err != nil || cred.Password.Reveal() != "hunter2" || cred.Generation != 1 {
+			if err != nil || cred.Password.Reveal() != "hunter2" || cred.Generation != FirstGeneration(s, "umbrella") {
 				t.Errorf("its credential is %+v, %v", cred, err)
 			}
 		},
@@ -93,6 +93,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 				"kind":    func(c *tokenstore.Connection) { c.CredentialKind = tokenstore.KindPAT },
 				"state":   func(c *tokenstore.Connection) { c.State = tokenstore.StateDisabled },
 				"reason":  func(c *tokenstore.Connection) { c.StateReason = "because" },
+				"making":  func(c *tokenstore.Connection) { c.Incarnation++ },
 				"age":     func(c *tokenstore.Connection) { c.CreatedAt = c.CreatedAt.Add(-time.Hour) },
 				"URL":     func(c *tokenstore.Connection) { c.SiteURL = "https://acme.atlassian.net/" },
 			} {
@@ -117,8 +118,8 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 				s.AddConnection(t.Context(), CloudConnection("acme-2"), OAuth2("2")),
 				s.AddClient(t.Context(), tokenstore.Client{Name: "reports", Connections: []string{"acme", "acme-2"}}),
 				s.AddClient(t.Context(), tokenstore.Client{Name: "billing", Connections: []string{"acme-2"}}),
-				s.RecordIssue(t.Context(), issue("acme", "1", "A-1")),
-				s.RecordIssue(t.Context(), issue("acme-2", "1", "A-1")),
+				s.RecordIssue(t.Context(), Issue(s, "acme", "1", "A-1")),
+				s.RecordIssue(t.Context(), Issue(s, "acme-2", "1", "A-1")),
 				s.RemoveConnection(t.Context(), "acme"),
 			)
 			if ids := connectionIDs(s); !slices.Equal(ids, []string{"acme-2"}) {
@@ -136,7 +137,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 			wantPublished(t, s, "acme", "A-1", false)
 			wantGrants(t, s, "reports", "acme-2")
 			cred, err := s.Credential(t.Context(), "acme")
-			if err != nil || cred.RefreshToken.Reveal() != "refresh-3" || cred.Generation != 1 {
+			if err != nil || cred.RefreshToken.Reveal() != "refresh-3" || cred.Generation != FirstGeneration(s, "acme") {
 				t.Errorf("its credential is %+v, %v", cred, err)
 			}
 			wantErr(t, s.RemoveConnection(t.Context(), "nobody"), tokenstore.ErrNotFound, "removing an unknown connection")

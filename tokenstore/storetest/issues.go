@@ -6,10 +6,6 @@ import (
 	"jiragate/tokenstore"
 )
 
-func issue(connection, id, key string) tokenstore.PublishedIssue {
-	return tokenstore.PublishedIssue{Connection: connection, ID: id, Key: key, Client: "reports", Record: "record-" + id}
-}
-
 func wantPublished(t *testing.T, s tokenstore.Store, connection, idOrKey string, want bool) {
 	t.Helper()
 	got, err := s.IssuePublished(t.Context(), connection, idOrKey)
@@ -31,7 +27,7 @@ func issueTests() map[string]func(*testing.T, tokenstore.Store) {
 	return map[string]func(*testing.T, tokenstore.Store){
 		"a recorded issue is known by id and by key, in its connection": func(t *testing.T, s tokenstore.Store) {
 			two(t, s)
-			mustDo(t, s.RecordIssue(t.Context(), issue("acme", "10042", "ACME-17")))
+			mustDo(t, s.RecordIssue(t.Context(), Issue(s, "acme", "10042", "ACME-17")))
 			wantPublished(t, s, "acme", "10042", true)
 			wantPublished(t, s, "acme", "ACME-17", true)
 			for _, other := range []string{"", "1004", "100420", "ACME-1", "ACME-177", "acme-17", "ACME", "/10042", "10042/", "ACME-17\x00"} {
@@ -45,8 +41,8 @@ func issueTests() map[string]func(*testing.T, tokenstore.Store) {
 		"recording it again changes nothing": func(t *testing.T, s tokenstore.Store) {
 			two(t, s)
 			mustDo(t,
-				s.RecordIssue(t.Context(), issue("acme", "10042", "ACME-17")),
-				s.RecordIssue(t.Context(), issue("acme", "10042", "ACME-17")))
+				s.RecordIssue(t.Context(), Issue(s, "acme", "10042", "ACME-17")),
+				s.RecordIssue(t.Context(), Issue(s, "acme", "10042", "ACME-17")))
 			wantPublished(t, s, "acme", "10042", true)
 			mustDo(t, s.ForgetIssue(t.Context(), "acme", "10042"))
 			wantPublished(t, s, "acme", "10042", false)
@@ -54,20 +50,20 @@ func issueTests() map[string]func(*testing.T, tokenstore.Store) {
 		"the newest record of an id or a key counts": func(t *testing.T, s tokenstore.Store) {
 			two(t, s)
 			mustDo(t,
-				s.RecordIssue(t.Context(), issue("acme", "1", "A-1")),
-				s.RecordIssue(t.Context(), issue("acme", "1", "B-1")))
+				s.RecordIssue(t.Context(), Issue(s, "acme", "1", "A-1")),
+				s.RecordIssue(t.Context(), Issue(s, "acme", "1", "B-1")))
 			wantPublished(t, s, "acme", "1", true)
 			wantPublished(t, s, "acme", "B-1", true)
 			wantPublished(t, s, "acme", "A-1", false)
-			mustDo(t, s.RecordIssue(t.Context(), issue("acme", "2", "B-1")))
+			mustDo(t, s.RecordIssue(t.Context(), Issue(s, "acme", "2", "B-1")))
 			wantPublished(t, s, "acme", "2", true)
 			wantPublished(t, s, "acme", "B-1", true)
 			wantPublished(t, s, "acme", "1", false)
 
 			// Both at once: the id of one, the key of another.
 			mustDo(t,
-				s.RecordIssue(t.Context(), issue("acme", "3", "C-1")),
-				s.RecordIssue(t.Context(), issue("acme", "3", "B-1")))
+				s.RecordIssue(t.Context(), Issue(s, "acme", "3", "C-1")),
+				s.RecordIssue(t.Context(), Issue(s, "acme", "3", "B-1")))
 			for idOrKey, want := range map[string]bool{"3": true, "B-1": true, "2": false, "C-1": false} {
 				wantPublished(t, s, "acme", idOrKey, want)
 			}
@@ -76,8 +72,8 @@ func issueTests() map[string]func(*testing.T, tokenstore.Store) {
 			two(t, s)
 			for _, by := range []string{"10042", "ACME-17"} {
 				mustDo(t,
-					s.RecordIssue(t.Context(), issue("acme", "10042", "ACME-17")),
-					s.RecordIssue(t.Context(), issue("acme-1", "10042", "ACME-17")),
+					s.RecordIssue(t.Context(), Issue(s, "acme", "10042", "ACME-17")),
+					s.RecordIssue(t.Context(), Issue(s, "acme-1", "10042", "ACME-17")),
 					s.ForgetIssue(t.Context(), "acme", by))
 				wantPublished(t, s, "acme", "10042", false)
 				wantPublished(t, s, "acme", "ACME-17", false)
@@ -89,10 +85,10 @@ func issueTests() map[string]func(*testing.T, tokenstore.Store) {
 		},
 		"what can't be recorded": func(t *testing.T, s tokenstore.Store) {
 			two(t, s)
-			wantErr(t, s.RecordIssue(t.Context(), issue("nobody", "1", "A-1")), tokenstore.ErrNotFound, "an unknown connection")
-			wantErr(t, s.RecordIssue(t.Context(), issue("acme", "1/2", "A-1")), tokenstore.ErrInvalid, "an id with a slash")
-			wantErr(t, s.RecordIssue(t.Context(), issue("acme", "A-1", "1")), tokenstore.ErrInvalid, "id and key exchanged")
-			wantErr(t, s.RecordIssue(t.Context(), issue("acme", "", "")), tokenstore.ErrInvalid, "nothing")
+			wantErr(t, s.RecordIssue(t.Context(), Issue(s, "nobody", "1", "A-1")), tokenstore.ErrNotFound, "an unknown connection")
+			wantErr(t, s.RecordIssue(t.Context(), Issue(s, "acme", "1/2", "A-1")), tokenstore.ErrInvalid, "an id with a slash")
+			wantErr(t, s.RecordIssue(t.Context(), Issue(s, "acme", "A-1", "1")), tokenstore.ErrInvalid, "id and key exchanged")
+			wantErr(t, s.RecordIssue(t.Context(), Issue(s, "acme", "", "")), tokenstore.ErrInvalid, "nothing")
 			wantPublished(t, s, "acme", "1", false)
 		},
 	}

@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) tokenstore.Store) {
 		tests map[string]func(*testing.T, tokenstore.Store)
 	}{
 		{"Connections", connectionTests()},
+		{"Incarnations", incarnationTests()},
 		{"Credentials", credentialTests()},
 		{"Clients", clientTests()},
 		{"Issues", issueTests()},
@@ -97,6 +98,30 @@ func Basic(password string) tokenstore.Credential {
 
 // Token returns the digest of a token for tests.
 func Token(token string) [sha256.Size]byte { return tokenstore.TokenSHA256(token) }
+
+// Issue returns an issue that can be recorded now: that of the connection's
+// present incarnation.
+func Issue(s tokenstore.Store, connection, id, key string) tokenstore.PublishedIssue {
+	return tokenstore.PublishedIssue{
+		Connection: connection, Incarnation: incarnation(s, connection),
+		ID: id, Key: key, Client: "reports", Record: "record-" + id,
+	}
+}
+
+// FirstGeneration returns the generation with which the credential of a
+// connection began, in its present incarnation.
+func FirstGeneration(s tokenstore.Store, connection string) uint64 {
+	return tokenstore.FirstGeneration(incarnation(s, connection))
+}
+
+// incarnation returns 0 for an unknown connection.
+func incarnation(s tokenstore.Store, connection string) uint64 {
+	c, ok := s.Directory().Connection(connection)
+	if !ok {
+		return 0
+	}
+	return c.Incarnation
+}
 
 // mustDo fails the test at the first error.
 func mustDo(t *testing.T, errs ...error) {

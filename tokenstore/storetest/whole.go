@@ -103,8 +103,8 @@ func wholeTests() map[string]func(*testing.T, tokenstore.Store) {
 						s.AddConnection(t.Context(), CloudConnection(id), OAuth2("1")),
 						s.AddClient(t.Context(), tokenstore.Client{Name: client, TokenSHA256: Token(client)}),
 						s.Grant(t.Context(), client, id),
-						s.RecordIssue(t.Context(), issue(id, "1", "A-1")),
-						s.ReplaceCredential(t.Context(), id, 1, OAuth2("2")),
+						s.RecordIssue(t.Context(), Issue(s, id, "1", "A-1")),
+						s.ReplaceCredential(t.Context(), id, FirstGeneration(s, id), OAuth2("2")),
 						s.Check(t.Context()),
 					} {
 						if err != nil {
