@@ -66,12 +66,12 @@ func control(local netip.Addr, check checkFunc) func(context.Context, string, st
 			return err
 		}
 		if !local.IsValid() {
-			return nil
+			return boundSilence(socket)
 		}
 		if local.Is4() != target.Addr().Is4() {
 			return &AddressError{Host: address, Addr: target.Addr(), Class: ClassOtherFamily}
 		}
-		return bindWithoutPort(socket)
+		return errors.Join(boundSilence(socket), bindWithoutPort(socket))
 	}
 }
 

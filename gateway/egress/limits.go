@@ -28,10 +28,12 @@ const (
 	// costs a connection one slow dial.
 	maxPairs = 4096
 
-	// A dead peer is noticed after keepAliveIdle + keepAliveCount ×
-	// keepAliveInterval = 90 s, well before the idle timeouts of NAT devices
-	// (AWS NAT gateways drop flows after 350 s of silence).
+	// A dead peer of a quiet connection is noticed within keepAliveIdle +
+	// keepAliveCount × keepAliveInterval = 90 s, well before the idle timeouts
+	// of NAT devices (AWS NAT gateways drop flows after 350 s of silence); that
+	// of a busy one after userTimeout, on Linux.
 	keepAliveIdle     = 30 * time.Second
 	keepAliveInterval = 15 * time.Second
 	keepAliveCount    = 4
+	userTimeout       = 45 * time.Second
 )

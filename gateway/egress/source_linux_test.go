@@ -253,3 +253,30 @@ func TestAddressesIsACopy(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 }
+
+// A connection whose peer is silent is given up by the kernel in time.
+func TestSilenceIsBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, local := range map[string]netip.Addr{"pinned": netip.MustParseAddr("127.0.0.2"), "unpinned": {}} {
+		conn, err := connectTCP(t.Context(), local, netip.MustParseAddrPort(l.Addr().String()), func(netip.AddrPort) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		if err := raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) }); err != nil {
+			t.Fatal(err)
+		}
+		if err != nil || got != int(userTimeout.Milliseconds()) {
+			t.Errorf("%s: TCP_USER_TIMEOUT is %d ms, %v", name, got, err)
+		}
+	}
+}
