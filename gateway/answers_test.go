@@ -30,7 +30,7 @@ func TestFailuresOnTheWay(t *testing.T) {
 		code   string
 	}{
 		{jirasim.Fault{Kind: jirasim.ResetBeforeHeaders}, 502, "upstream_unreachable"},
-		{jirasim.Fault{Kind: jirasim.HugeHeaders}, 502, "upstream_unreachable"},
+		{jirasim.Fault{Kind: jirasim.HugeHeaders}, 502, "upstream_response_invalid"},
 		{jirasim.Fault{Kind: jirasim.Raw, Value: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"}, 502, "upstream_unreachable"},
 		{jirasim.Fault{Kind: jirasim.ResetAfterHeaders}, 502, "upstream_unreachable"},
 		{jirasim.Fault{Kind: jirasim.Truncate}, 502, "upstream_unreachable"},

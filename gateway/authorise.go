@@ -9,6 +9,7 @@ import (
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
+	"jiragate/tokenstore/secret"
 )
 
 // authorise puts the connection's credential on the outgoing request, as the
@@ -17,6 +18,8 @@ import (
 func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
 	ctx, span := g.tracer.Start(ctx, "credential")
 	defer span.End()
+	ctx, cancel := context.WithTimeout(ctx, credentialTimeout)
+	defer cancel()
 	span.SetAttributes(attribute.String("jiragate.credential", string(c.connection.CredentialKind)))
 
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
@@ -25,16 +28,18 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
 	var value string
 	switch c.connection.CredentialKind {
 	case tokenstore.KindOAuth2:
-		token, err := g.options.Tokens.AccessToken(ctx, c.connection.ID)
+		token, err := g.options.Tokens.AccessToken(ctx, c.connection.ID, c.connection.Incarnation)
 		if err != nil {
 			return credentialRefusal(err)
 		}
-		value = "Bearer " + token.Reveal()
-		c.secrets.add(token.Reveal())
+		value = bearer(token, &c.secrets)
 	default:
 		credential, err := g.options.Credentials.Credential(ctx, c.connection.ID)
 		if err != nil {
 			return credentialRefusal(err)
+		}
+		if credential.Incarnation() != c.connection.Incarnation {
+			return replaced()
 		}
 		value = authorization(&credential, &c.secrets)
 	}
@@ -45,8 +50,7 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
 // authorization is the header value of a credential that is used as stored.
 func authorization(credential *tokenstore.Credential, s *secrets) string {
 	if credential.Kind == tokenstore.KindPAT {
-		s.add(credential.Token.Reveal())
-		return "Bearer " + credential.Token.Reveal()
+		return bearer(credential.Token, s)
 	}
 	// RFC 7617, in UTF-8.
 	pair := credential.Username + ":" + credential.Password.Reveal()
@@ -59,14 +63,30 @@ func authorization(credential *tokenstore.Credential, s *secrets) string {
 	return "Basic " + encoded
 }
 
+// bearer is the header value of a token (RFC 6750).
+func bearer(token secret.Secret, s *secrets) string {
+	value := "Bearer " + token.Reveal()
+	s.add(token.Reveal())
+	s.add(value)
+	return value
+}
+
 func needsReauthorisation(cause error) *refusal {
 	return &refusal{code: CodeNeedsReauthorisation, cause: cause,
 		detail: "Jira no longer accepts this connection's grant. Its administrator must connect it again; until then calls are refused here."}
 }
 
+// replaced refuses a call whose connection is another by now: it may lead
+// elsewhere, and its credential with it (G3).
+func replaced() *refusal {
+	return refuse(CodeConnectionReplaced, "The connection was removed or replaced while the call was on its way. Nothing was sent; call again.")
+}
+
 // credentialRefusal tells a grant that is gone from a passing failure.
 func credentialRefusal(err error) *refusal {
 	switch {
+	case errors.Is(err, oauth.ErrReplaced), errors.Is(err, tokenstore.ErrNotFound):
+		return replaced()
 	case errors.Is(err, oauth.ErrNeedsReauthorisation):
 		return needsReauthorisation(err)
 	case errors.Is(err, oauth.ErrNotConfigured):

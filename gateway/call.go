@@ -31,6 +31,15 @@ type origin struct {
 	listener *listenerTLS // nil on a plain listener
 }
 
+// framingFault is why r is the stand-in of a request that was not let through,
+// or nil.
+func (o *origin) framingFault(r *http.Request) *framingFault {
+	if o.framing == nil || r.Header.Get(markerField) != o.framing.marker {
+		return nil
+	}
+	return o.framing.fault.Load()
+}
+
 // Call is one request on its way through the gateway. Each station of
 // pipeline.go adds what it alone knows; none changes what an earlier one
 // wrote. What came in and what goes out are apart: in is only read, out is

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -39,7 +40,9 @@ type framedConn struct {
 	state framingState
 	left  int64 // bytes left of the body or chunk
 	seen  int   // bytes of the trailer section so far
-	fault *framingFault
+	// fault is set by a read, which may be net/http's background read while
+	// the request before is being served.
+	fault atomic.Pointer[framingFault]
 }
 
 type framingState int
@@ -150,7 +153,7 @@ func (f *framedConn) fill() error {
 
 // refuse replaces what is buffered by the stand-in request.
 func (f *framedConn) refuse(fault *framingFault) {
-	f.fault = fault
+	f.fault.Store(fault)
 	f.buf = []byte("GET / HTTP/1.1\r\nHost: invalid\r\nConnection: close\r\n" + markerField + ": " + f.marker + "\r\n\r\n")
 	f.ready, f.state = len(f.buf), atEnd
 }
@@ -228,7 +231,7 @@ func (f *framedConn) advanceHead() *framingFault {
 	}
 	f.ready = end
 	switch {
-	case head.connect:
+	case head.connect && f.origin.tunnel == nil:
 		f.state = inTunnel
 	case head.chunked:
 		f.state = inChunkLine
@@ -244,6 +247,10 @@ func headTooLarge() *framingFault {
 
 func targetTooLong() *framingFault {
 	return &framingFault{CodeTargetTooLong, "the request target is longer than " + strconv.Itoa(maxTargetBytes) + " bytes"}
+}
+
+func tooManyFields() *framingFault {
+	return &framingFault{CodeHeaderTooLarge, "the request has more than " + strconv.Itoa(maxHeaderFields) + " header fields"}
 }
 
 func (f *framedConn) advanceChunkLine() *framingFault {
@@ -321,7 +328,7 @@ func parseHead(b []byte) (h head, _ *framingFault) {
 	for len(rest) > 2 {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		if fields++; fields > maxHeaderFields {
-			return head{}, &framingFault{CodeHeaderTooLarge, "the request has more than " + strconv.Itoa(maxHeaderFields) + " header fields"}
+			return head{}, tooManyFields()
 		}
 		name, value, fault := parseField(line)
 		if fault != nil {
@@ -335,6 +342,10 @@ func parseHead(b []byte) (h head, _ *framingFault) {
 			if h.length, fault = parseLength(value); fault != nil {
 				return head{}, fault
 			}
+		case strings.EqualFold(name, "Expect") && !strings.EqualFold(value, "100-continue"):
+			return head{}, malformed("the only expectation understood is 100-continue")
+		case strings.EqualFold(name, "Trailer") && !harmlessTrailers(value):
+			return head{}, malformed("the Trailer field names a field that frames the message")
 		case strings.EqualFold(name, "Transfer-Encoding"):
 			codings++
 			if h.chunked = strings.EqualFold(value, "chunked"); !h.chunked {
@@ -368,6 +379,19 @@ func parseHead(b []byte) (h head, _ *framingFault) {
 		}
 	}
 	return h, nil
+}
+
+// harmlessTrailers reports whether a Trailer field names none of those that
+// RFC 9110 section 6.5.1 forbids because they frame the message, which net/http
+// would answer by itself.
+func harmlessTrailers(value string) bool {
+	for name := range strings.SplitSeq(value, ",") {
+		switch strings.ToLower(strings.Trim(name, " \t")) {
+		case "content-length", "transfer-encoding", "trailer":
+			return false
+		}
+	}
+	return true
 }
 
 // parseRequestLine splits "METHOD SP target SP HTTP/1.x" (RFC 9112 section 3).

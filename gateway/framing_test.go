@@ -25,7 +25,7 @@ func (c readConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 func frame(r io.Reader) (string, *framingFault, error) {
 	f := newFramedConn(readConn{Reader: r}, &origin{}, "marker")
 	out, err := io.ReadAll(f)
-	return string(out), f.fault, err
+	return string(out), f.fault.Load(), err
 }
 
 // endsWhole reports whether the input ends with the end of a message.

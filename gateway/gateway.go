@@ -61,9 +61,10 @@ type Credentials interface {
 // Tokens hands out OAuth 2.0 access tokens that are valid now, renewing them
 // as needed.
 type Tokens interface {
-	// AccessToken returns errors that match those of package
-	// tokenstore/oauth. It is safe for concurrent use.
-	AccessToken(ctx context.Context, connection string) (secret.Secret, error)
+	// AccessToken returns a token of that incarnation of the connection, or
+	// an error that matches one of package tokenstore/oauth. It is safe for
+	// concurrent use.
+	AccessToken(ctx context.Context, connection string, incarnation uint64) (secret.Secret, error)
 }
 
 // Issues remembers which issues were published (G10). Errors other than
@@ -139,6 +140,11 @@ func New(o Options) (*Gateway, error) {
 		// CONNECT is taken over by hijacking, which HTTP/2 has not.
 		o.ProxyTLS = o.ProxyTLS.Clone()
 		o.ProxyTLS.NextProtos = []string{"http/1.1"}
+		if o.ProxyTLS.ClientCAs != nil {
+			// Verified by identify, so that a certificate that isn't good gets
+			// an answer and a record like any other failed identification.
+			o.ProxyTLS.ClientAuth = tls.RequestClientCert
+		}
 	}
 	g := &Gateway{
 		options:   o,
@@ -177,7 +183,7 @@ func New(o Options) (*Gateway, error) {
 		ReadHeaderTimeout: readHeadTimeout,
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeadBytes,
+		MaxHeaderBytes:    maxHTTP2HeadBytes,
 		ConnContext:       withOrigin,
 		ErrorLog:          errorLog,
 

@@ -42,18 +42,19 @@ import (
 // of each edition, "acme" (Cloud) and "dc" (Data Center), and the client
 // "billing", to which both are granted.
 type world struct {
-	t       testing.TB
-	dir     string
-	sim     *jirasim.Sim
-	store   *bolt.Store
-	gateway *gateway.Gateway
-	audit   *audit.Log
-	proxy   string // host:port
-	token   string // of billing
-	spans   *tracetest.InMemoryExporter
-	log     *syncBuffer
-	roots   *x509.CertPool // of the gateway's CA
-	secrets []string       // every secret that entered, for the leak check
+	t           testing.TB
+	dir         string
+	sim         *jirasim.Sim
+	store       *bolt.Store
+	gateway     *gateway.Gateway
+	audit       *audit.Log
+	auditClosed sync.Once
+	proxy       string // host:port
+	token       string // of billing
+	spans       *tracetest.InMemoryExporter
+	log         *syncBuffer
+	roots       *x509.CertPool // of the gateway's CA
+	secrets     []string       // every secret that entered, for the leak check
 }
 
 // change adjusts a world before it starts.
@@ -134,15 +135,22 @@ func newWorld(t testing.TB, c change) *world {
 		if err := tokens.Close(ctx); err != nil {
 			t.Errorf("close tokens: %v", err)
 		}
-		if err := w.audit.Close(); err != nil {
-			t.Errorf("close audit log: %v", err)
-		}
+		w.closeAudit()
 		if err := w.store.Close(); err != nil {
 			t.Errorf("close store: %v", err)
 		}
 		w.checkInvariants()
 	})
 	return w
+}
+
+// closeAudit closes the log once.
+func (w *world) closeAudit() {
+	w.auditClosed.Do(func() {
+		if err := w.audit.Close(); err != nil {
+			w.t.Errorf("close audit log: %v", err)
+		}
+	})
 }
 
 func (w *world) addConnections() {

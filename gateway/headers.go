@@ -19,8 +19,8 @@ var forwardedFields = []string{
 func requestHeader(in http.Header, method, userAgent string) http.Header {
 	h := make(http.Header, len(forwardedFields)+6)
 	for _, name := range forwardedFields {
-		if v := in[name]; len(v) > 0 {
-			h[name] = []string{strings.Join(v, ", ")}
+		if v := strings.Join(in[name], ", "); v != "" && visible(v) {
+			h[name] = []string{v}
 		}
 	}
 	h["User-Agent"] = []string{userAgent}
@@ -33,6 +33,17 @@ func requestHeader(in http.Header, method, userAgent string) http.Header {
 		h["X-Atlassian-Token"] = []string{"no-check"}
 	}
 	return h
+}
+
+// visible reports whether a field value is printable ASCII (RFC 9110 section
+// 5.5); what isn't may be read differently elsewhere, and stays here.
+func visible(v string) bool {
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // via is the Via value for a message received with r's protocol (RFC 9110
@@ -85,11 +96,15 @@ func returned(name string) bool {
 	}
 	for _, p := range returnedPrefixes {
 		if strings.HasPrefix(name, p) {
-			return true
+			return len(name) <= maxFieldName
 		}
 	}
 	return false
 }
+
+// maxFieldName bounds the names that returnedPrefixes let through, so that no
+// secret of a useful length fits into one.
+const maxFieldName = 40
 
 // responseHeader copies the allowlisted fields of Jira's answer to h, and says
 // whether one of them holds a secret.
@@ -112,6 +127,9 @@ func responseHeader(h http.Header, answer *http.Response, location func(string) 
 // inside reports whether a Location leads to the connection itself, by any of
 // the names that clients may use for it.
 func (c *Call) inside(location string) bool {
+	if strings.Contains(location, "..") {
+		return false
+	}
 	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
 		_, _, base := c.resolver.upstream(c.connection)
 		path, _ := splitTarget(location)

@@ -36,7 +36,7 @@ const connectionField = "Jira-Connection"
 func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.Certificate) (identity, *refusal) {
 	unidentified := refuse(CodeClientUnidentified,
 		"Identify the client to the proxy: user name CLIENT (or CLIENT+CONNECTION) and its token, as in http://CLIENT:TOKEN@proxy:8080.")
-	id := identity{chosen: r.Header.Get(connectionField)}
+	id := identity{chosen: strings.Join(r.Header[connectionField], ", ")} // of two, no connection has the name
 	fields := r.Header["Proxy-Authorization"]
 	if len(fields) == 0 {
 		id.client = clientByCertificate(dir, certificates)
@@ -118,11 +118,20 @@ func clientByCertificate(dir *tokenstore.Directory, certificates []*x509.Certifi
 	return found
 }
 
-// renew looks the client up again, so that a removal, a new token or a changed
-// grant takes effect on tunnels that are already open.
-func (id identity) renew(dir *tokenstore.Directory) (identity, *refusal) {
+// renew looks the client up again, so that a removal, a new token, other
+// certificate names or a changed grant take effect on tunnels that are already
+// open. certificates are those that the tunnel was opened with.
+func (id identity) renew(dir *tokenstore.Directory, certificates []*x509.Certificate) (identity, *refusal) {
 	c, ok := dir.Client(id.client.Name)
-	if !ok || id.byToken && subtle.ConstantTimeCompare(c.TokenSHA256[:], id.client.TokenSHA256[:]) != 1 {
+	switch {
+	case !ok:
+	case id.byToken:
+		ok = subtle.ConstantTimeCompare(c.TokenSHA256[:], id.client.TokenSHA256[:]) == 1
+	default:
+		c = clientByCertificate(dir, certificates)
+		ok = c != nil && c.Name == id.client.Name
+	}
+	if !ok {
 		return id, refuse(CodeClientRevoked, "The client was removed or its token was changed. Connect to the proxy again with the present token.")
 	}
 	id.client = c

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,13 +109,13 @@ func TestClientCertificates(t *testing.T) {
 			}
 		})
 	}
-	// A certificate of another CA does not even get through the handshake, and
-	// a token works on a TLS listener as well.
+	// A certificate of another CA identifies nobody, whatever its names, and is
+	// recorded; a token works on a TLS listener as well.
 	cert := other.certificate(t, dns("billing"))
 	conn := must(tls.Dial("tcp", w.proxy, &tls.Config{RootCAs: ca.pool(), Certificates: []tls.Certificate{cert}}))(t)
 	defer conn.Close()
-	if got := exchange(t, conn, "CONNECT acme.atlassian.net:443 HTTP/1.1\r\nHost: acme.atlassian.net:443\r\n\r\n"); got != "" {
-		t.Errorf("a certificate of another CA was answered: %s", got)
+	if got := exchange(t, conn, "CONNECT acme.atlassian.net:443 HTTP/1.1\r\nHost: acme.atlassian.net:443\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 407 ") {
+		t.Errorf("a certificate of another CA: %s", got)
 	}
 	client := w.billing()
 	client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "https", User: url.UserPassword("billing", w.token), Host: w.proxy})
@@ -133,4 +134,38 @@ func rootsOf(w *world, ca signer) *x509.CertPool {
 	p := w.roots.Clone()
 	p.AddCert(ca.cert)
 	return p
+}
+
+// A tunnel that was opened by a certificate ends with the name that stood for
+// its client.
+func TestCertificateTunnelEndsWithItsName(t *testing.T) {
+	ca := newSigner(t)
+	server := ca.certificate(t, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} })
+	w := newWorld(t, change{gateway: func(_ *world, o *gateway.Options) {
+		o.ProxyTLS = &tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: ca.pool()}
+	}})
+	add := func(san string) {
+		t.Helper()
+		if err := w.store.AddClient(t.Context(), tokenstore.Client{Name: "reports", CertificateSANs: []string{san}, Connections: []string{"acme"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("uri:spiffe://acme/old")
+	cert := ca.certificate(t, func(c *x509.Certificate) { c.URIs = []*url.URL{must(url.Parse("spiffe://acme/old"))(t)} })
+	client := &http.Client{Transport: &http.Transport{
+		Proxy:           http.ProxyURL(&url.URL{Scheme: "https", Host: w.proxy}),
+		TLSClientConfig: &tls.Config{RootCAs: rootsOf(w, ca), Certificates: []tls.Certificate{cert}},
+	}}
+	defer client.CloseIdleConnections()
+	const u = "https://acme.atlassian.net/rest/api/3/myself"
+	if r := w.call(client, "GET", u, ""); r.StatusCode != 200 {
+		t.Fatalf("at first: %d %s", r.StatusCode, r.body)
+	}
+	if err := w.store.RemoveClient(t.Context(), "reports"); err != nil {
+		t.Fatal(err)
+	}
+	add("uri:spiffe://acme/new")
+	if r := w.call(client, "GET", u, ""); r.problem.Code != "client_revoked" {
+		t.Errorf("the old tunnel: %d %s", r.StatusCode, r.body)
+	}
 }

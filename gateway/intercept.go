@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"jiragate/tokenstore"
 )
 
 // tunnels holds what all intercepted tunnels share: one TLS configuration, so
@@ -180,6 +182,11 @@ func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
 // origin is that of the requests inside.
 func (t *tunnel) origin() *origin {
 	return &origin{peer: t.from.peer, private: true, tunnel: t}
+}
+
+// renew looks the tunnel's client up again.
+func (t *tunnel) renew(dir *tokenstore.Directory) (identity, *refusal) {
+	return t.identity.renew(dir, t.from.certificates())
 }
 
 // Close gives the tunnel's place back.

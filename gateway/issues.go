@@ -50,7 +50,7 @@ func (g *Gateway) published(c *Call, body []byte) {
 	err := json.Unmarshal(body, &issue)
 	if err == nil {
 		err = g.options.Issues.RecordIssue(context.WithoutCancel(c.in.Context()), tokenstore.PublishedIssue{
-			Connection: c.connection.ID, ID: issue.ID, Key: issue.Key,
+			Connection: c.connection.ID, Incarnation: c.connection.Incarnation, ID: issue.ID, Key: issue.Key,
 			CreatedAt: time.Now().UTC(), Client: c.client(), Record: c.record.ID,
 		})
 	}

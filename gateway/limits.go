@@ -8,6 +8,10 @@ const (
 	// request, on either side of the interception. Jira's own clients stay
 	// below 4 KiB; RFC 9110 section 5.4 leaves the limit to the recipient.
 	maxHeadBytes = 32 << 10
+	// maxHTTP2HeadBytes is what net/http takes of an HTTP/2 header before it
+	// ends the stream by itself. It is more, so that a header over
+	// maxHeadBytes gets an answer and a record.
+	maxHTTP2HeadBytes = 256 << 10
 	// maxHeaderFields bounds the number of header field lines of a request.
 	maxHeaderFields = 100
 	// maxTargetBytes bounds the request target; RFC 9110 section 4.1 asks for
@@ -39,10 +43,25 @@ const (
 	// answer. It is renewed with each piece, so long answers are not cut.
 	writeTimeout = 60 * time.Second
 
-	// answerTimeout bounds the time from a request's header to the first byte
-	// of its answer.
+	// answerTimeout is net/http's own deadline for an answer, behind those of
+	// the stations, which are shorter.
 	answerTimeout = 5 * time.Minute
+	// refusedBodyTimeout and maxRefusedBody bound what is read of the body of
+	// a refused request, so that a client that is still sending can read its
+	// answer, and one that sends nothing holds nothing.
+	refusedBodyTimeout = 5 * time.Second
+	maxRefusedBody     = 4 << 20
 
+	// credentialTimeout bounds the wait for a credential, a refresh included.
+	credentialTimeout = 45 * time.Second
+	// upstreamConnTimeout bounds the wait for a connection to Jira: for one of
+	// maxUpstreamConns to become free, or for a new one.
+	upstreamConnTimeout = 25 * time.Second
+	// upstreamPingAfter and upstreamPingTimeout find out that an HTTP/2
+	// connection to Jira is dead: by a ping after so much silence, which must
+	// be answered in time.
+	upstreamPingAfter   = 15 * time.Second
+	upstreamPingTimeout = 10 * time.Second
 	// upstreamHeaderTimeout is how long Jira may take to begin its answer.
 	upstreamHeaderTimeout = 60 * time.Second
 	// upstreamIdleTimeout is how long Jira may pause within an answer.

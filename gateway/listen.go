@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elazarl/goproxy"
@@ -33,24 +34,45 @@ func (l *frontListener) Accept() (net.Conn, error) {
 		// The handshake takes place at the first read, under the server's
 		// header deadline.
 		tc := tls.Server(c, cfg)
-		o.private, o.listener, c = true, &listenerTLS{tc}, tc
+		o.private, o.listener, c = true, &listenerTLS{conn: tc, clientCAs: cfg.ClientCAs}, tc
 	}
 	return newFramedConn(c, o, l.gateway.marker), nil
 }
 
 // listenerTLS is the TLS side of an HTTPS proxy's client connection.
-type listenerTLS struct{ conn *tls.Conn }
+type listenerTLS struct {
+	conn      *tls.Conn
+	clientCAs *x509.CertPool // nil where certificates identify nobody
+	once      sync.Once
+	chain     []*x509.Certificate
+}
 
-// certificates are those by which the client identified itself, verified.
+// certificates are those by which the client identified itself, verified
+// against the client CAs; none where they don't lead there.
 func (o *origin) certificates() []*x509.Certificate {
-	if o.listener == nil {
+	if o.listener == nil || o.listener.clientCAs == nil {
 		return nil
 	}
-	state := o.listener.conn.ConnectionState()
-	if len(state.VerifiedChains) == 0 {
-		return nil
+	o.listener.once.Do(o.listener.verify)
+	return o.listener.chain
+}
+
+// verify is called once the handshake is over, which has proved that the
+// client holds the key of its first certificate.
+func (l *listenerTLS) verify() {
+	shown := l.conn.ConnectionState().PeerCertificates
+	if len(shown) == 0 {
+		return
 	}
-	return state.VerifiedChains[0]
+	options := x509.VerifyOptions{
+		Roots: l.clientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	for _, c := range shown[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	if chains, err := shown[0].Verify(options); err == nil {
+		l.chain = chains[0]
+	}
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

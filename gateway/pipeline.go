@@ -60,6 +60,9 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused := g.decide(ctx, w, c); refused != nil {
 		return nil, refused
 	}
+	if refused := g.confirm(c); refused != nil {
+		return nil, refused
+	}
 	if refused := g.ownIssue(ctx, c); refused != nil {
 		return nil, refused
 	}
@@ -78,35 +81,62 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 // encoded bodies. The client of a tunnel is looked up anew for each request.
 func (g *Gateway) admit(c *Call) *refusal {
 	r := c.in
-	if f := c.origin.framing; f != nil && f.fault != nil && r.Header.Get(markerField) == f.marker {
+	refused := g.whoCalls(c)
+	if fault := c.origin.framingFault(r); fault != nil {
 		c.record.Method, c.record.Path = "", ""
-		return refuse(f.fault.code, "The request was not understood: "+f.fault.detail+".")
-	}
-	if !c.operator {
-		var refused *refusal
-		if c.door == doorTunnel {
-			c.identity, refused = c.origin.tunnel.identity.renew(g.directory())
-		} else {
-			c.identity, refused = identify(g.directory(), r, c.origin.certificates())
-		}
-		c.record.Client = c.client()
-		if refused != nil {
-			return refused
-		}
+		return refuse(fault.code, "The request was not understood: "+fault.detail+".")
 	}
 	switch {
+	case refused != nil:
+		return refused
 	case !c.origin.private:
 		return refuse(CodePlaintext, "Use CONNECT (https:// through the proxy), or make the proxy listener TLS with JIRAGATE_PROXY_TLS_CERT and _KEY.")
-	case len(r.Header) > maxHeaderFields:
-		return refuse(CodeHeaderTooLarge, headTooLarge().detail)
+	// HTTP/1.x has been through framedConn; HTTP/2 has not.
+	case headFields(r.Header) > maxHeaderFields:
+		return refuse(CodeHeaderTooLarge, "The request was not understood: "+tooManyFields().detail+".")
 	case len(r.RequestURI) > maxTargetBytes:
-		return refuse(CodeTargetTooLong, targetTooLong().detail)
+		return refuse(CodeTargetTooLong, "The request was not understood: "+targetTooLong().detail+".")
+	case headBytes(r) > maxHeadBytes:
+		return refuse(CodeHeaderTooLarge, "The request was not understood: "+headTooLarge().detail+".")
 	case len(r.Header["Upgrade"]) > 0 || len(r.Header["Http2-Settings"]) > 0:
 		return refuse(CodeUpgradeForbidden, "Send the request without Upgrade; WebSocket and h2c are not let through.")
 	case len(r.Header["Content-Encoding"]) > 0:
 		return refuse(CodeEncodingForbidden, "Send the body without Content-Encoding.")
 	}
 	return nil
+}
+
+// whoCalls finds the client of a call, and puts it into the record.
+func (g *Gateway) whoCalls(c *Call) (refused *refusal) {
+	switch {
+	case c.operator:
+		return nil
+	case c.door == doorTunnel:
+		c.identity, refused = c.origin.tunnel.renew(g.directory())
+	default:
+		c.identity, refused = identify(g.directory(), c.in, c.origin.certificates())
+	}
+	c.record.Client = c.client()
+	return refused
+}
+
+func headFields(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
+// headBytes is the size of a request's header as HTTP/2 counts it (RFC 9113
+// section 6.5.2), without the 32 bytes that it adds for each field.
+func headBytes(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
 }
 
 // resolve finds the connection the call belongs to, and the path below its
@@ -129,7 +159,6 @@ func (g *Gateway) resolve(c *Call) *refusal {
 			c.connection, rest, refused = s.resolve(c.identity.client, chosen, c.target)
 		}
 	}
-	c.record.Path = c.target.path
 	if c.connection != nil {
 		c.record.Connection, c.record.Edition, c.record.Region = c.connection.ID, string(c.connection.Edition), string(c.connection.Region)
 		c.record.Path = rest
@@ -227,6 +256,40 @@ func readBody(w http.ResponseWriter, c *Call) ([]byte, *refusal) {
 	return body, nil
 }
 
+// confirm looks again at what a change of connections, clients or grants may
+// have taken away while the body was arriving.
+func (g *Gateway) confirm(c *Call) *refusal {
+	dir := g.directory()
+	if dir == c.resolver.directory || c.operator {
+		return nil
+	}
+	if refused := g.whoCalls(c); refused != nil {
+		return refused
+	}
+	now, ok := dir.Connection(c.connection.ID)
+	switch {
+	case !ok || now.Incarnation != c.connection.Incarnation:
+		return replaced()
+	case !c.identity.client.Granted(now.ID):
+		return notGranted()
+	}
+	c.connection = now
+	return c.resolver.usable(now)
+}
+
+// dropBody reads what is left of a refused request's body. net/http would do
+// so before it answers, without a deadline. A client that waits for "100
+// Continue" has not sent its body, and is not asked for it.
+func dropBody(w http.ResponseWriter, c *Call) {
+	if c.in.Body == nil || c.in.Body == http.NoBody {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
+	if len(c.in.Header["Expect"]) == 0 {
+		_, _ = io.CopyN(io.Discard, c.in.Body, maxRefusedBody)
+	}
+}
+
 // begin writes the intent record: no call without a record (G6).
 func (g *Gateway) begin(c *Call) *refusal {
 	c.record.Decision = decisionAllow
@@ -271,10 +334,13 @@ func (g *Gateway) complete(c *Call) {
 	c.completed = true
 	c.record.DurationMS = float64(time.Since(c.started).Microseconds()) / 1000
 	var err error
-	if c.pending != nil {
-		c.record, err = c.pending.Complete(c.record)
-	} else {
-		c.record, err = g.options.Audit.Append(c.record)
+	switch {
+	case c.pending != nil:
+		_, err = c.pending.Complete(c.record)
+	case c.refused != nil && c.refused.code == CodeRecordUnavailable:
+		// The log has refused the intent, and counts the call.
+	default:
+		_, err = g.options.Audit.Append(c.record)
 	}
 	if err != nil {
 		g.log.Error("call record not written", "record", c.record.ID, "error", err)
@@ -297,6 +363,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 	if m.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
+	dropBody(w, c)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.setHeader(w.Header(), len(body))
 	w.WriteHeader(m.status)

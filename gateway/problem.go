@@ -35,6 +35,7 @@ const (
 	CodeNotGranted            Code = "not_granted"
 	CodeConnectionDisabled    Code = "connection_disabled"
 	CodeConnectionOtherRegion Code = "connection_other_region"
+	CodeConnectionReplaced    Code = "connection_replaced"
 
 	CodeIssueNotPublished Code = "issue_not_published"
 	CodeDeleteSwitchedOff Code = "delete_switched_off"
@@ -51,6 +52,7 @@ const (
 	CodeUpstreamUnreachable      Code = "upstream_unreachable"
 	CodeUpstreamTLSFailed        Code = "upstream_tls_failed"
 	CodeUpstreamTimeout          Code = "upstream_timeout"
+	CodeUpstreamBusy             Code = "upstream_busy"
 	CodeUpstreamResponseInvalid  Code = "upstream_response_invalid"
 	CodeUpstreamResponseCut      Code = "upstream_response_incomplete"
 	CodeResponseWithheld         Code = "response_withheld"
@@ -89,6 +91,7 @@ var meanings = map[Code]meaning{
 	CodeConnectionAmbiguous:   {http.StatusForbidden, "More than one connection fits", "http_request_denied"},
 	CodeNotGranted:            {http.StatusForbidden, "The connection is not granted to this client", "http_request_denied"},
 	CodeConnectionDisabled:    {http.StatusForbidden, "The connection is disabled", "http_request_denied"},
+	CodeConnectionReplaced:    {http.StatusServiceUnavailable, "The connection has changed meanwhile", "proxy_internal_error"},
 	CodeConnectionOtherRegion: {http.StatusForbidden, "The connection belongs to another region", "http_request_denied"},
 
 	CodeIssueNotPublished: {http.StatusForbidden, "The issue was not published through this gateway", "http_request_denied"},
@@ -106,6 +109,7 @@ var meanings = map[Code]meaning{
 	CodeUpstreamUnreachable:      {http.StatusBadGateway, "Jira cannot be reached", "connection_refused"},
 	CodeUpstreamTLSFailed:        {http.StatusBadGateway, "The TLS connection to Jira cannot be trusted", "tls_certificate_error"},
 	CodeUpstreamTimeout:          {http.StatusGatewayTimeout, "Jira did not answer in time", "http_response_timeout"},
+	CodeUpstreamBusy:             {http.StatusServiceUnavailable, "Too many calls of this connection wait for Jira", "connection_limit_reached"},
 	CodeUpstreamResponseInvalid:  {http.StatusBadGateway, "Jira's answer is not acceptable", "http_protocol_error"},
 	CodeResponseWithheld:         {http.StatusBadGateway, "Jira's answer held the injected credential and is withheld", "http_protocol_error"},
 	CodeInternal:                 {http.StatusInternalServerError, "The gateway failed", "proxy_internal_error"},

@@ -3,8 +3,11 @@ package gateway
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
+	"strings"
 )
 
 // secrets are the byte strings that must not come back in an answer: the
@@ -16,20 +19,72 @@ type secrets [][]byte
 // with its user name: a short one may be an ordinary word of the answer.
 const shortSecret = 8
 
-// add adds a secret and its usual encodings.
+// plainRun is the length from which a run of characters that no encoding
+// touches is looked for by itself: with it the secret is found in escapes that
+// are not listed. A shorter run may be an ordinary word.
+const plainRun = 16
+
+// add adds a secret, its usual encodings, and its longest plain run.
 func (s *secrets) add(value string) {
 	if value == "" {
 		return
 	}
-	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), base64.StdEncoding.EncodeToString([]byte(value))}
-	if quoted, err := json.Marshal(value); err == nil {
-		forms = append(forms, string(quoted[1:len(quoted)-1]))
+	raw := []byte(value)
+	forms := []string{
+		value,
+		url.QueryEscape(value), url.PathEscape(value),
+		lowerEscapes(url.QueryEscape(value)), lowerEscapes(url.PathEscape(value)),
+		html.EscapeString(value), strings.ReplaceAll(html.EscapeString(value), "/", "&#47;"),
+		jsonEscape(value, false), jsonEscape(value, true),
+		strings.ReplaceAll(jsonEscape(value, false), "/", `\/`), strings.ReplaceAll(jsonEscape(value, true), "/", `\/`),
+		base64.RawStdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+		hex.EncodeToString(raw),
+	}
+	if run := longestRun(value); len(run) >= plainRun {
+		forms = append(forms, run)
 	}
 	for _, f := range forms {
 		if !s.has(f) {
 			*s = append(*s, []byte(f))
 		}
 	}
+}
+
+// lowerEscapes writes percent escapes with lower-case digits.
+func lowerEscapes(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if i >= 1 && b[i-1] == '%' || i >= 2 && b[i-2] == '%' {
+			b[i] |= b[i] & 0x40 >> 1 // letters only
+		}
+	}
+	return string(b)
+}
+
+// jsonEscape is the inside of a JSON string, with HTML's characters escaped
+// as encoding/json and others do, or not.
+func jsonEscape(s string, escapeHTML bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if err := e.Encode(s); err != nil {
+		return s
+	}
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	return quoted[1 : len(quoted)-1]
+}
+
+// longestRun is the longest part of s that is letters, digits, "-" and "_".
+func longestRun(s string) string {
+	longest := ""
+	for run := range strings.FieldsFuncSeq(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	return longest
 }
 
 func (s secrets) has(form string) bool {
@@ -39,6 +94,14 @@ func (s secrets) has(form string) bool {
 		}
 	}
 	return false
+}
+
+// redact is the text of an error for the log, unless it quotes a secret.
+func (s secrets) redact(err error) string {
+	if text := err.Error(); !s.in([]byte(text)) {
+		return text
+	}
+	return "withheld: it quotes the credential"
 }
 
 // in reports whether b holds a secret.

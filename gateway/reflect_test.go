@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -13,11 +14,17 @@ func TestSecretsAreFoundInTheFormsInWhichServersReflect(t *testing.T) {
 	var s secrets
 	s.add(`jira-bot:p"ss wörd/+`)
 	for name, answer := range map[string]string{
-		"as it is":     `you sent jira-bot:p"ss wörd/+ to us`,
-		"Basic":        "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(`jira-bot:p"ss wörd/+`)),
-		"JSON string":  `{"auth":"jira-bot:p\"ss wörd/+"}`,
-		"query":        "?auth=jira-bot%3Ap%22ss+w%C3%B6rd%2F%2B",
-		"path segment": "/auth/jira-bot:p%22ss%20w%C3%B6rd%2F+",
+		"base64url":         base64.RawURLEncoding.EncodeToString([]byte(`jira-bot:p"ss wörd/+`)),
+		"hexadecimal":       hex.EncodeToString([]byte(`jira-bot:p"ss wörd/+`)),
+		"HTML":              "<p>jira-bot:p&#34;ss wörd/+</p>",
+		"HTML, slash too":   "<p>jira-bot:p&#34;ss wörd&#47;+</p>",
+		"JSON, slash too":   `{"auth":"jira-bot:p\"ss wörd\/+"}`,
+		"lower-case escape": "?auth=jira-bot%3ap%22ss+w%c3%b6rd%2f%2b",
+		"as it is":          `you sent jira-bot:p"ss wörd/+ to us`,
+		"Basic":             "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(`jira-bot:p"ss wörd/+`)),
+		"JSON string":       `{"auth":"jira-bot:p\"ss wörd/+"}`,
+		"query":             "?auth=jira-bot%3Ap%22ss+w%C3%B6rd%2F%2B",
+		"path segment":      "/auth/jira-bot:p%22ss%20w%C3%B6rd%2F+",
 	} {
 		if !s.in([]byte(answer)) {
 			t.Errorf("%s: not found in %s", name, answer)
@@ -25,6 +32,26 @@ func TestSecretsAreFoundInTheFormsInWhichServersReflect(t *testing.T) {
 	}
 	if s.in([]byte(`{"name":"jira-bot","displayName":"Jira Bot"}`)) {
 		t.Error("found in an answer that does not hold it")
+	}
+}
+
+// A password with characters that some encoders escape and others don't is
+// found either way, and a long plain run of a secret by itself.
+func TestSecretsAreFoundInEscapesThatVary(t *testing.T) {
+	var s secrets
+	s.add(`s3cr/t&pass=w?rd"<1>`)
+	for name, answer := range map[string]string{
+		"JSON, only the quote escaped": `{"p":"s3cr/t&pass=w?rd\"<1>"}`,
+		"JSON, HTML escaped as well":   `{"p":"s3cr/t\u0026pass=w?rd\"\u003c1\u003e"}`,
+	} {
+		if !s.in([]byte(answer)) {
+			t.Errorf("%s: not found in %s", name, answer)
+		}
+	}
+	var token secrets
+	token.add("eyJhbGciOiJSUzI1NiJ9.dGhpcyBpcyBhIGxvbmcgcGF5bG9hZA.c2lnbmF0dXJl")
+	if !token.in([]byte("eyJhbGciOiJSUzI1NiJ9%2EdGhpcyBpcyBhIGxvbmcgcGF5bG9hZA%2E")) {
+		t.Error("the payload of a token was not found")
 	}
 }
 

@@ -19,6 +19,9 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 	for name, values := range a.header {
 		h[name] = values
 	}
+	if len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = nil // net/http would guess one
+	}
 	h.Set("Via", via(a.response.ProtoMajor))
 	h.Set("Proxy-Status", proxyName+"; received-status="+strconv.Itoa(status))
 	// The answer is data for a program, whatever it says of itself.

@@ -6,17 +6,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/http2"
 
 	"jiragate/gateway/egress"
 )
@@ -39,29 +42,42 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	if err != nil {
 		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
 	}
-	ctx, cancel := context.WithCancel(c.out.Context())
+	ctx, cancel := context.WithCancelCause(c.out.Context())
+	queue := time.AfterFunc(upstreamConnTimeout, func() { cancel(errBusy) })
+	defer queue.Stop()
 	ctx, span := g.tracer.Start(ctx, c.out.Method, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
 	span.SetAttributes(
 		attribute.String("http.request.method", c.out.Method),
 		attribute.String("server.address", c.out.URL.Hostname()),
-		attribute.String("url.scheme", "https"),
+		attribute.Int("server.port", portOf(c.out.URL.Host)),
+		// Without the query, whose values are nobody's business.
+		attribute.String("url.full", "https://"+c.out.URL.Host+c.out.URL.EscapedPath()),
 	)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { c.leftBy(info.Conn) }})
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		queue.Stop()
+		c.leftBy(info.Conn)
+	}})
 
-	response, err := transport.RoundTrip(c.out.WithContext(ctx))
+	response, err := transport.RoundTrip(c.out.WithContext(traced))
 	if err != nil {
-		cancel()
-		span.SetStatus(codes.Error, "")
-		return nil, upstreamRefusal(c.in.Context(), err)
+		defer cancel(nil)
+		if errors.Is(context.Cause(ctx), errBusy) {
+			err = errBusy
+		}
+		refused := upstreamRefusal(c.in.Context(), err)
+		span.SetStatus(codes.Error, string(refused.code))
+		span.SetAttributes(attribute.String("error.type", string(refused.code)))
+		return nil, refused
 	}
 	span.SetAttributes(
 		attribute.Int("http.response.status_code", response.StatusCode),
-		attribute.String("network.peer.address", c.record.UpstreamAddr),
+		attribute.String("network.peer.address", hostOf(c.record.UpstreamAddr)),
+		attribute.Int("network.peer.port", portOf(c.record.UpstreamAddr)),
 		attribute.String("jiragate.egress_ip", c.record.EgressIP),
 	)
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
-	a.body = newPacedBody(response.Body, cancel)
+	a.body = newPacedBody(response.Body, func() { cancel(nil) })
 	if refused := g.inspect(c, a); refused != nil {
 		a.body.Close()
 		return nil, refused
@@ -95,7 +111,7 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 		return invalid("it asks for proxy credentials")
 	case r.StatusCode < 200 || r.StatusCode > 599:
 		return invalid("its status is " + strconv.Itoa(r.StatusCode))
-	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
+	case encoded(r.Header):
 		return invalid("it is encoded, although it was asked for unencoded")
 	case !responseHeader(a.header, r, c.inside, c.secrets):
 		return withheld()
@@ -135,6 +151,19 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 	}
 	a.first = bytes.Clone(pass)
 	return nil
+}
+
+// errBusy ends a call that has waited too long for a connection to Jira.
+var errBusy = errors.New("no connection to Jira became free in time")
+
+// encoded reports whether an answer has a content coding, in any of its fields.
+func encoded(h http.Header) bool {
+	for _, v := range h["Content-Encoding"] {
+		if v = strings.TrimSpace(v); v != "" && !strings.EqualFold(v, "identity") {
+			return true
+		}
+	}
+	return false
 }
 
 func withheld() *refusal {
@@ -179,6 +208,8 @@ func upstreamRefusal(client context.Context, err error) *refusal {
 	switch {
 	case client.Err() != nil:
 		r.code, r.detail = CodeClientDisconnected, "The client went away."
+	case errors.Is(err, errBusy):
+		r.code, r.detail = CodeUpstreamBusy, "All connections to this Jira are taken by calls that wait for its answers. Nothing was sent; try again later."
 	case errors.Is(err, egress.ErrUnavailable):
 		r.code, r.detail = CodeEgressUnavailable, "None of the region's egress addresses can be used; calls leave from those or not at all."
 	case errors.Is(err, egress.ErrForbiddenAddress):
@@ -191,8 +222,30 @@ func upstreamRefusal(client context.Context, err error) *refusal {
 		r.code, r.detail = CodeUpstreamTimeout, "Jira did not answer in time. A write may have taken effect; look before sending it again."
 	case errors.As(err, &network) && network.Op == "dial":
 		r.code, r.detail = CodeUpstreamUnreachable, "No connection to Jira could be made; nothing was sent."
-	default:
+	case broken(err):
 		r.code, r.detail = CodeUpstreamUnreachable, "The connection to Jira broke before its answer was complete. A write may have taken effect; look before sending it again."
+	default:
+		// What net/http says of an answer it can't read may quote it.
+		r.cause = fmt.Errorf("an answer that cannot be read: %T", innermost(err))
+		r.code, r.detail = CodeUpstreamResponseInvalid, "Jira's answer could not be read. A write may have taken effect; look before sending it again."
 	}
 	return r
+}
+
+// broken reports whether an error is of the connection, not of what came by it.
+func broken(err error) bool {
+	var network *net.OpError
+	var stream http2.StreamError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || errors.As(err, &stream) ||
+		strings.HasPrefix(err.Error(), "http2: ") || strings.HasPrefix(err.Error(), "http: server closed")
+}
+
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }

@@ -148,6 +148,9 @@ func tunnelTarget(r *http.Request, tunnel authority) (target, *refusal) {
 		}
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") && r.RequestURI != "*" {
+		if r.ProtoMajor >= 2 {
+			return target{}, refuse(CodeRequestMalformed, "The :path of an HTTP/2 request must begin with a slash (RFC 9113, section 8.3.1).")
+		}
 		t, refused := splitAbsolute(r.RequestURI)
 		if refused == nil && t.authority != tunnel {
 			refused = mismatch()

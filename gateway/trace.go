@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,7 +27,7 @@ func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
 	ctx, c.span = g.tracer.Start(ctx, c.in.Method, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.started))
 	c.record.ID, c.record.Time = audit.NewID(), c.started
 	c.record.Method = c.in.Method
-	c.record.Path, _ = splitTarget(c.in.RequestURI)
+	c.record.Path = c.asked()
 	if c.origin.peer.IsValid() {
 		c.record.ClientAddr = c.origin.peer.String()
 	}
@@ -34,6 +36,25 @@ func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
 		c.record.TraceID = id.String()
 	}
 	return ctx, func() { g.endSpan(c) }
+}
+
+// asked is where the client wanted to go, for the record of a call of which no
+// connection is known (yet): without query, nor user info, which may be a
+// secret in the wrong place.
+func (c *Call) asked() string {
+	path, _ := splitTarget(c.in.RequestURI)
+	if strings.HasPrefix(path, "/") && c.door == doorTunnel {
+		path = "https://" + c.in.Host + path
+	}
+	scheme, rest, ok := strings.Cut(path, "://")
+	if !ok || strings.HasPrefix(path, "/") {
+		return path
+	}
+	host, tail := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, tail = rest[:i], rest[i:]
+	}
+	return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + tail
 }
 
 // endSpan ends the server span with what came of the call (OpenTelemetry
@@ -47,13 +68,21 @@ func (g *Gateway) endSpan(c *Call) {
 	attributes := []attribute.KeyValue{
 		attribute.String("http.request.method", knownMethod(c.in.Method)),
 		attribute.String("url.scheme", "https"),
-		attribute.String("network.protocol.version", strconv.Itoa(c.in.ProtoMajor)),
+		attribute.String("network.protocol.version", protocolVersion(c.in)),
 		attribute.String("jiragate.door", string(c.door)),
-		attribute.String("jiragate.record", c.record.ID),
+	}
+	if c.completed {
+		attributes = append(attributes, attribute.String("jiragate.record", c.record.ID))
+	}
+	if c.origin.peer.IsValid() {
+		attributes = append(attributes, attribute.String("client.address", c.origin.peer.Addr().String()), attribute.Int("client.port", int(c.origin.peer.Port())))
+	}
+	if c.refused != nil {
+		attributes = append(attributes, attribute.String("error.type", string(c.refused.code)))
 	}
 	for _, kv := range [...]struct{ key, value string }{
 		{"server.address", c.target.authority.host()},
-		{"client.address", c.record.ClientAddr},
+		{"url.path", c.record.Path},
 		{"jiragate.client", c.record.Client},
 		{"jiragate.connection", c.record.Connection},
 		{"jiragate.edition", c.record.Edition},
@@ -76,6 +105,28 @@ func (g *Gateway) endSpan(c *Call) {
 		c.span.SetStatus(codes.Error, c.record.Code)
 	}
 	c.span.SetAttributes(attributes...)
+}
+
+// protocolVersion is "1.0", "1.1" or "2", as the conventions write it.
+func protocolVersion(r *http.Request) string {
+	if r.ProtoMajor >= 2 {
+		return strconv.Itoa(r.ProtoMajor)
+	}
+	return strconv.Itoa(r.ProtoMajor) + "." + strconv.Itoa(r.ProtoMinor)
+}
+
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address)
+	return host
+}
+
+func portOf(address string) int {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 443
+	}
+	n, _ := strconv.Atoi(port)
+	return n
 }
 
 // knownMethod keeps the method attribute bounded, as the conventions ask.
@@ -114,6 +165,8 @@ func (g *Gateway) measure(c *Call) {
 		attribute.String("jiragate.decision", c.record.Decision),
 		attribute.String("jiragate.code", c.record.Code),
 		attribute.Int("http.response.status_code", c.record.Status),
+		attribute.String("http.request.method", knownMethod(c.in.Method)),
+		attribute.String("url.scheme", "https"),
 	))
 	ctx := context.WithoutCancel(c.in.Context())
 	g.meters.calls.Add(ctx, 1, set)
@@ -126,7 +179,7 @@ func (g *Gateway) logRefusal(c *Call, r *refusal) {
 	attributes := []any{"code", string(r.code), "client", c.client(), "connection", c.record.Connection,
 		"operation", c.record.Operation, "record", c.record.ID, "trace_id", c.record.TraceID}
 	if r.cause != nil {
-		attributes = append(attributes, "error", r.cause.Error())
+		attributes = append(attributes, "error", c.secrets.redact(r.cause))
 	}
 	if r.code.meaning().status >= http.StatusInternalServerError {
 		g.log.Warn("call failed", attributes...)

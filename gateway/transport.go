@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"jiragate/gateway/egress"
 	"jiragate/tokenstore"
@@ -18,6 +19,14 @@ import (
 // says, no transparent compression. A nil roots means the system's. It is also
 // what the token endpoint must be called with (G8).
 func NewTransport(e *egress.Egress, connection string, roots *x509.CertPool) *http.Transport {
+	return newTransport(e, connection, roots, pings{upstreamPingAfter, upstreamPingTimeout})
+}
+
+// pings say how a dead HTTP/2 connection is found out: without them it would
+// be used until the kernel gives it up, a quarter of an hour later.
+type pings struct{ after, timeout time.Duration }
+
+func newTransport(e *egress.Egress, connection string, roots *x509.CertPool, p pings) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -32,6 +41,7 @@ func NewTransport(e *egress.Egress, connection string, roots *x509.CertPool) *ht
 			ClientSessionCache: tls.NewLRUClientSessionCache(8),
 		},
 		Protocols:              protocols,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: p.after, PingTimeout: p.timeout, WriteByteTimeout: p.after + p.timeout},
 		DisableCompression:     true,
 		TLSHandshakeTimeout:    upstreamTLSTimeout,
 		ResponseHeaderTimeout:  upstreamHeaderTimeout,

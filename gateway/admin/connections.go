@@ -212,10 +212,15 @@ func (a *API) replaceCredential(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.o.Store.ReplaceCredential(r.Context(), c.ID, old.Generation, cred); err != nil {
+	if old.Incarnation() != c.Incarnation {
+		err = tokenstore.ErrConflict // another connection has come into the place of c
+	} else {
+		err = a.o.Store.ReplaceCredential(r.Context(), c.ID, old.Generation, cred)
+	}
+	if err != nil {
 		if errors.Is(err, tokenstore.ErrConflict) {
 			p := refuse(http.StatusConflict, CodeConflict, "the credential of connection %q changed at the same moment", c.ID)
-			p.Hint = "a token refresh was under way; run the command again"
+			p.Hint = "a token refresh or another command was under way; look at the connection, and run the command again"
 			return p
 		}
 		return err

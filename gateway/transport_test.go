@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"jiragate/gateway/egress"
+)
+
+// freezer passes connections on to an address. The first one can be frozen:
+// nothing of it is passed any more, as behind a NAT that has forgotten it.
+type freezer struct {
+	net.Listener
+	to     string
+	frozen chan struct{}
+	once   sync.Once
+	conns  sync.WaitGroup
+}
+
+func newFreezer(t *testing.T, to string) *freezer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &freezer{Listener: l, to: to, frozen: make(chan struct{})}
+	f.conns.Go(func() {
+		for first := true; ; first = false {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			f.pass(t, c, first)
+		}
+	})
+	t.Cleanup(func() { l.Close(); f.conns.Wait() })
+	return f
+}
+
+func (f *freezer) pass(t *testing.T, c net.Conn, canFreeze bool) {
+	up, err := net.Dial("tcp", f.to)
+	if err != nil {
+		c.Close()
+		return
+	}
+	t.Cleanup(func() { c.Close(); up.Close() })
+	for _, way := range [][2]net.Conn{{c, up}, {up, c}} {
+		f.conns.Go(func() {
+			b := make([]byte, 32<<10)
+			for {
+				n, err := way[0].Read(b)
+				if canFreeze {
+					select {
+					case <-f.frozen:
+						return // swallowed; the socket stays open
+					default:
+					}
+				}
+				if _, werr := way[1].Write(b[:n]); err != nil || werr != nil {
+					way[1].Close()
+					return
+				}
+			}
+		})
+	}
+}
+
+// A dead HTTP/2 connection to Jira is found out and replaced.
+func TestDeadConnectionIsReplaced(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	f := newFreezer(t, server.Listener.Addr().String())
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	e, err := egress.New(egress.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := newTransport(e, "acme", roots, pings{50 * time.Millisecond, 50 * time.Millisecond})
+	t.Cleanup(transport.CloseIdleConnections)
+	get := func() (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, "GET", "https://"+f.Addr().String()+"/", nil)
+		if err != nil {
+			return "", err
+		}
+		answer, err := transport.RoundTrip(r)
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		b, err := io.ReadAll(answer.Body)
+		return string(b), err
+	}
+	if proto, err := get(); err != nil || proto != "HTTP/2.0" {
+		t.Fatalf("warm: %s, %v", proto, err)
+	}
+	close(f.frozen)
+	// The call that meets the dead connection may fail, quickly; the next may not.
+	if _, err := get(); errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the dead connection was waited for: %v", err)
+	}
+	if _, err := get(); err != nil {
+		t.Errorf("after the connection has died: %v", err)
+	}
+}
+
+// NewTransport is what the gateway uses: it pings, asks no proxy and takes no
+// compression.
+func TestNewTransport(t *testing.T) {
+	e, err := egress.New(egress.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := NewTransport(e, "acme", nil)
+	if tr.HTTP2.SendPingTimeout != upstreamPingAfter || tr.HTTP2.PingTimeout != upstreamPingTimeout || tr.Proxy != nil || !tr.DisableCompression || tr.TLSClientConfig.InsecureSkipVerify {
+		t.Errorf("%+v", tr)
+	}
+}
+
+// Waiting for a connection to Jira has an end of its own.
+func TestWaitingForAConnectionEnds(t *testing.T) {
+	if r := upstreamRefusal(t.Context(), errBusy); r.code != CodeUpstreamBusy || r.code.meaning().status != http.StatusServiceUnavailable {
+		t.Errorf("%+v", r)
+	}
+	if upstreamConnTimeout >= answerTimeout || upstreamConnTimeout+upstreamHeaderTimeout+credentialTimeout >= answerTimeout {
+		t.Error("net/http's deadline comes before those of the stations")
+	}
+}
