@@ -85,7 +85,7 @@ func TestJSONHasOneObjectAnOperationAndEdition(t *testing.T) {
 			j["purpose"] != o.Purpose || j["enabled"] != o.Enabled || !slices.Equal(names, o.QueryNames()) {
 			t.Errorf("%s: %v", o.ID, j)
 		}
-		if scope, ok := j["scope"]; ok != (o.Scope != "") || ok && scope != o.Scope {
+		if scope, ok := j["scope"]; !ok || scope != o.Scope {
 			t.Errorf("%s: scope %v", o.ID, scope)
 		}
 		if of, ok := j["successor_of"]; ok != (o.SuccessorOf != "") || ok && of != o.SuccessorOf {

@@ -93,7 +93,7 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 		Parameters  []QueryParameter `json:"parameters"`
 		Body        BodyRule         `json:"body"`
 		Projects    ProjectSource    `json:"projects"`
-		Scope       string           `json:"scope,omitempty"`
+		Scope       string           `json:"scope"`
 		SuccessorOf string           `json:"successor_of,omitempty"`
 		Enabled     bool             `json:"enabled"`
 	}{o.ID, o.Edition, o.Purpose, o.Method, o.Path, o.When, o.QueryNames(), parameters, o.Body, o.Projects, o.Scope, o.SuccessorOf, o.Enabled})

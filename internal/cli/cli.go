@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -36,6 +37,9 @@ const (
 // Main runs the command that args name, without the program's own name, and
 // returns the exit code. It stops what it does when ctx ends.
 func Main(ctx context.Context, args []string, sys System) int {
+	// net/http quotes what a server sends unasked, credentials perhaps, on the
+	// standard logger. Our own messages go by slog.
+	log.SetOutput(io.Discard)
 	a := &app{in: sys.In, out: sys.Out, err: sys.Err, environ: sys.Environ, hangup: sys.Hangup}
 	root := newRoot(a)
 	root.AddCommand(sys.More...)

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,10 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	// A new keyset would not open what another one has sealed: where there is
 	// any of that, a missing keyset is an error, not a first start.
 	keys, err := keyset.Open(c.keyURI(), keyset.Options{Create: !sealed})
-	if err != nil {
+	switch {
+	case sealed && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w: what is in %s was sealed under a keyset that is not there; bring it back, nothing else opens it", err, c.DataDir)
+	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
 	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys.AEAD(), LockTimeout: lockTimeout})

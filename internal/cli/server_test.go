@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -343,5 +344,16 @@ func TestCallThroughTheProxy(t *testing.T) {
 		if strings.Contains(text, issued.Token) || strings.Contains(text, jirasim.DefaultPassword) {
 			t.Error("a secret is in the log or in the records")
 		}
+	}
+}
+
+// net/http writes what a server sends unasked to the standard logger, which
+// may be a credential that it reflects.
+func TestStandardLoggerIsSilent(t *testing.T) {
+	log.SetOutput(os.Stderr)
+	_, environ := testConfig(t)
+	mustRun(t, environ, "", "version")
+	if log.Writer() != io.Discard {
+		t.Error("the standard logger writes")
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -19,13 +20,13 @@ type versionInfo struct {
 
 // programVersion comes from what the Go toolchain stamps into the binary.
 func programVersion() versionInfo {
-	v := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
 	if info.Main.Version != "" {
-		v.Version = info.Main.Version
+		v.Version = strings.Trim(info.Main.Version, "()") // "(devel)" is no token for a User-Agent
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

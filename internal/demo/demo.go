@@ -65,7 +65,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	case once:
 		return nil
 	}
-	fmt.Fprintln(out, "\nUp until interrupted (Ctrl-C).")
+	fmt.Fprintln(out, "\nThe gateway is up until interrupted (Ctrl-C).")
 	<-ctx.Done()
 	return nil
 }
