@@ -22,7 +22,6 @@ type freezer struct {
 	net.Listener
 	to     string
 	frozen chan struct{}
-	once   sync.Once
 	conns  sync.WaitGroup
 }
 
