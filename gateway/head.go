@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"bytes"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// head is what the framing needs to know of a request's head.
+type head struct {
+	connect, chunked bool
+	length           int64
+}
+
+// parseHead checks a head, which ends in CRLF CRLF, and finds its framing.
+func parseHead(b []byte) (h head, _ *framingFault) {
+	line, rest, _ := bytes.Cut(b, []byte("\r\n"))
+	method, target, minor, fault := parseRequestLine(line)
+	if fault != nil {
+		return head{}, fault
+	}
+	h.connect = method == "CONNECT"
+
+	var hosts, lengths, codings, fields int
+	var host string
+	for len(rest) > 2 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		if fields++; fields > maxHeaderFields {
+			return head{}, tooManyFields()
+		}
+		name, value, fault := parseField(line)
+		if fault != nil {
+			return head{}, fault
+		}
+		switch {
+		case strings.EqualFold(name, "Host"):
+			hosts, host = hosts+1, value
+		case strings.EqualFold(name, "Content-Length"):
+			lengths++
+			if h.length, fault = parseLength(value); fault != nil {
+				return head{}, fault
+			}
+		case strings.EqualFold(name, "Expect") && !strings.EqualFold(value, "100-continue"):
+			return head{}, malformed("the only expectation understood is 100-continue")
+		case strings.EqualFold(name, "Trailer") && !harmlessTrailers(value):
+			return head{}, malformed("the Trailer field names a field that frames the message")
+		case strings.EqualFold(name, "Transfer-Encoding"):
+			codings++
+			if h.chunked = strings.EqualFold(value, "chunked"); !h.chunked {
+				return head{}, malformed("the only transfer coding understood is chunked")
+			}
+		}
+	}
+	switch {
+	case hosts > 1:
+		return head{}, malformed("the request has more than one Host field")
+	case hosts == 0 && h.connect && minor == 0:
+		// Python's http.client connects so. The target names the host.
+	case host == "" || !httpguts.ValidHostHeader(host):
+		return head{}, malformed("the request has no valid Host field")
+	case lengths > 1:
+		return head{}, malformed("the request has more than one Content-Length field")
+	case lengths > 0 && codings > 0:
+		return head{}, malformed("the request has both Content-Length and Transfer-Encoding")
+	case codings > 1:
+		return head{}, malformed("the request has more than one Transfer-Encoding field")
+	case codings > 0 && minor == 0:
+		return head{}, malformed("HTTP/1.0 has no Transfer-Encoding")
+	case h.connect && (h.chunked || h.length > 0):
+		return head{}, malformed("a CONNECT request has no body")
+	}
+	if i := strings.Index(target, "://"); !h.connect && i > 0 && target[0] != '/' {
+		authority, _, _ := strings.Cut(target[i+len("://"):], "/")
+		authority, _, _ = strings.Cut(authority, "?")
+		if !strings.EqualFold(authority, host) {
+			return head{}, malformed("the Host field and the request target name different hosts")
+		}
+	}
+	return h, nil
+}
+
+// harmlessTrailers reports whether a Trailer field names none of those that
+// RFC 9110 section 6.5.1 forbids because they frame the message, which net/http
+// would answer by itself.
+func harmlessTrailers(value string) bool {
+	for name := range strings.SplitSeq(value, ",") {
+		switch strings.ToLower(strings.Trim(name, " \t")) {
+		case "content-length", "transfer-encoding", "trailer":
+			return false
+		}
+	}
+	return true
+}
+
+// parseRequestLine splits "METHOD SP target SP HTTP/1.x" (RFC 9112 section 3).
+func parseRequestLine(line []byte) (method, target string, minor int, _ *framingFault) {
+	method, rest, ok := strings.Cut(string(line), " ")
+	target, version, ok2 := strings.Cut(rest, " ")
+	switch {
+	case !ok || !ok2 || !httpguts.ValidHeaderFieldName(method):
+		return "", "", 0, malformed("the request line is not METHOD, target and version, separated by single spaces")
+	case version == "HTTP/1.1":
+		minor = 1
+	case version != "HTTP/1.0":
+		return "", "", 0, malformed("the protocol version is neither HTTP/1.1 nor HTTP/1.0")
+	}
+	if len(target) > maxTargetBytes {
+		return "", "", 0, targetTooLong()
+	}
+	for i := range len(target) {
+		if target[i] <= ' ' || target[i] >= 0x7f {
+			return "", "", 0, malformed("the request target has a control character, a space or a byte outside ASCII")
+		}
+	}
+	// net/http answers these by itself, without a call record; so they are
+	// found here first.
+	if method == "CONNECT" {
+		if _, err := url.ParseRequestURI("http://" + target); err != nil || strings.ContainsAny(target, "/?#@") {
+			return "", "", 0, malformed("the target of CONNECT is not host:port")
+		}
+	} else if _, err := url.ParseRequestURI(target); err != nil && target != "*" {
+		return "", "", 0, malformed("the request target is not a valid URI")
+	}
+	return method, target, minor, nil
+}
+
+// parseField splits "name: value" (RFC 9112 section 5). Leading white space,
+// as of a folded line, and white space before the colon are refused.
+func parseField(line []byte) (name, value string, _ *framingFault) {
+	name, value, ok := strings.Cut(string(line), ":")
+	if !ok || !httpguts.ValidHeaderFieldName(name) {
+		return "", "", malformed("a header field has an invalid name")
+	}
+	value = strings.Trim(value, " \t")
+	if !httpguts.ValidHeaderFieldValue(value) || strings.ContainsAny(value, "\r\n") {
+		return "", "", malformed("a header field has a control character in its value")
+	}
+	return name, value, nil
+}
+
+// parseLength reads a Content-Length: digits only, no list, no sign.
+func parseLength(s string) (int64, *framingFault) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, malformed("Content-Length is not a number")
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 63)
+	if err != nil {
+		return 0, malformed("Content-Length is not a number")
+	}
+	return n, nil
+}
