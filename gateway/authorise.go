@@ -59,6 +59,7 @@ func authorization(credential *tokenstore.Credential, s *secrets) string {
 	s.add(encoded)
 	if password := credential.Password.Reveal(); len(password) >= shortSecret {
 		s.add(password)
+		s.addRun(password)
 	}
 	return "Basic " + encoded
 }
@@ -67,7 +68,8 @@ func authorization(credential *tokenstore.Credential, s *secrets) string {
 func bearer(token secret.Secret, s *secrets) string {
 	value := "Bearer " + token.Reveal()
 	s.add(token.Reveal())
-	s.add(value)
+	s.addRun(token.Reveal())
+	s.addBase64(value)
 	return value
 }
 

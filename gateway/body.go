@@ -39,14 +39,14 @@ func readBody(w http.ResponseWriter, c *Call) ([]byte, *refusal) {
 }
 
 // dropBody reads what is left of a refused request's body. net/http would do
-// so before it answers, without a deadline. A client that waits for "100
-// Continue" has not sent its body, and is not asked for it.
+// so before it answers, without a deadline. A client that still waits for "100
+// Continue" is not asked for its body any more.
 func dropBody(w http.ResponseWriter, c *Call) {
 	if c.in.Body == nil || c.in.Body == http.NoBody {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
-	if len(c.in.Header["Expect"]) == 0 {
+	if len(c.in.Header["Expect"]) == 0 || c.record.BytesIn > 0 {
 		_, _ = io.CopyN(io.Discard, c.in.Body, maxRefusedBody)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
 	"jiragate/internal/jirasim"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
 )
 
 // What a client sends beside the call itself stays here (G4): Jira sees an
@@ -198,6 +200,23 @@ func TestDeleteRule(t *testing.T) {
 		w := newWorld(t, change{gateway: func(_ *world, o *gateway.Options) { o.Delete = rule }})
 		if r := w.call(w.billing(), "DELETE", w.sim.SiteURL()+"/rest/api/3/issue/ACME-1", ""); r.problem.Code != want {
 			t.Errorf("%s: %d %s", rule, r.StatusCode, r.body)
+		}
+	}
+}
+
+// A long user name is no secret: answers name the account that calls.
+func TestUserNameIsNoSecret(t *testing.T) {
+	for _, password := range []string{"pw", "Tr0ub4dor&3!x", "a-long-plain-password-of-letters"} {
+		const user = "svc-jira-integration"
+		w := newWorld(t, change{sim: func(o *jirasim.Options) { o.Username, o.Password = user, password }})
+		stored := must(w.store.Credential(t.Context(), "dc"))(t)
+		replacement := tokenstore.Credential{Kind: tokenstore.KindBasic, Username: user, Password: secret.New(password)}
+		if err := w.store.ReplaceCredential(t.Context(), "dc", stored.Generation, replacement); err != nil {
+			t.Fatal(err)
+		}
+		r := w.call(w.billing(), "GET", w.sim.DataCenterURL()+"/rest/api/2/myself", "")
+		if r.StatusCode != 200 || !strings.Contains(r.body, user) {
+			t.Errorf("password %q: %d %s", password, r.StatusCode, r.body)
 		}
 	}
 }

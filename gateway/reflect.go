@@ -24,25 +24,39 @@ const shortSecret = 8
 // are not listed. A shorter run may be an ordinary word.
 const plainRun = 16
 
-// add adds a secret, its usual encodings, and its longest plain run.
+// add adds a secret and its usual encodings.
 func (s *secrets) add(value string) {
 	if value == "" {
 		return
 	}
-	raw := []byte(value)
-	forms := []string{
-		value,
+	s.addBase64(value)
+	s.addForms(value, hex.EncodeToString([]byte(value)))
+	if url.QueryEscape(value) == value {
+		return // no encoding below changes it
+	}
+	s.addForms(
 		url.QueryEscape(value), url.PathEscape(value),
 		lowerEscapes(url.QueryEscape(value)), lowerEscapes(url.PathEscape(value)),
 		html.EscapeString(value), strings.ReplaceAll(html.EscapeString(value), "/", "&#47;"),
 		jsonEscape(value, false), jsonEscape(value, true),
 		strings.ReplaceAll(jsonEscape(value, false), "/", `\/`), strings.ReplaceAll(jsonEscape(value, true), "/", `\/`),
-		base64.RawStdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
-		hex.EncodeToString(raw),
-	}
+	)
+}
+
+// addBase64 adds the base64 of a value, in both alphabets.
+func (s *secrets) addBase64(value string) {
+	s.addForms(base64.RawStdEncoding.EncodeToString([]byte(value)), base64.RawURLEncoding.EncodeToString([]byte(value)))
+}
+
+// addRun adds the longest plain run of a value, which must be secret as a
+// whole: of a user name and password it would be the user name, perhaps.
+func (s *secrets) addRun(value string) {
 	if run := longestRun(value); len(run) >= plainRun {
-		forms = append(forms, run)
+		s.addForms(run)
 	}
+}
+
+func (s *secrets) addForms(forms ...string) {
 	for _, f := range forms {
 		if !s.has(f) {
 			*s = append(*s, []byte(f))

@@ -54,7 +54,9 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		// Without the query, whose values are nobody's business.
 		attribute.String("url.full", "https://"+c.out.URL.Host+c.out.URL.EscapedPath()),
 	)
+	connected := false
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		connected = true
 		queue.Stop()
 		c.leftBy(info.Conn)
 	}})
@@ -62,8 +64,12 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	response, err := transport.RoundTrip(c.out.WithContext(traced))
 	if err != nil {
 		defer cancel(nil)
-		if errors.Is(context.Cause(ctx), errBusy) {
+		switch busy := errors.Is(context.Cause(ctx), errBusy); {
+		case busy && !connected:
 			err = errBusy
+		case busy:
+			// The timer fired as the connection came: it may have been sent.
+			err = io.ErrUnexpectedEOF
 		}
 		refused := upstreamRefusal(c.in.Context(), err)
 		span.SetStatus(codes.Error, string(refused.code))
