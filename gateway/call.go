@@ -42,7 +42,8 @@ func (o *origin) framingFault(r *http.Request) *framingFault {
 
 // Call is one request on its way through the gateway. Each station of
 // pipeline.go adds what it alone knows; none changes what an earlier one
-// wrote. What came in and what goes out are apart: in is only read, out is
+// wrote, but for confirm, which brings identity and connection up to date once
+// the body has arrived. What came in and what goes out are apart: in is only read, out is
 // built from the decision.
 type Call struct {
 	// From the listener.

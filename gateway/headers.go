@@ -83,7 +83,6 @@ var returnedFields = map[string]bool{
 	"X-Seraph-Loginreason": true,
 
 	"X-Authentication-Denied-Reason": true,
-	"X-Content-Type-Options":         true,
 }
 
 // returnedPrefixes cover Jira's rate limits, whose names vary and change

@@ -168,7 +168,7 @@ type problem struct {
 // proxyName is how the gateway calls itself in Via and Proxy-Status.
 const proxyName = "jiragate"
 
-// setRefusalHeader sets the header of an answer that is a refusal.
+// setHeader sets the header of an answer that is a refusal.
 func (r *refusal) setHeader(h http.Header, bodyLength int) {
 	m := r.code.meaning()
 	h.Set("Content-Type", "application/problem+json")

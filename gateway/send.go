@@ -176,8 +176,9 @@ func withheld() *refusal {
 	return refuse(CodeResponseWithheld, "The answer held the injected credential. The call may have taken effect in Jira.")
 }
 
-// pacedBody ends a response body that pauses for too long, and its request
-// with it.
+// pacedBody ends a response body that keeps its reader waiting for too long,
+// and its request with it. The time that a slow client takes between two reads
+// does not count.
 type pacedBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -190,6 +191,7 @@ func newPacedBody(b io.ReadCloser, cancel context.CancelFunc) *pacedBody {
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.timer.Reset(upstreamIdleTimeout)
+	defer b.timer.Stop()
 	return b.ReadCloser.Read(p)
 }
 

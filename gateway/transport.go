@@ -62,17 +62,16 @@ type transports struct {
 
 type pooled struct {
 	*http.Transport
-	upstreamCA string // the extra roots it was made with
-	baseURL    string
+	incarnation uint64 // that it was made for: where it leads and whom it trusts
 }
 
-// of returns the transport of a connection, making it at first use or when
-// what it rests on has changed.
+// of returns the transport of a connection, making it at first use, and anew
+// when another connection has come into its place.
 func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*http.Transport, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	p, ok := ts.byID[c.ID]
-	if ok && p.upstreamCA == c.UpstreamCA && p.baseURL == c.BaseURL {
+	if ok && p.incarnation == c.Incarnation {
 		return p.Transport, nil
 	}
 	roots, err := withRoots(roots, c.UpstreamCA)
@@ -82,7 +81,7 @@ func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509
 	if ok {
 		p.CloseIdleConnections()
 	}
-	p = pooled{NewTransport(e, c.ID, roots), c.UpstreamCA, c.BaseURL}
+	p = pooled{NewTransport(e, c.ID, roots), c.Incarnation}
 	if ts.byID == nil {
 		ts.byID = make(map[string]pooled)
 	}

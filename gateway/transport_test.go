@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"jiragate/gateway/egress"
+	"jiragate/tokenstore"
 )
 
 // freezer passes connections on to an address. The first one can be frozen:
@@ -135,5 +136,34 @@ func TestWaitingForAConnectionEnds(t *testing.T) {
 	}
 	if upstreamConnTimeout >= answerTimeout || upstreamConnTimeout+upstreamHeaderTimeout+credentialTimeout >= answerTimeout {
 		t.Error("net/http's deadline comes before those of the stations")
+	}
+}
+
+// No two customers share an upstream socket, not even one after the other
+// under the same id.
+func TestTransportsGoWithTheIncarnation(t *testing.T) {
+	e, err := egress.New(egress.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ts transports
+	of := func(id string, incarnation uint64) *http.Transport {
+		t.Helper()
+		tr, err := ts.of(&tokenstore.Connection{ID: id, Incarnation: incarnation}, e, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	first := of("acme", 1)
+	if of("acme", 1) != first {
+		t.Error("the connection's sockets are not kept")
+	}
+	if of("globex", 2) == first || of("acme", 3) == first {
+		t.Error("another connection gets the sockets of the first")
+	}
+	ts.keep(tokenstore.NewDirectory(nil, nil))
+	if len(ts.byID) != 0 {
+		t.Error("the transports of removed connections are kept")
 	}
 }

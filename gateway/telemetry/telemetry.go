@@ -14,7 +14,6 @@ import (
 	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -45,7 +44,6 @@ type Telemetry struct {
 	tracers    trace.TracerProvider
 	meters     metric.MeterProvider
 	prometheus http.Handler
-	flush      []func(context.Context) error
 	shutdown   []func(context.Context) error
 }
 
@@ -81,24 +79,15 @@ func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracers }
 // MeterProvider returns the meter provider.
 func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meters }
 
-// Propagator reads and writes the traceparent and tracestate headers (W3C Trace
-// Context) and nothing else.
-func (t *Telemetry) Propagator() propagation.TextMapPropagator { return propagation.TraceContext{} }
-
 // PrometheusHandler serves all metrics, those of the Go runtime and of the
 // process included, in Prometheus's formats.
 func (t *Telemetry) PrometheusHandler() http.Handler { return t.prometheus }
 
-// ForceFlush exports what has been collected so far.
-func (t *Telemetry) ForceFlush(ctx context.Context) error { return callAll(ctx, t.flush) }
-
 // Shutdown exports what is left and stops the exporters. It is called once,
 // after the last span has ended, and returns when ctx ends at the latest.
-func (t *Telemetry) Shutdown(ctx context.Context) error { return callAll(ctx, t.shutdown) }
-
-func callAll(ctx context.Context, functions []func(context.Context) error) error {
+func (t *Telemetry) Shutdown(ctx context.Context) error {
 	var failures []error
-	for _, f := range functions {
+	for _, f := range t.shutdown {
 		failures = append(failures, f(ctx))
 	}
 	return errors.Join(failures...)
@@ -157,7 +146,6 @@ func (t *Telemetry) startTraces(ctx context.Context, o Options, described *resou
 	}
 	provider := sdktrace.NewTracerProvider(options...)
 	t.tracers = provider
-	t.flush = append(t.flush, provider.ForceFlush)
 	t.shutdown = append(t.shutdown, provider.Shutdown)
 	return nil
 }
@@ -177,7 +165,6 @@ func (t *Telemetry) startMetrics(ctx context.Context, registry *prometheus.Regis
 	}
 	provider := sdkmetric.NewMeterProvider(options...)
 	t.meters = provider
-	t.flush = append(t.flush, provider.ForceFlush)
 	t.shutdown = append(t.shutdown, provider.Shutdown)
 	return nil
 }

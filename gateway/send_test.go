@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pieces gives a piece after each wait, as a slow upstream does.
+type pieces struct {
+	ctx   context.Context
+	waits []time.Duration
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.waits) == 0 {
+		return 0, io.EOF
+	}
+	select {
+	case <-time.After(p.waits[0]):
+	case <-p.ctx.Done():
+		return 0, p.ctx.Err()
+	}
+	p.waits = p.waits[1:]
+	return copy(b, "x"), nil
+}
+
+func (p *pieces) Close() error { return nil }
+
+// Jira may pause for upstreamIdleTimeout within an answer, each time anew; how
+// long the client takes for a piece is not counted to it.
+func TestPausesWithinAnAnswer(t *testing.T) {
+	const short, long = upstreamIdleTimeout * 2 / 3, upstreamIdleTimeout + time.Second
+	for _, tt := range []struct {
+		name     string
+		upstream []time.Duration
+		client   time.Duration
+		cut      bool
+	}{
+		{"many short pauses", []time.Duration{short, short, short}, 0, false},
+		{"short pauses, slow client", []time.Duration{short, short}, short, false},
+		{"a client slower than the limit", []time.Duration{0, 0}, long, false},
+		{"one long pause", []time.Duration{short, long}, 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				body := newPacedBody(&pieces{ctx, tt.upstream}, cancel)
+				defer body.Close()
+				var err error
+				for b := make([]byte, 1); err == nil; time.Sleep(tt.client) {
+					_, err = body.Read(b)
+				}
+				if cut := err != io.EOF; cut != tt.cut {
+					t.Errorf("ended with %v", err)
+				}
+			})
+		})
+	}
+}
