@@ -44,42 +44,51 @@ const (
 	loginDenied loginReason = "AUTHENTICATION_DENIED" // CAPTCHA first; nothing was checked
 )
 
-// login judges the credential of a request. session says that a session may be
-// started for it, which personal access tokens do not get by default
-// (atlassian.pats.invalidate.session.enabled).
-func (a *accounts) login(h http.Header) (name string, reason loginReason, session bool) {
+// login is what Data Center makes of a request's credential.
+type login struct {
+	name   string
+	reason loginReason
+	// session says that a session may be started, which tokens of all kinds do
+	// not get by default (atlassian.pats.invalidate.session.enabled).
+	session  bool
+	readOnly bool          // an OAuth 2.0 token of the scope READ
+	problem  *oauthProblem // why a signed request is refused
+}
+
+// login judges passwords, personal access tokens and sessions.
+func (a *accounts) login(h http.Header) login {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if token := bearer(h); token != "" {
 		if name, ok := a.pats[token]; ok {
-			return name, loginOK, false
+			return login{name: name, reason: loginOK}
 		}
-		return "", loginFailed, false
+		return login{reason: loginFailed}
 	}
 	if name, password, ok := basicAuth(h); ok {
 		if a.captcha >= 0 && a.failures[name] >= a.captcha {
-			return name, loginDenied, false
+			return login{name: name, reason: loginDenied}
 		}
 		want, known := a.passwords[name]
 		if !known {
-			return "", loginFailed, false
+			return login{reason: loginFailed}
 		}
 		if subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 0 {
 			a.failures[name]++
-			return "", loginFailed, false
+			return login{reason: loginFailed}
 		}
 		a.failures[name] = 0
-		return name, loginOK, true
+		return login{name: name, reason: loginOK, session: true}
 	}
 	if h.Get("Authorization") != "" {
-		return "", loginFailed, false
+		return login{reason: loginFailed}
 	}
 	if cookie, err := (&http.Request{Header: h}).Cookie("JSESSIONID"); err == nil {
 		if name, ok := a.sessions[cookie.Value]; ok {
-			return name, loginOK, false
+			return login{name: name, reason: loginOK}
 		}
 	}
-	return "", loginNone, false
+	return login{}
 }
 
 // newSession returns a session id; of nobody's, if name is empty.

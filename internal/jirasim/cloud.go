@@ -57,14 +57,11 @@ func (s *Sim) cloudAnswer(c *call) reply {
 		return s.accessibleResources(scopes)
 	}
 	c.view = view{cloud: true, version: "3"}
-	switch {
-	case c.below("/ex/jira/" + s.o.CloudID):
-		c.view.base = s.o.SiteURL
-	case c.below("/ex/jira/" + SandboxCloudID):
-		c.view.base = SandboxSiteURL
-	default:
+	site := s.jiraSite(c)
+	if site == nil {
 		return edgeFailure(http.StatusNotFound, "Not Found")
 	}
+	c.view.base = site.URL
 	c.restVersion("3", "2", "latest")
 	c.view.version = strings.Replace(c.version, "latest", "3", 1)
 	c.user = s.world.bot
@@ -100,16 +97,4 @@ func bearer(h http.Header) string {
 		return ""
 	}
 	return token
-}
-
-// accessibleResources lists the sites of the grant, in no useful order
-// (https://developer.atlassian.com/cloud/oauth/getting-started/making-calls-to-api/).
-func (s *Sim) accessibleResources(scopes []string) reply {
-	scopes = slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "offline_access" })
-	site := func(id, link string) obj {
-		name, _, _ := strings.Cut(strings.TrimPrefix(link, "https://"), ".")
-		return obj{"id": id, "url": link, "name": name, "scopes": scopes,
-			"avatarUrl": "https://site-admin-avatar-cdn.prod.public.atl-paas.net/avatars/240/flag.png"}
-	}
-	return jsonReply(http.StatusOK, []obj{site(SandboxCloudID, SandboxSiteURL), site(s.o.CloudID, s.o.SiteURL)})
 }

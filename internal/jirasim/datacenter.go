@@ -42,27 +42,52 @@ func (s *Sim) serveDataCenter(c *call) reply {
 	if !c.below(s.o.ContextPath) {
 		return htmlReply(http.StatusNotFound, "HTTP Status 404 – Not Found", "<h1>HTTP Status 404 – Not Found</h1>")
 	}
-	name, reason, session := s.accounts.login(c.header)
+	// The endpoints of OAuth know their callers by other means.
+	switch {
+	case strings.HasPrefix(c.path, dcProviderPath):
+		return s.dataCenterHeaders(c, s.serveProvider(c), login{})
+	case strings.HasPrefix(c.path, linkPath):
+		return s.dataCenterHeaders(c, s.serveLinks(c), login{})
+	}
+	who := s.login(c)
 	var p reply
 	switch {
-	case reason == loginDenied:
+	case who.reason == loginDenied:
 		p = s.captcha()
-	case reason == loginFailed:
+	case who.problem != nil:
+		p = s.linkRefusal(who.problem)
+	case who.reason == loginFailed:
 		p = htmlReply(http.StatusUnauthorized, "Unauthorized (401)", "<h1>Unauthorized (401)</h1><p>Basic Authentication Failure - Reason : AUTHENTICATED_FAILED</p>")
 		p.header.Set("WWW-Authenticate", s.challenge())
 	case c.path == "/status":
 		p = jsonReply(http.StatusOK, obj{"state": "RUNNING"})
 	case !strings.HasPrefix(c.path, "/rest/"):
-		p = s.page(c, reason == loginOK)
-	case reason == loginNone:
+		p = s.page(c, who.reason == loginOK)
+	case who.reason == loginNone:
 		p = jsonReply(http.StatusUnauthorized, obj{"message": "Client must be authenticated to access this resource.", "status-code": 401})
 		p.header.Set("WWW-Authenticate", s.challenge())
+	case who.readOnly && c.method != http.MethodGet && c.method != http.MethodHead:
+		p = failure(http.StatusForbidden, "The access token's scope does not allow this.")
 	default:
 		c.accepted = true
-		p = s.buckets.guard(name, func() reply { return s.dataCenterAnswer(c, name) })
+		p = s.buckets.guard(who.name, func() reply { return s.dataCenterAnswer(c, who.name) })
 	}
-	s.dataCenterHeaders(c, p.header, name, reason, session)
-	return p
+	return s.dataCenterHeaders(c, p, who)
+}
+
+// login judges the credential of a request, of whatever kind.
+func (s *Sim) login(c *call) login {
+	if isOAuth1(c.header) {
+		name, bad := s.links.login(c)
+		if bad != nil {
+			return login{reason: loginFailed, problem: bad}
+		}
+		return login{name: name, reason: loginOK}
+	}
+	if scopes, err := s.dcOAuth.scopes(bearer(c.header)); err == nil {
+		return login{name: s.o.Username, reason: loginOK, readOnly: !mayChange(scopes)}
+	}
+	return s.accounts.login(c.header)
 }
 
 func (s *Sim) dataCenterAnswer(c *call, name string) reply {
@@ -85,28 +110,31 @@ func (s *Sim) dataCenterAnswer(c *call, name string) reply {
 }
 
 // dataCenterHeaders adds what Jira adds to every answer.
-func (s *Sim) dataCenterHeaders(c *call, h http.Header, name string, reason loginReason, session bool) {
+func (s *Sim) dataCenterHeaders(c *call, p reply, who login) reply {
+	h := p.header
 	h.Set("X-AREQUESTID", fmt.Sprintf("%dx%dx1", 60*s.o.Now().UTC().Hour()+s.o.Now().UTC().Minute(), s.record.count()))
 	h.Set("X-ANODEID", "node1")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-	if reason != loginNone {
-		h.Set("X-Seraph-LoginReason", string(reason))
+	if who.reason != loginNone {
+		h.Set("X-Seraph-LoginReason", string(who.reason))
 	}
-	if reason == loginOK {
-		h.Set("X-AUSERNAME", url.PathEscape(name))
+	if who.reason == loginOK {
+		h.Set("X-AUSERNAME", url.PathEscape(who.name))
 		h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	}
 	path := cmp.Or(s.o.ContextPath, "/")
-	if !session {
-		name = ""
+	owner := ""
+	if who.session {
+		owner = who.name
 	}
-	if _, err := (&http.Request{Header: c.header}).Cookie("JSESSIONID"); err != nil || session {
-		h.Add("Set-Cookie", "JSESSIONID="+s.accounts.newSession(name)+"; Path="+path+"; Secure; HttpOnly")
+	if _, err := (&http.Request{Header: c.header}).Cookie("JSESSIONID"); err != nil || who.session {
+		h.Add("Set-Cookie", "JSESSIONID="+s.accounts.newSession(owner)+"; Path="+path+"; Secure; HttpOnly")
 	}
-	if reason == loginOK {
+	if who.reason == loginOK {
 		h.Add("Set-Cookie", "atlassian.xsrf.token=BP8Q-WXN6-SKX3-NB5M_7f1a4c20d3_lin; Path="+path+"; Secure; SameSite=None")
 	}
+	return p
 }
 
 // challenge is what Jira's OAuth plugin sends with a 401.

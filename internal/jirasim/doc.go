@@ -6,7 +6,22 @@
 // [Start] starts one from [Options], whose zero value is a complete Jira.
 // [Sim.Fault] makes it misbehave, [Sim.Requests] and [Sim.WaitRequest] tell what
 // arrived, and methods such as [Sim.IssueGrant] and [Sim.SetPassword] do what an
-// administrator of the customer would do in a browser.
+// administrator of the customer would do in a browser. [Sim.SetConsent] decides on
+// the consent pages, so that nobody has to look at them.
+//
+// # Credentials
+//
+// Cloud has OAuth 2.0 (3LO) with rotating refresh tokens, and the list of
+// accessible sites, which [Sim.SetSites] changes. Data Center has passwords,
+// personal access tokens, and both kinds of incoming application links: OAuth 2.0
+// with Data Center as the provider (/rest/oauth2/latest/), and OAuth 1.0a with
+// RSA-SHA1 (/plugins/servlet/oauth/) for consumers that [Sim.RegisterConsumer]
+// makes known. The two OAuth 2.0 servers share no client, token or counter.
+//
+// The provider has a revocation endpoint (RFC 7009). Atlassian's page on the
+// provider does not tell of it, so a client must get along without; a fault that
+// answers 404 below /rest/oauth2/latest/revoke makes a Jira that has none. Cloud
+// documents none and has none here.
 //
 // # What it is careful about
 //

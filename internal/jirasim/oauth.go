@@ -12,23 +12,27 @@ import (
 	"time"
 )
 
-// How long a grant lasts, as Atlassian staff state it for rotating refresh
-// tokens (community.developer.atlassian.com/t/54172).
-const (
-	inactivityLimit = 90 * 24 * time.Hour  // since the last refresh
-	absoluteLimit   = 365 * 24 * time.Hour // since the consent
-	codeLifetime    = time.Minute          // not published; short, to be strict
-)
+// grantRules are how an authorization server keeps its grants.
+type grantRules struct {
+	prefix   string        // of its tokens' kinds, so that two servers share none
+	code     time.Duration // life of an authorization code
+	access   time.Duration // life of an access token
+	leeway   time.Duration // how long a replaced refresh token is still good; negative for none
+	idle     time.Duration // life of a grant since the last refresh
+	absolute time.Duration // life of a grant since the consent; 0 for no end
+	offline  string        // the scope that gives a refresh token; empty: every grant has one
+	bound    bool          // a refresh must name the redirect URI of the consent
+}
 
 // Tokens are what a grant hands out.
 type Tokens struct {
 	AccessToken  string
-	RefreshToken string // empty without the scope offline_access
+	RefreshToken string // on Cloud empty without the scope offline_access
 	Expiry       time.Time
 	Scope        string // space separated
 }
 
-// TokenStats counts what the token endpoint was asked for.
+// TokenStats counts what a token endpoint was asked for.
 type TokenStats struct {
 	Requests  int // all
 	Exchanges int // codes turned into tokens
@@ -37,25 +41,26 @@ type TokenStats struct {
 	Breaches  int // replaced refresh tokens presented after it: the family died
 	Refused   int // invalid_grant, Breaches included
 	BadClient int // invalid_client
+	Revoked   int // grants ended at the revocation endpoint (Data Center)
 }
 
-// grants is the authorization server's memory: consents, and the family of
+// grants is an authorization server's memory: consents, and the family of
 // tokens that grew from each.
 type grants struct {
-	seed     string
-	lifetime time.Duration
-	leeway   time.Duration
-	now      func() time.Time
+	rules grantRules
+	seed  string
+	now   func() time.Time
 
 	mu      sync.Mutex
 	serial  int
-	codes   map[string]*consent
+	codes   map[string]*authorisation
 	access  map[string]*accessToken
 	refresh map[string]*refreshToken
 	stats   TokenStats
 }
 
-type consent struct {
+// authorisation is a consent whose code waits to be exchanged.
+type authorisation struct {
 	scopes      []string
 	redirectURI string
 	challenge   string // PKCE; empty if none was sent
@@ -65,10 +70,11 @@ type consent struct {
 }
 
 type family struct {
-	scopes    []string
-	consented time.Time
-	refreshed time.Time
-	dead      bool
+	scopes      []string
+	redirectURI string // of the consent; empty: any
+	consented   time.Time
+	refreshed   time.Time
+	dead        bool
 }
 
 type accessToken struct {
@@ -81,17 +87,17 @@ type refreshToken struct {
 	replaced time.Time // zero while current
 }
 
-func newGrants(o Options) *grants {
+func newGrants(o Options, r grantRules) *grants {
 	return &grants{
-		seed: o.Seed, lifetime: o.TokenLifetime, leeway: o.ReuseLeeway, now: o.Now,
-		codes: make(map[string]*consent), access: make(map[string]*accessToken), refresh: make(map[string]*refreshToken),
+		rules: r, seed: o.Seed, now: o.Now,
+		codes: make(map[string]*authorisation), access: make(map[string]*accessToken), refresh: make(map[string]*refreshToken),
 	}
 }
 
 // mint makes the next opaque token of a kind. g.mu is held.
 func (g *grants) mint(kind string) string {
 	g.serial++
-	return seededToken(g.seed, kind, g.serial)
+	return seededToken(g.seed, g.rules.prefix+kind, g.serial)
 }
 
 // seededBytes are 32 bytes that look random and are the same in each run.
@@ -110,9 +116,9 @@ func seededToken(seed, kind string, serial int) string {
 func (g *grants) grow(f *family) Tokens {
 	now := g.now()
 	f.refreshed = now
-	t := Tokens{AccessToken: g.mint("access"), Expiry: now.Add(g.lifetime), Scope: strings.Join(f.scopes, " ")}
+	t := Tokens{AccessToken: g.mint("access"), Expiry: now.Add(g.rules.access), Scope: strings.Join(f.scopes, " ")}
 	g.access[t.AccessToken] = &accessToken{family: f, expires: t.Expiry}
-	if slices.Contains(f.scopes, "offline_access") {
+	if g.rules.offline == "" || slices.Contains(f.scopes, g.rules.offline) {
 		t.RefreshToken = g.mint("refresh")
 		g.refresh[t.RefreshToken] = &refreshToken{family: f}
 	}
@@ -120,10 +126,10 @@ func (g *grants) grow(f *family) Tokens {
 }
 
 // authorise remembers a consent and returns its code.
-func (g *grants) authorise(c consent) string {
+func (g *grants) authorise(c authorisation) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c.expires = g.now().Add(codeLifetime)
+	c.expires = g.now().Add(g.rules.code)
 	code := g.mint("code")
 	g.codes[code] = &c
 	return code
@@ -155,7 +161,7 @@ func (g *grants) exchange(code, redirectURI, verifier string) (Tokens, error) {
 		case !c.verifies(verifier):
 			return Tokens{}, grantError("Failed to verify code verifier")
 		}
-		c.family = &family{scopes: c.scopes, consented: g.now()}
+		c.family = &family{scopes: c.scopes, redirectURI: c.redirectURI, consented: g.now()}
 		return g.grow(c.family), nil
 	}()
 	g.count(err, &g.stats.Exchanges)
@@ -163,7 +169,7 @@ func (g *grants) exchange(code, redirectURI, verifier string) (Tokens, error) {
 }
 
 // verifies checks the PKCE verifier (RFC 7636 section 4.6).
-func (c *consent) verifies(verifier string) bool {
+func (c *authorisation) verifies(verifier string) bool {
 	switch {
 	case c.challenge == "":
 		return true
@@ -177,18 +183,22 @@ func (c *consent) verifies(verifier string) bool {
 
 // rotate turns a refresh token into new tokens and replaces it. A replaced one
 // works until the leeway has passed; after that it is taken for stolen, and the
-// whole family dies.
-func (g *grants) rotate(token string) (Tokens, error) {
+// whole family dies. redirectURI counts where the rules bind a refresh to it.
+func (g *grants) rotate(token, redirectURI string) (Tokens, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t, err := func() (Tokens, error) {
 		old := g.refresh[token]
 		now := g.now()
-		if old == nil || old.family.dead || now.Sub(old.family.refreshed) > inactivityLimit || now.Sub(old.family.consented) > absoluteLimit {
+		if old == nil || old.family.dead || now.Sub(old.family.refreshed) > g.rules.idle ||
+			g.rules.absolute > 0 && now.Sub(old.family.consented) > g.rules.absolute {
+			return Tokens{}, errRefreshToken
+		}
+		if g.rules.bound && (redirectURI == "" || old.family.redirectURI != "" && redirectURI != old.family.redirectURI) {
 			return Tokens{}, errRefreshToken
 		}
 		if !old.replaced.IsZero() {
-			if g.leeway < 0 || now.Sub(old.replaced) > g.leeway {
+			if g.rules.leeway < 0 || now.Sub(old.replaced) > g.rules.leeway {
 				g.stats.Breaches++
 				old.family.dead = true
 				return Tokens{}, errRefreshToken
@@ -228,52 +238,53 @@ func (g *grants) scopes(token string) ([]string, error) {
 	return a.family.scopes, nil
 }
 
-// IssueGrant gives consent as a customer's administrator would and returns the
-// first tokens. No scopes stands for [DefaultScopes].
-func (s *Sim) IssueGrant(scopes ...string) Tokens {
-	if len(scopes) == 0 {
-		scopes = DefaultScopes()
-	}
-	s.oauth.mu.Lock()
-	defer s.oauth.mu.Unlock()
-	return s.oauth.grow(&family{scopes: slices.Clone(scopes), consented: s.o.Now()})
+// issue gives consent without a browser.
+func (g *grants) issue(scopes []string) Tokens {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.grow(&family{scopes: slices.Clone(scopes), consented: g.now()})
 }
 
-// ExpireAccessTokens ends all access tokens at once; refresh tokens stay good.
-func (s *Sim) ExpireAccessTokens() {
-	s.oauth.mu.Lock()
-	defer s.oauth.mu.Unlock()
-	clear(s.oauth.access)
+// expireAccess ends all access tokens at once.
+func (g *grants) expireAccess() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.access)
 }
 
-// RevokeGrant withdraws the consent that a token, of either kind, came from, as
-// a user does under "connected apps". It reports whether there was one.
-func (s *Sim) RevokeGrant(token string) bool {
-	s.oauth.mu.Lock()
-	defer s.oauth.mu.Unlock()
-	if r := s.oauth.refresh[token]; r != nil {
+// revoke ends the grant that a token, of either kind, came from.
+func (g *grants) revoke(token string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.refresh[token]; r != nil {
 		r.family.dead = true
 		return true
 	}
-	if a := s.oauth.access[token]; a != nil {
+	if a := g.access[token]; a != nil {
 		a.family.dead = true
 		return true
 	}
 	return false
 }
 
-// RefreshTokenCurrent says whether a refresh token is the one that its family
-// would have the application use: known, alive, and not replaced.
-func (s *Sim) RefreshTokenCurrent(token string) bool {
-	s.oauth.mu.Lock()
-	defer s.oauth.mu.Unlock()
-	r := s.oauth.refresh[token]
+// current says whether a refresh token is the one that its family would have
+// the application use.
+func (g *grants) current(token string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.refresh[token]
 	return r != nil && r.replaced.IsZero() && !r.family.dead
 }
 
-// TokenStats returns the counters of the token endpoint.
-func (s *Sim) TokenStats() TokenStats {
-	s.oauth.mu.Lock()
-	defer s.oauth.mu.Unlock()
-	return s.oauth.stats
+// note counts something in the statistics.
+func (g *grants) note(count func(*TokenStats)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	count(&g.stats)
+}
+
+func (g *grants) statistics() TokenStats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stats
 }

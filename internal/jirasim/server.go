@@ -16,9 +16,10 @@ const maxBody = 2 << 20
 type call struct {
 	sim     *Sim
 	origin  Origin
-	method  string // after method override
-	path    string // as the servlet container reads it, below the base path
-	version string // of the REST API: "3", "2", "latest"
+	sent    *http.Request // as it arrived, its body read; for signatures
+	method  string        // after method override
+	path    string        // as the servlet container reads it, below the base path
+	version string        // of the REST API: "3", "2", "latest"
 	header  http.Header
 	query   url.Values
 	body    []byte
@@ -87,7 +88,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // newCall reads the request as Jira's servlet container would. The second
 // result is the answer of a container that will not have it.
 func (o *origin) newCall(r *http.Request, body []byte) (*call, *reply) {
-	c := &call{sim: o.sim, origin: o.name, method: r.Method, header: r.Header, body: body}
+	c := &call{sim: o.sim, origin: o.name, sent: r, method: r.Method, header: r.Header, body: body}
 	// Values that do not parse are dropped, and so is ";" as a separator.
 	c.query, _ = url.ParseQuery(r.URL.RawQuery)
 	// Whether Jira honours these is not documented either way, so it does.

@@ -26,6 +26,9 @@ const (
 	DefaultPAT          = "NTcxMjM0NTY3ODkwOnNpbXVsYXRlZC1wZXJzb25hbC1hY2Nlc3M"
 	DefaultClientID     = "sim-client-7Yq2mLwXb1"
 	DefaultClientSecret = "sim-client-secret-Zk3vN8sQ4tR6uW9y"
+
+	DefaultDCClientID     = "sim-dc-client-4f9a1c7e2b6d"
+	DefaultDCClientSecret = "sim-dc-client-secret-Hn5xB2qV7mK0pT3e"
 )
 
 // SandboxCloudID and SandboxSiteURL are the second site of every grant. It is
@@ -60,8 +63,8 @@ type Options struct {
 	// RedirectURLs are its exact callback URLs; none means that any http or
 	// https URL will do.
 	RedirectURLs []string
-	// AutoApprove answers /authorize with the redirect at once instead of the
-	// consent page.
+	// AutoApprove has all consent pages answer with the redirect at once, as
+	// [Sim.SetConsent] with ConsentApprove does.
 	AutoApprove bool
 	// TokenLifetime is the life of an access token (expires_in); default 1 hour.
 	TokenLifetime time.Duration
@@ -76,6 +79,17 @@ type Options struct {
 	BaseURL string
 	// Username, Password and PAT are Data Center's service account.
 	Username, Password, PAT string
+	// DCClientID and DCClientSecret are the incoming link with OAuth 2.0, and
+	// DCRedirectURLs its exact redirect URLs; none means that any http or https
+	// URL will do.
+	DCClientID, DCClientSecret string
+	DCRedirectURLs             []string
+	// DCTokenLifetime is the life of that link's access tokens (expires_in);
+	// default 2 hours.
+	DCTokenLifetime time.Duration
+	// DCReuseLeeway is how long a refresh token of that link is still good after
+	// it was replaced; default not at all.
+	DCReuseLeeway time.Duration
 	// CaptchaAfter is the number of bad passwords in a row after which the
 	// account must solve a CAPTCHA; default 3, negative for never.
 	CaptchaAfter int
@@ -111,7 +125,9 @@ type Sim struct {
 	world     *world
 	trackers  map[Origin]*tracker // issues, per edition
 	routes    map[Origin][]route
-	oauth     *grants
+	oauth     *provider // Cloud's
+	dcOAuth   *provider // Data Center's
+	links     *links
 	accounts  *accounts
 	buckets   *buckets
 	record    *recorder
@@ -121,9 +137,11 @@ type Sim struct {
 	cancel  context.CancelFunc
 	serving sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // Add only under mu while not closed
+	mu      sync.Mutex
+	closed  bool
+	calls   sync.WaitGroup // Add only under mu while not closed
+	consent Consent
+	sites   []Site
 }
 
 // Start starts the three origins. It fails on an address that cannot be
@@ -143,11 +161,18 @@ func Start(o Options) (*Sim, error) {
 		origins:  make(map[Origin]*origin),
 		trackers: map[Origin]*tracker{CloudAPI: newTracker(w), DataCenter: newTracker(w)},
 		routes:   map[Origin][]route{CloudAPI: cloudRoutes(), DataCenter: dataCenterRoutes()},
-		oauth:    newGrants(o),
+		oauth:    newCloudProvider(o),
+		dcOAuth:  newDataCenterProvider(o),
+		links:    newLinks(o),
 		accounts: newAccounts(o),
 		buckets:  newBuckets(o.Rate, o.Now),
 		record:   newRecorder(o.History),
 		faults:   &faults{},
+	}
+	s.sites = []Site{{ID: SandboxCloudID, URL: SandboxSiteURL}, {ID: o.CloudID, URL: o.SiteURL}}
+	s.consent = ConsentPage
+	if o.AutoApprove {
+		s.consent = ConsentApprove
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, d := range []struct {
@@ -182,10 +207,14 @@ func withDefaults(o Options) (Options, error) {
 	o.Username = cmp.Or(o.Username, DefaultUsername)
 	o.Password = cmp.Or(o.Password, DefaultPassword)
 	o.PAT = cmp.Or(o.PAT, DefaultPAT)
+	o.DCClientID = cmp.Or(o.DCClientID, DefaultDCClientID)
+	o.DCClientSecret = cmp.Or(o.DCClientSecret, DefaultDCClientSecret)
+	o.DCTokenLifetime = cmp.Or(o.DCTokenLifetime, 2*time.Hour)
 	o.CaptchaAfter = cmp.Or(o.CaptchaAfter, 3)
 	o.History = cmp.Or(o.History, 4096)
 	o.Seed = cmp.Or(o.Seed, "jirasim")
 	o.RedirectURLs = slices.Clone(o.RedirectURLs)
+	o.DCRedirectURLs = slices.Clone(o.DCRedirectURLs)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
