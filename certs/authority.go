@@ -60,9 +60,12 @@ func (o *Options) check() error {
 // Authority makes certificates for the hosts it was given. It is safe for
 // concurrent use. Before the first [Authority.SetHosts] it refuses every host.
 type Authority struct {
+	dir    string
 	root   *root
 	now    func() time.Time
 	flight singleflight.Group // by host
+
+	resealing sync.Mutex
 
 	mu    sync.Mutex
 	hosts map[string]struct{} // replaced as a whole
@@ -82,7 +85,7 @@ func Open(o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{root: r, now: o.Now, cache: newCache(o.CacheSize)}, nil
+	return &Authority{dir: o.Dir, root: r, now: o.Now, cache: newCache(o.CacheSize)}, nil
 }
 
 // SetHosts says for which hosts certificates may be made: DNS names in lower

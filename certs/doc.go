@@ -29,6 +29,10 @@
 // leaves a missing ca.pem, which [Open] writes again. Everything else that does
 // not fit together is reported, never repaired by making a new root.
 //
+// When the sealer's keys are changed, [Authority.Reseal] seals the root's key
+// under the present one, in ca-key.pem and in memory; [Reseal] does it where no
+// gateway runs. [SealedUnder] tells which key that is.
+//
 // # Caveats
 //
 // Name constraints permit a host's subdomains as well as the host itself: RFC

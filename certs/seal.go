@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Sealer encrypts and authenticates a few hundred bytes together with
@@ -28,8 +29,12 @@ const (
 // root is a root certificate with its key, which stays sealed.
 type root struct {
 	cert   *x509.Certificate
-	sealed []byte // PKCS #8 under associatedData(cert)
 	sealer Sealer
+
+	// mu is held for reading until a key is open, so that who changes sealed knows
+	// that nobody needs the old one any more.
+	mu     sync.RWMutex
+	sealed []byte // PKCS #8 under associatedData(cert)
 }
 
 // associatedData binds a sealed key to its purpose and to its public half, so
@@ -54,6 +59,8 @@ func sealRoot(cert *x509.Certificate, key crypto.Signer, sealer Sealer) (*root, 
 
 // unseal gives the key for a signature. The caller does not keep it.
 func (r *root) unseal() (crypto.Signer, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	der, err := r.sealer.Decrypt(r.sealed, associatedData(r.cert))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s was sealed under another keyset or is damaged: use the keyset of this data directory, or restore both from one backup: %w",

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
 
 	"go.opentelemetry.io/otel/attribute"
 
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
 	"jiragate/tokenstore/secret"
 )
@@ -23,34 +25,75 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
 	span.SetAttributes(attribute.String("jiragate.credential", string(c.connection.CredentialKind)))
 
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
-		return needsReauthorisation(nil)
+		return needsReauthorisation(c.connection, nil)
 	}
-	var value string
-	switch c.connection.CredentialKind {
-	case tokenstore.KindOAuth2:
+	if c.connection.CredentialKind == tokenstore.KindOAuth2 {
 		token, err := g.options.Tokens.AccessToken(ctx, c.connection.ID, c.connection.Incarnation)
 		if err != nil {
-			return credentialRefusal(err)
+			return credentialRefusal(c.connection, err)
 		}
-		value = bearer(token, &c.secrets)
-	default:
-		credential, err := g.options.Credentials.Credential(ctx, c.connection.ID)
-		if err != nil {
-			return credentialRefusal(err)
-		}
-		if credential.Incarnation() != c.connection.Incarnation {
-			return replaced()
-		}
-		value = authorization(&credential, &c.secrets)
+		c.token = token
+		c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
+		return nil
+	}
+	credential, refused := g.stored(ctx, c)
+	if refused != nil {
+		return refused
+	}
+	c.generation = credential.Generation
+	value, err := authorization(c.out, &credential, &c.secrets)
+	if err != nil {
+		return credentialRefusal(c.connection, err)
 	}
 	c.out.Header["Authorization"] = []string{value}
 	return nil
 }
 
-// authorization is the header value of a credential that is used as stored.
-func authorization(credential *tokenstore.Credential, s *secrets) string {
-	if credential.Kind == tokenstore.KindPAT {
-		return bearer(credential.Token, s)
+// stored reads a credential that is used as it is stored. A password is used
+// when it is its turn: see proofs.
+func (g *Gateway) stored(ctx context.Context, c *Call) (tokenstore.Credential, *refusal) {
+	var none tokenstore.Credential
+	for {
+		credential, err := g.options.Credentials.Credential(ctx, c.connection.ID)
+		switch {
+		case err != nil:
+			return none, credentialRefusal(c.connection, err)
+		case credential.Incarnation() != c.connection.Incarnation:
+			return none, replaced()
+		case c.turn.holds(credential.Generation), credential.Kind != tokenstore.KindBasic:
+			return credential, nil
+		}
+		c.turn.done(false) // of a credential that was replaced meanwhile
+		var waited bool
+		if c.turn, waited, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
+			return none, credentialRefusal(c.connection, err)
+		}
+		if !waited {
+			return credential, nil
+		}
+		// The call that went first may have found that Jira refuses it.
+		now, ok := g.directory().Connection(c.connection.ID)
+		switch {
+		case !ok || now.Incarnation != c.connection.Incarnation:
+			return none, replaced()
+		case now.State == tokenstore.StateNeedsReauthorisation:
+			return none, needsReauthorisation(now, nil)
+		}
+		if refused := c.resolver.usable(now); refused != nil {
+			return none, refused
+		}
+	}
+}
+
+// authorization is the header value for a request by a credential that is used
+// as stored.
+func authorization(r *http.Request, credential *tokenstore.Credential, s *secrets) (string, error) {
+	switch credential.Kind {
+	case tokenstore.KindPAT:
+		return bearer(credential.Token, s), nil
+	case tokenstore.KindOAuth1:
+		s.add(credential.Token.Reveal())
+		return applink.Sign(r, applink.Consumer{Key: credential.ConsumerKey, PrivateKey: credential.PrivateKey}, credential.Token)
 	}
 	// RFC 7617, in UTF-8.
 	pair := credential.Username + ":" + credential.Password.Reveal()
@@ -61,7 +104,7 @@ func authorization(credential *tokenstore.Credential, s *secrets) string {
 		s.add(password)
 		s.addRun(password)
 	}
-	return "Basic " + encoded
+	return "Basic " + encoded, nil
 }
 
 // bearer is the header value of a token (RFC 6750).
@@ -73,9 +116,14 @@ func bearer(token secret.Secret, s *secrets) string {
 	return value
 }
 
-func needsReauthorisation(cause error) *refusal {
-	return &refusal{code: CodeNeedsReauthorisation, cause: cause,
-		detail: "Jira no longer accepts this connection's grant. Its administrator must connect it again; until then calls are refused here."}
+// needsReauthorisation says what is the matter with the connection in the words
+// of its state, if it has any.
+func needsReauthorisation(c *tokenstore.Connection, cause error) *refusal {
+	detail := "Jira no longer accepts this connection's credential. Its administrator must consent again or give it a new one"
+	if c.StateReason != "" {
+		detail = "The connection needs a person: " + c.StateReason
+	}
+	return &refusal{code: CodeNeedsReauthorisation, cause: cause, detail: detail + ". Until then calls are refused here."}
 }
 
 // replaced refuses a call whose connection is another by now: it may lead
@@ -85,12 +133,12 @@ func replaced() *refusal {
 }
 
 // credentialRefusal tells a grant that is gone from a passing failure.
-func credentialRefusal(err error) *refusal {
+func credentialRefusal(c *tokenstore.Connection, err error) *refusal {
 	switch {
 	case errors.Is(err, oauth.ErrReplaced), errors.Is(err, tokenstore.ErrNotFound):
 		return replaced()
 	case errors.Is(err, oauth.ErrNeedsReauthorisation):
-		return needsReauthorisation(err)
+		return needsReauthorisation(c, err)
 	case errors.Is(err, oauth.ErrNotConfigured):
 		return &refusal{code: CodeCredentialUnconfigured, cause: err,
 			detail: "The gateway's OAuth client is not configured or not accepted (JIRAGATE_OAUTH_CLIENT_ID, JIRAGATE_OAUTH_CLIENT_SECRET_FILE)."}

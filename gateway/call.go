@@ -10,6 +10,7 @@ import (
 	"jiragate/gateway/audit"
 	"jiragate/policy"
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
 )
 
 // door is the way by which a request came in.
@@ -72,8 +73,12 @@ type Call struct {
 	pending *audit.Pending
 
 	// From authorise and send.
-	out     *http.Request
-	secrets secrets // what must not come back in the answer
+	out        *http.Request
+	secrets    secrets       // what must not come back in the answer
+	token      secret.Secret // the oauth2 access token that was sent
+	generation uint64        // of a credential that was sent as it is stored
+	turn       turn          // of a password
+	noted      Code          // what the gateway knows of Jira's own answer
 
 	// record is filled along the way and written once, at the end.
 	record    audit.Record

@@ -76,6 +76,9 @@ func Explain(dir *tokenstore.Directory, p *policy.Policy, region tokenstore.Regi
 	if !d.Allowed() {
 		return deny(policyRefusal(&d))
 	}
+	if refused := scoped(c, d.Operation); refused != nil {
+		return deny(refused)
+	}
 	if e.Operation == operationDelete {
 		switch q.Delete {
 		case DeleteNone:

@@ -56,6 +56,9 @@ type Credentials interface {
 	// Credential returns an error that matches tokenstore.ErrNotFound for a
 	// connection that has none. It is safe for concurrent use.
 	Credential(ctx context.Context, connection string) (tokenstore.Credential, error)
+	// RequireReauthorisation pauses a connection whose credential of this
+	// generation Jira has refused: see tokenstore.Store.
+	RequireReauthorisation(ctx context.Context, connection string, generation uint64, reason string) error
 }
 
 // Tokens hands out OAuth 2.0 access tokens that are valid now, renewing them
@@ -65,6 +68,9 @@ type Tokens interface {
 	// an error that matches one of package tokenstore/oauth. It is safe for
 	// concurrent use.
 	AccessToken(ctx context.Context, connection string, incarnation uint64) (secret.Secret, error)
+	// Renew returns a token in place of one that Jira has refused, under the
+	// same conditions.
+	Renew(ctx context.Context, connection string, incarnation uint64, refused secret.Secret) (secret.Secret, error)
 }
 
 // Issues remembers which issues were published (G10). Errors other than
@@ -124,6 +130,7 @@ type Gateway struct {
 	resolved   atomic.Pointer[resolver]
 	resolving  sync.Mutex
 	transports transports
+	proofs     proofs
 
 	front   *http.Server // the proxy listener
 	inside  *http.Server // requests inside tunnels
@@ -154,7 +161,7 @@ func New(o Options) (*Gateway, error) {
 		userAgent: proxyName + "/" + o.Version,
 		marker:    rand.Text(),
 	}
-	if g.meters, err = newMeters(o.MeterProvider); err != nil {
+	if g.meters, err = newMeters(o.MeterProvider, o.Directory); err != nil {
 		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
 	}
 	if _, err := parseAuthority(api.Host, "443"); err != nil {
@@ -245,6 +252,7 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 		return nil, &refusal{code: CodeInternal, detail: "No certificates can be made for the connections' hosts. See the gateway's log.", cause: err}
 	}
 	g.transports.keep(dir)
+	g.proofs.keep(dir)
 	g.resolved.Store(s)
 	return s, nil
 }

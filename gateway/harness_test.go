@@ -51,10 +51,12 @@ type world struct {
 	auditClosed sync.Once
 	proxy       string // host:port
 	token       string // of billing
+	rules       *policy.Policy
 	spans       *tracetest.InMemoryExporter
 	log         *syncBuffer
 	roots       *x509.CertPool // of the gateway's CA
 	secrets     []string       // every secret that entered, for the leak check
+	repeated    int            // reads that the gateway may have sent a second time
 }
 
 // change adjusts a world before it starts.
@@ -89,22 +91,24 @@ func newWorld(t testing.TB, c change) *world {
 	simRoots.AppendCertsFromPEM(w.sim.CAPEM())
 	tracing := sdktrace.NewTracerProvider(sdktrace.WithSyncer(w.spans))
 	oauthOptions := oauth.Options{
-		Store: w.store, TokenURL: w.sim.AuthURL() + "/oauth/token",
+		Store: w.store, AuthURL: w.sim.AuthURL(), APIURL: w.sim.APIURL(),
 		ClientID: jirasim.DefaultClientID, ClientSecret: secret.New(jirasim.DefaultClientSecret),
-		Transport: func(id string) http.RoundTripper { return gateway.NewTransport(out, id, simRoots) },
-		Logger:    logger, Tracer: tracing.Tracer("test"),
+		Transport: func(c *tokenstore.Connection) http.RoundTripper {
+			return must(gateway.NewTransport(out, c, simRoots))(t)
+		},
+		Logger: logger, Tracer: tracing.Tracer("test"),
 	}
 	if c.oauth != nil {
 		c.oauth(&oauthOptions)
 	}
 	tokens := oauth.New(oauthOptions)
-	rules := policy.Default()
+	w.rules = policy.Default()
 	if c.rules != "" {
-		rules = must(policy.New([]byte(c.rules)))(t)
+		w.rules = must(policy.New([]byte(c.rules)))(t)
 	}
 	options := gateway.Options{
 		Region: tokenstore.RegionUS, Directory: w.store.Directory,
-		Policy:      func() *policy.Policy { return rules },
+		Policy:      func() *policy.Policy { return w.rules },
 		Credentials: w.store, Tokens: tokens, Issues: w.store, Delete: gateway.DeletePublished,
 		Audit: w.audit, Authority: authority, Egress: out, APIURL: w.sim.APIURL(), UpstreamRoots: simRoots,
 		TracerProvider: tracing, MeterProvider: sdkmetric.NewMeterProvider(), Logger: logger, Version: "test",
@@ -201,6 +205,15 @@ func (w *world) client(user, token string) *http.Client {
 	}
 	w.t.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// direct is a way to Jira past the gateway.
+func (w *world) direct() http.RoundTripper {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.sim.CAPEM())
+	t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	w.t.Cleanup(t.CloseIdleConnections)
+	return t
 }
 
 func (w *world) billing() *http.Client { return w.client("billing", w.token) }
@@ -347,8 +360,8 @@ func (w *world) checkInvariants() {
 			reached++
 		}
 	}
-	if reached > allowed {
-		w.t.Errorf("%d calls reached Jira, %d records allow one", reached, allowed)
+	if reached > allowed+w.repeated {
+		w.t.Errorf("%d calls reached Jira, %d records allow one, %d reads may have been repeated", reached, allowed, w.repeated)
 	}
 	outputs := map[string]string{"log": w.log.String()}
 	outputs["spans"] = string(must(json.Marshal(w.spans.GetSpans()))(w.t))

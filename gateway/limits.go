@@ -54,6 +54,14 @@ const (
 
 	// credentialTimeout bounds the wait for a credential, a refresh included.
 	credentialTimeout = 45 * time.Second
+	// renewalTimeout bounds the wait for a token after Jira has refused one. The
+	// refresh goes on without the call.
+	renewalTimeout = 15 * time.Second
+	// proofLifetime is how long after Jira has accepted a password calls use it
+	// side by side; after that one goes first. proofPatience is how long others
+	// wait for that one.
+	proofLifetime = time.Minute
+	proofPatience = 10 * time.Second
 	// upstreamConnTimeout bounds the wait for a connection to Jira: for one of
 	// maxUpstreamConns to become free, or for a new one.
 	upstreamConnTimeout = 25 * time.Second

@@ -21,6 +21,7 @@ import (
 func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	ctx, end := g.startSpan(c)
 	defer end()
+	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)
 
 	answer, refused := g.way(ctx, w, c)
@@ -61,6 +62,9 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused := g.confirm(c); refused != nil {
 		return nil, refused
 	}
+	if refused := scoped(c.connection, c.decision.Operation); refused != nil {
+		return nil, refused
+	}
 	if refused := g.ownIssue(ctx, c); refused != nil {
 		return nil, refused
 	}
@@ -71,7 +75,11 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused := g.authorise(ctx, c); refused != nil {
 		return nil, refused
 	}
-	return g.send(c)
+	a, refused := g.send(c)
+	if refused != nil {
+		return nil, refused
+	}
+	return g.refreshed(ctx, c, a)
 }
 
 // resolve finds the connection the call belongs to, and the path below its

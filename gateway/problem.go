@@ -36,6 +36,7 @@ const (
 	CodeConnectionDisabled    Code = "connection_disabled"
 	CodeConnectionOtherRegion Code = "connection_other_region"
 	CodeConnectionReplaced    Code = "connection_replaced"
+	CodeScopeNotGranted       Code = "scope_not_granted"
 
 	CodeIssueNotPublished Code = "issue_not_published"
 	CodeDeleteSwitchedOff Code = "delete_switched_off"
@@ -45,6 +46,10 @@ const (
 	CodeNeedsReauthorisation   Code = "credential_needs_reauthorisation"
 	CodeCredentialUnavailable  Code = "credential_unavailable"
 	CodeCredentialUnconfigured Code = "credential_not_configured"
+	CodeCredentialRefused      Code = "credential_refused"
+	CodeCaptchaRequired        Code = "captcha_required"
+	CodeScopeRefused           Code = "upstream_scope_refused"
+	CodeClockRefused           Code = "upstream_clock_refused"
 
 	CodeEgressUnavailable        Code = "egress_unavailable"
 	CodeUpstreamAddressForbidden Code = "upstream_address_forbidden"
@@ -94,12 +99,14 @@ var meanings = map[Code]meaning{
 	CodeConnectionReplaced:    {http.StatusServiceUnavailable, "The connection has changed meanwhile", "proxy_internal_error"},
 	CodeConnectionOtherRegion: {http.StatusForbidden, "The connection belongs to another region", "http_request_denied"},
 
+	CodeScopeNotGranted: {http.StatusForbidden, "The connection's grant does not cover the operation", "http_request_denied"},
+
 	CodeIssueNotPublished: {http.StatusForbidden, "The issue was not published through this gateway", "http_request_denied"},
 	CodeDeleteSwitchedOff: {http.StatusForbidden, "Deleting issues is switched off", "http_request_denied"},
 
 	CodeRecordUnavailable: {http.StatusServiceUnavailable, "The call cannot be recorded", "proxy_internal_error"},
 
-	CodeNeedsReauthorisation:   {http.StatusBadGateway, "The connection needs the customer's consent again", "proxy_configuration_error"},
+	CodeNeedsReauthorisation:   {http.StatusBadGateway, "The connection needs a new credential or consent of the customer", "proxy_configuration_error"},
 	CodeCredentialUnavailable:  {http.StatusServiceUnavailable, "The connection's credential cannot be had at the moment", "proxy_internal_error"},
 	CodeCredentialUnconfigured: {http.StatusBadGateway, "The gateway cannot renew the connection's credential", "proxy_configuration_error"},
 
@@ -113,6 +120,12 @@ var meanings = map[Code]meaning{
 	CodeUpstreamResponseInvalid:  {http.StatusBadGateway, "Jira's answer is not acceptable", "http_protocol_error"},
 	CodeResponseWithheld:         {http.StatusBadGateway, "Jira's answer held the injected credential and is withheld", "http_protocol_error"},
 	CodeInternal:                 {http.StatusInternalServerError, "The gateway failed", "proxy_internal_error"},
+
+	// These four are noted of an answer of Jira's that the client gets as it is.
+	CodeCredentialRefused: {http.StatusUnauthorized, "Jira refused the connection's credential", "http_request_denied"},
+	CodeCaptchaRequired:   {http.StatusForbidden, "Jira asks the connection's account for a CAPTCHA", "http_request_denied"},
+	CodeScopeRefused:      {http.StatusUnauthorized, "Jira finds a scope missing", "http_request_denied"},
+	CodeClockRefused:      {http.StatusUnauthorized, "Jira finds the gateway's clock wrong", "http_request_denied"},
 
 	// These two end a call whose answer has begun or whose client is gone.
 	CodeUpstreamResponseCut: {http.StatusBadGateway, "Jira's answer ended early", "http_response_incomplete"},

@@ -52,15 +52,18 @@ func newResolver(dir *tokenstore.Directory, region tokenstore.Region, api *url.U
 		s.apiHosts = append(s.apiHosts, own)
 	}
 	for _, c := range dir.Connections() {
+		if c.CloudID != "" {
+			s.clouds[c.CloudID] = append(s.clouds[c.CloudID], c)
+		}
+		if c.Host() == "" {
+			continue // a consent is yet to tell which site it is
+		}
 		a, err := parseAuthority(c.Authority(), "443")
 		if err != nil {
 			unreadable = append(unreadable, fmt.Errorf("read the host of connection %s: %w", c.ID, err))
 			continue
 		}
 		s.places[a] = append(s.places[a], place{c, c.ContextPath()})
-		if c.Edition == policy.Cloud {
-			s.clouds[c.CloudID] = append(s.clouds[c.CloudID], c)
-		}
 	}
 	return s, errors.Join(unreadable...)
 }

@@ -23,7 +23,12 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		h["Content-Type"] = nil // net/http would guess one
 	}
 	h.Set("Via", via(a.response.ProtoMajor))
-	h.Set("Proxy-Status", proxyName+"; received-status="+strconv.Itoa(status))
+	proxyStatus := proxyName + "; received-status=" + strconv.Itoa(status)
+	if c.noted != "" {
+		c.record.Code = string(c.noted)
+		proxyStatus += `; details="` + string(c.noted) + `"`
+	}
+	h.Set("Proxy-Status", proxyStatus)
 	// The answer is data for a program, whatever it says of itself.
 	h.Set("X-Content-Type-Options", "nosniff")
 

@@ -82,6 +82,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		attribute.Int("network.peer.port", portOf(c.record.UpstreamAddr)),
 		attribute.String("jiragate.egress_ip", c.record.EgressIP),
 	)
+	g.heed(ctx, c, response)
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })
 	if refused := g.inspect(c, a); refused != nil {

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/gateway/audit"
+	"jiragate/policy"
+	"jiragate/tokenstore"
 )
 
 // instrumentation is the name of the tracer and the meter.
@@ -145,8 +147,12 @@ type meters struct {
 	duration metric.Float64Histogram
 }
 
-func newMeters(p metric.MeterProvider) (m meters, err error) {
+func newMeters(p metric.MeterProvider, directory func() *tokenstore.Directory) (m meters, err error) {
 	meter := p.Meter(instrumentation)
+	if _, err = meter.Int64ObservableGauge("jiragate.connections", metric.WithUnit("{connection}"),
+		metric.WithDescription("Connections by edition and state."), metric.WithInt64Callback(countConnections(directory))); err != nil {
+		return m, err
+	}
 	if m.calls, err = meter.Int64Counter("jiragate.calls", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls, allowed and refused.")); err != nil {
 		return m, err
@@ -155,6 +161,31 @@ func newMeters(p metric.MeterProvider) (m meters, err error) {
 		metric.WithDescription("Duration of calls, from request to the end of the answer."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10))
 	return m, err
+}
+
+// countConnections observes how many connections are in which state. A state
+// that none is in any more is reported as 0, so that no alert stays up.
+func countConnections(directory func() *tokenstore.Directory) metric.Int64Callback {
+	type kind struct {
+		edition policy.Edition
+		state   tokenstore.State
+	}
+	return func(_ context.Context, observer metric.Int64Observer) error {
+		counts := make(map[kind]int64)
+		for _, edition := range []policy.Edition{policy.Cloud, policy.DataCenter} {
+			for _, state := range []tokenstore.State{tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled} {
+				counts[kind{edition, state}] = 0
+			}
+		}
+		for _, c := range directory().Connections() {
+			counts[kind{c.Edition, c.State}]++
+		}
+		for k, n := range counts {
+			observer.Observe(n, metric.WithAttributes(
+				attribute.String("jiragate.edition", string(k.edition)), attribute.String("jiragate.state", string(k.state))))
+		}
+		return nil
+	}
 }
 
 // measure counts a completed call.

@@ -14,12 +14,17 @@ import (
 	"jiragate/tokenstore"
 )
 
-// NewTransport makes a transport whose every socket leaves by e for the named
-// connection: verified TLS from version 1.2, no proxy whatever the environment
-// says, no transparent compression. A nil roots means the system's. It is also
-// what the token endpoint must be called with (G8).
-func NewTransport(e *egress.Egress, connection string, roots *x509.CertPool) *http.Transport {
-	return newTransport(e, connection, roots, pings{upstreamPingAfter, upstreamPingTimeout})
+// NewTransport makes a transport whose every socket leaves by e for a
+// connection: verified TLS from version 1.2, by roots and the connection's own; no
+// proxy whatever the environment says, no transparent compression. A nil roots
+// means the system's. It is also what authorization servers must be called with
+// (G8). The error is about the connection's CA certificates.
+func NewTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool) (*http.Transport, error) {
+	roots, err := withRoots(roots, c.UpstreamCA)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA certificates of connection %s: %w", c.ID, err)
+	}
+	return newTransport(e, c.ID, roots, pings{upstreamPingAfter, upstreamPingTimeout}), nil
 }
 
 // pings say how a dead HTTP/2 connection is found out: without them it would
@@ -74,14 +79,14 @@ func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509
 	if ok && p.incarnation == c.Incarnation {
 		return p.Transport, nil
 	}
-	roots, err := withRoots(roots, c.UpstreamCA)
+	t, err := NewTransport(e, c, roots)
 	if err != nil {
-		return nil, fmt.Errorf("read the CA certificates of connection %s: %w", c.ID, err)
+		return nil, err
 	}
 	if ok {
 		p.CloseIdleConnections()
 	}
-	p = pooled{NewTransport(e, c.ID, roots), c.Incarnation}
+	p = pooled{t, c.Incarnation}
 	if ts.byID == nil {
 		ts.byID = make(map[string]pooled)
 	}

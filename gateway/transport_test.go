@@ -123,7 +123,10 @@ func TestNewTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := NewTransport(e, "acme", nil)
+	tr, err := NewTransport(e, &tokenstore.Connection{ID: "acme"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if tr.HTTP2.SendPingTimeout != upstreamPingAfter || tr.HTTP2.PingTimeout != upstreamPingTimeout || tr.Proxy != nil || !tr.DisableCompression || tr.TLSClientConfig.InsecureSkipVerify {
 		t.Errorf("%+v", tr)
 	}

@@ -92,11 +92,12 @@ func TestPublishedIssues(t *testing.T) {
 	}{
 		{"as Jira answers", func(*tokenstore.PublishedIssue) {}, true},
 		{"project key with digits and underscores", func(i *tokenstore.PublishedIssue) { i.Key = "A_1-1" }, true},
-		{"no id", func(i *tokenstore.PublishedIssue) { i.ID = "" }, false},
+		{"imported by its key", func(i *tokenstore.PublishedIssue) { i.ID, i.Client, i.Record = "", "", "" }, true},
+		{"imported by its id", func(i *tokenstore.PublishedIssue) { i.Key, i.Client, i.Record = "", "", "" }, true},
+		{"neither id nor key", func(i *tokenstore.PublishedIssue) { i.ID, i.Key = "", "" }, false},
 		{"id with a zero before", func(i *tokenstore.PublishedIssue) { i.ID = "010042" }, false},
 		{"id with a path", func(i *tokenstore.PublishedIssue) { i.ID = "1/2" }, false},
 		{"key as id", func(i *tokenstore.PublishedIssue) { i.ID = "ACME-17" }, false},
-		{"no key", func(i *tokenstore.PublishedIssue) { i.Key = "" }, false},
 		{"id as key", func(i *tokenstore.PublishedIssue) { i.Key = "10042" }, false},
 		{"key in lower case", func(i *tokenstore.PublishedIssue) { i.Key = "acme-17" }, false},
 		{"key without a project", func(i *tokenstore.PublishedIssue) { i.Key = "-17" }, false},
@@ -105,7 +106,7 @@ func TestPublishedIssues(t *testing.T) {
 		{"key with a slash", func(i *tokenstore.PublishedIssue) { i.Key = "AC/ME-17" }, false},
 		{"endless key", func(i *tokenstore.PublishedIssue) { i.Key = strings.Repeat("A", 255) + "-1" }, false},
 		{"no connection", func(i *tokenstore.PublishedIssue) { i.Connection = "" }, false},
-		{"no client", func(i *tokenstore.PublishedIssue) { i.Client = "" }, false},
+		{"client with a colon", func(i *tokenstore.PublishedIssue) { i.Client = "a:b" }, false},
 		{"record with a line break", func(i *tokenstore.PublishedIssue) { i.Record = "a\nb" }, false},
 	}
 	for _, test := range tests {

@@ -22,20 +22,35 @@ type State string
 const (
 	// StateActive: calls are made.
 	StateActive State = "active"
-	// StateNeedsReauthorisation: Jira no longer accepts the credential. Calls are
-	// refused at once until it is replaced, which makes the connection active.
+	// StateExpiring: calls are made, but the grant ends soon and only a new consent
+	// of the customer's administrator goes on from there.
+	StateExpiring State = "expiring"
+	// StateNeedsReauthorisation: there is no credential yet, or Jira no longer
+	// accepts it. Calls are refused at once until it is replaced, which makes the
+	// connection active.
 	StateNeedsReauthorisation State = "needs_reauthorisation"
 	// StateDisabled: an operator has switched the connection off. Only an operator
 	// switches it on again.
 	StateDisabled State = "disabled"
 )
 
+// Callable reports whether the calls of a connection in this state are made.
+func (s State) Callable() bool { return s == StateActive || s == StateExpiring }
+
+// ReasonAwaitsConsent is why a connection that was added without a credential
+// needs one.
+const ReasonAwaitsConsent = "it waits for the consent of an administrator of its Jira"
+
 // CredentialKind says how the calls of a connection are authorised.
 type CredentialKind string
 
 const (
-	// KindOAuth2 is OAuth 2.0 (3LO), Cloud only.
+	// KindOAuth2 is OAuth 2.0: 3LO for Cloud; for Data Center, from Jira 8.22, an
+	// incoming application link.
 	KindOAuth2 CredentialKind = "oauth2"
+	// KindOAuth1 is OAuth 1.0a with RSA-SHA1: an application link of Data Center or
+	// Server.
+	KindOAuth1 CredentialKind = "oauth1"
 	// KindBasic is user name and password, Data Center and Server only.
 	KindBasic CredentialKind = "basic"
 	// KindPAT is a personal access token, Data Center only.
@@ -50,9 +65,11 @@ type Connection struct {
 	// Edition decides which of the following fields are set.
 	Edition policy.Edition
 	// SiteURL is the site of a Cloud connection: https://HOST, without a path.
-	// A port is accepted for simulators.
+	// A port is accepted for simulators. Until an administrator has consented it
+	// may be empty: the consent tells.
 	SiteURL string
-	// CloudID is the id of that site, a UUID in lower case.
+	// CloudID is the id of that site, a UUID in lower case. It may be empty as
+	// SiteURL may.
 	CloudID string
 	// BaseURL is where a Data Center or Server installation answers:
 	// https://HOST[:PORT][/CONTEXT].
@@ -82,10 +99,17 @@ type Connection struct {
 	UpdatedAt   time.Time
 }
 
+// Located reports whether it is known where the connection leads, which for
+// Cloud may take a consent.
+func (c *Connection) Located() bool {
+	return c.Edition != policy.Cloud || c.SiteURL != "" && c.CloudID != ""
+}
+
 // Host returns the host of the connection's site (Cloud) or base URL (Data
 // Center), without a port and without the brackets of an IPv6 literal. Like
 // [Connection.Authority] and [Connection.ContextPath] it counts on the normal
-// form that [Connection.Validate] demands, and allocates next to nothing.
+// form that [Connection.Validate] demands, on [Connection.Located], and allocates
+// next to nothing.
 func (c *Connection) Host() string {
 	authority, _ := c.split()
 	host, _ := splitPort(authority)

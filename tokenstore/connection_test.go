@@ -85,6 +85,11 @@ func TestConnectionsNotInNormalFormAreRefused(t *testing.T) {
 		{"cloud by basic", cloud(), func(c *tokenstore.Connection) { c.CredentialKind = tokenstore.KindBasic }, `by "oauth2"`},
 		{"cloud with a base URL", cloud(), func(c *tokenstore.Connection) { c.BaseURL = "https://jira.acme.com" }, "no base URL"},
 		{"cloud without an id", cloud(), func(c *tokenstore.Connection) { c.CloudID = "" }, "UUID"},
+		{"active cloud without a site", cloud(), func(c *tokenstore.Connection) { c.SiteURL = "" }, "site URL"},
+		{"expiring cloud without an id", cloud(), func(c *tokenstore.Connection) { c.State, c.CloudID = tokenstore.StateExpiring, "" }, "UUID"},
+		{"cloud without an id yet, but a wrong site", cloud(), func(c *tokenstore.Connection) {
+			c.State, c.CloudID, c.SiteURL = tokenstore.StateNeedsReauthorisation, "", "acme.atlassian.net"
+		}, "site URL"},
 		{"cloud id in upper case", cloud(), func(c *tokenstore.Connection) { c.CloudID = strings.ToUpper(c.CloudID) }, "lower case"},
 		{"cloud id with a path", cloud(), func(c *tokenstore.Connection) { c.CloudID = c.CloudID[:30] + "/../.." }, "UUID"},
 		{"cloud id in braces", cloud(), func(c *tokenstore.Connection) { c.CloudID = "{" + c.CloudID + "}" }, "UUID"},
@@ -92,8 +97,7 @@ func TestConnectionsNotInNormalFormAreRefused(t *testing.T) {
 		{"empty scope", cloud(), func(c *tokenstore.Connection) { c.Scopes = []string{""} }, "one scope an entry"},
 		{"scope twice", cloud(), func(c *tokenstore.Connection) { c.Scopes = []string{"a", "a"} }, "twice"},
 
-		{"data center by oauth2", dataCenter(), func(c *tokenstore.Connection) { c.CredentialKind = tokenstore.KindOAuth2 }, `by "basic" or "pat"`},
-		{"data center without a kind", dataCenter(), func(c *tokenstore.Connection) { c.CredentialKind = "" }, `by "basic" or "pat"`},
+		{"data center without a kind", dataCenter(), func(c *tokenstore.Connection) { c.CredentialKind = "" }, `by "basic", "pat"`},
 		{"data center with a site", dataCenter(), func(c *tokenstore.Connection) { c.SiteURL = "https://acme.atlassian.net" }, "no site URL"},
 		{"data center with a cloud id", dataCenter(), func(c *tokenstore.Connection) { c.CloudID = cloud().CloudID }, "no cloud id"},
 		{"data center with scopes", dataCenter(), func(c *tokenstore.Connection) { c.Scopes = []string{"READ"} }, "only oauth2"},
@@ -321,4 +325,35 @@ func FuzzBaseURL(f *testing.F) {
 			t.Errorf("joined with a path it becomes %q", joined)
 		}
 	})
+}
+
+func TestConnectionsThatAwaitConsent(t *testing.T) {
+	for _, state := range []tokenstore.State{tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled} {
+		c := cloud()
+		c.State, c.SiteURL, c.CloudID = state, "", ""
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", state, err)
+		}
+		if c.Located() {
+			t.Errorf("%s: nobody can know where it leads", state)
+		}
+	}
+	for _, kind := range []tokenstore.CredentialKind{tokenstore.KindOAuth2, tokenstore.KindOAuth1} {
+		c := dataCenter()
+		c.CredentialKind = kind
+		if err := c.Validate(); err != nil || !c.Located() {
+			t.Errorf("data center by %s: %v, located %v", kind, err, c.Located())
+		}
+	}
+}
+
+func TestStatesInWhichCallsAreMade(t *testing.T) {
+	for state, want := range map[tokenstore.State]bool{
+		tokenstore.StateActive: true, tokenstore.StateExpiring: true,
+		tokenstore.StateNeedsReauthorisation: false, tokenstore.StateDisabled: false,
+	} {
+		if state.Callable() != want {
+			t.Errorf("%s: callable %v", state, state.Callable())
+		}
+	}
 }

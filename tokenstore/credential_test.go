@@ -34,6 +34,16 @@ func oauth2(access, refresh string) tokenstore.Credential {
 	}
 }
 
+func ownClient(c *tokenstore.Credential) {
+	c.ClientID, c.ClientSecret, c.RedirectURL = "jiragate", secret.New(hidden), "https://gateway.example/oauth/callback"
+}
+
+func oauth1(token string) tokenstore.Credential {
+	return tokenstore.Credential{
+		Kind: tokenstore.KindOAuth1, ConsumerKey: "jiragate", PrivateKey: secret.New("-----BEGIN " + hidden), Token: secret.New(token),
+	}
+}
+
 func TestCredentials(t *testing.T) {
 	with := func(c tokenstore.Credential, edit func(*tokenstore.Credential)) tokenstore.Credential {
 		edit(&c)
@@ -73,13 +83,27 @@ func TestCredentials(t *testing.T) {
 		{"oauth2 before its first refresh", oauth2("", hidden), ""},
 		{"oauth2 without offline access", oauth2(hidden, ""), ""},
 		{"oauth2 without tokens", oauth2("", ""), "both"},
+		{"oauth2 before the consent", tokenstore.Credential{Kind: tokenstore.KindOAuth2}, ""},
+		{"oauth2 with a client of its own", with(oauth2(hidden, hidden), ownClient), ""},
+		{"oauth2 without a client secret", with(oauth2(hidden, hidden), func(c *tokenstore.Credential) { c.ClientID = "id" }), "client secret is empty"},
+		{"oauth2 without a client id", with(oauth2(hidden, hidden), func(c *tokenstore.Credential) { c.ClientSecret = secret.New(hidden) }), "client id is empty"},
+		{"client secret with a line break", with(with(oauth2(hidden, hidden), ownClient), func(c *tokenstore.Credential) { c.ClientSecret = secret.New(hidden + "\n") }), "client secret"},
+		{"client id with a space", with(with(oauth2(hidden, hidden), ownClient), func(c *tokenstore.Credential) { c.ClientID = "a b" }), "client id"},
+		{"oauth2 with a private key", with(oauth2(hidden, hidden), func(c *tokenstore.Credential) { c.PrivateKey = secret.New(hidden) }), "nothing else"},
+
+		{"oauth1", oauth1(hidden), ""},
+		{"oauth1 before the consent", oauth1(""), ""},
+		{"oauth1 without a consumer key", with(oauth1(hidden), func(c *tokenstore.Credential) { c.ConsumerKey = "" }), "consumer key is empty"},
+		{"oauth1 without a private key", with(oauth1(hidden), func(c *tokenstore.Credential) { c.PrivateKey = secret.Secret{} }), "private key is empty"},
+		{"endless private key", with(oauth1(hidden), func(c *tokenstore.Credential) { c.PrivateKey = secret.New(strings.Repeat(hidden, 4096)) }), "16384 bytes"},
+		{"oauth1 with a refresh token", with(oauth1(hidden), func(c *tokenstore.Credential) { c.RefreshToken = secret.New(hidden) }), "nothing else"},
 		{"access token with a line break", oauth2(hidden+"\n", hidden), "access token"},
 		{"refresh token with a tab", oauth2(hidden, hidden+"\t"), "refresh token"},
 		{"oauth2 with a password", with(oauth2(hidden, hidden), func(c *tokenstore.Credential) { c.Password = secret.New(hidden) }), "nothing else"},
 		{"oauth2 with scopes in one string", with(oauth2(hidden, hidden), func(c *tokenstore.Credential) { c.Scopes = []string{"a b"} }), "one scope an entry"},
 
-		{"no kind", tokenstore.Credential{Token: secret.New(hidden)}, `use "oauth2", "basic" or "pat"`},
-		{"unknown kind", tokenstore.Credential{Kind: "cookie", Token: secret.New(hidden)}, `use "oauth2", "basic" or "pat"`},
+		{"no kind", tokenstore.Credential{Token: secret.New(hidden)}, `use "oauth2", "oauth1", "basic" or "pat"`},
+		{"unknown kind", tokenstore.Credential{Kind: "cookie", Token: secret.New(hidden)}, `use "oauth2", "oauth1", "basic" or "pat"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -103,8 +127,54 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+func withOwnClient() tokenstore.Credential {
+	c := oauth2(hidden, hidden)
+	ownClient(&c)
+	return c
+}
+
+func TestWhatACredentialIsWorth(t *testing.T) {
+	for name, test := range map[string]struct {
+		c    tokenstore.Credential
+		want bool
+	}{
+		"basic":                      {basic("svc", hidden), true},
+		"pat":                        {pat(hidden), true},
+		"oauth2":                     {oauth2(hidden, ""), true},
+		"oauth2, refresh token only": {oauth2("", hidden), true},
+		"oauth2 before the consent":  {tokenstore.Credential{Kind: tokenstore.KindOAuth2}, false},
+		"oauth1":                     {oauth1(hidden), true},
+		"oauth1 before the consent":  {oauth1(""), false},
+	} {
+		if got := test.c.Consented(); got != test.want {
+			t.Errorf("%s: consented %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestGrantsAnnounceTheirEnd(t *testing.T) {
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	day := 24 * time.Hour
+	for name, test := range map[string]struct {
+		ends, lapses time.Time
+		want         string
+	}{
+		"no clock is known":       {time.Time{}, time.Time{}, ""},
+		"both far away":           {now.Add(31 * day), now.Add(15 * day), ""},
+		"the end is a month away": {now.Add(30 * day), now.Add(90 * day), "the grant ends at 2026-12-24T00:00:00Z"},
+		"it has ended":            {now.Add(-day), now.Add(90 * day), "the grant ends at 2026-11-23T00:00:00Z"},
+		"unused for long":         {now.Add(300 * day), now.Add(14 * day), "the refresh token lapses at 2026-12-08T00:00:00Z"},
+		"both":                    {now.Add(day), now.Add(day), "the grant ends"},
+	} {
+		c := tokenstore.Credential{Kind: tokenstore.KindOAuth2, EndsAt: test.ends, LapsesAt: test.lapses}
+		if got := c.Ending(now); (got == "") != (test.want == "") || !strings.HasPrefix(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestCredentialsPrintRedacted(t *testing.T) {
-	for _, c := range []tokenstore.Credential{basic("svc", hidden), pat(hidden), oauth2(hidden, hidden)} {
+	for _, c := range []tokenstore.Credential{basic("svc", hidden), pat(hidden), oauth2(hidden, hidden), oauth1(hidden), withOwnClient()} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			for _, v := range []any{c, &c, []tokenstore.Credential{c}, struct{ c tokenstore.Credential }{c}} {
 				if got := fmt.Sprintf(verb, v); strings.Contains(got, hidden) || strings.Contains(got, fmt.Sprintf("%x", hidden)) {

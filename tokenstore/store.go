@@ -6,6 +6,9 @@ import (
 	"io"
 )
 
+// MaxImport is how many issues can be imported in one change.
+const MaxImport = 1000
+
 // Store is what a backend must do. All methods may be called from several
 // goroutines at once.
 //
@@ -22,8 +25,9 @@ type Store interface {
 
 	// AddConnection stores a new connection with its credential. It is a new
 	// incarnation, whatever had its id before, and the credential is of its first
-	// generation ([FirstGeneration]). The store sets the times, and the state
-	// active where none is given. Errors: ErrExists.
+	// generation ([FirstGeneration]). The store sets the times, and where no state is
+	// given, active; or needs_reauthorisation with [ReasonAwaitsConsent], if the
+	// credential is not [Credential.Consented]. Errors: ErrExists.
 	AddConnection(ctx context.Context, c Connection, cred Credential) error
 	// UpdateConnection lets change edit a copy of the connection, and stores it.
 	// ID, CredentialKind, Edition, Incarnation, CreatedAt and the state can't be
@@ -31,34 +35,70 @@ type Store interface {
 	// effect. change must not use the store.
 	//
 	// One that leads elsewhere now, in SiteURL, CloudID, BaseURL or UpstreamCA, is a
-	// new incarnation: it keeps its credential, at a first generation, and its
-	// grants; but what is known of its published issues goes, since who answers
+	// new incarnation: it keeps its credential, at a first generation, with the
+	// note of its rotation if there is one, its invitation and its grants; but what is known of its published issues goes, since who answers
 	// now may be another Jira, with other issues of the same keys.
 	// Errors: ErrNotFound.
 	UpdateConnection(ctx context.Context, id string, change func(*Connection) error) error
 	// RemoveConnection removes a connection, its credential, the grants that
-	// clients have to it, and what is known of its published issues.
+	// clients have to it, and all else that is known of it. The credential is
+	// shredded: the key under which it and all before it were sealed is destroyed,
+	// so that old pages and files hold nothing that opens.
 	// Errors: ErrNotFound.
 	RemoveConnection(ctx context.Context, id string) error
 	// SetState changes the state of a connection, and says why in one line.
-	// StateSince changes only if the state does. Errors: ErrNotFound.
+	// StateSince changes only if the state does. A connection whose credential
+	// nobody has consented to can't be made active or expiring (ErrInvalid).
+	// Errors: ErrNotFound.
 	SetState(ctx context.Context, id string, s State, reason string) error
-	// RequireReauthorisation changes an active connection to needs_reauthorisation
-	// because of its credential, if that is still the one of this generation. In
-	// another state it stays as it is.
+	// RequireReauthorisation changes an active or expiring connection to
+	// needs_reauthorisation because of its credential, if that is still the one of
+	// this generation. In another state it stays as it is.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
+	// AnnounceEnd changes an active connection to expiring because of its credential,
+	// or the reason of one that is expiring, under the same condition and with the
+	// same errors.
+	AnnounceEnd(ctx context.Context, id string, generation uint64, reason string) error
 
 	// Credential returns the present credential of a connection.
 	// Errors: ErrNotFound.
 	Credential(ctx context.Context, id string) (Credential, error)
 	// ReplaceCredential stores c in place of the credential that has this
-	// generation, and increments the generation (that of c is not looked at). In the
-	// same transaction the scopes of an oauth2 credential become those of its
-	// connection, and a connection in state needs_reauthorisation becomes active; a
-	// disabled one stays disabled.
+	// generation, and increments the generation (that of c is not looked at). c must
+	// be [Credential.Consented]. In the same transaction the scopes of an oauth2
+	// credential become those of its connection, the note of a rotation goes, and a
+	// connection in state needs_reauthorisation becomes active, as does one that is
+	// expiring unless c is [Credential.Ending] too; a disabled one stays disabled.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c Credential) error
+
+	// BeginRotation notes that the refresh token of this generation is about to be
+	// sent, and returns the note: that of the first time, if it was noted before.
+	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
+	BeginRotation(ctx context.Context, id string, generation uint64) (Rotation, error)
+	// EndRotation takes the note of this generation back, because the token was not
+	// replaced for certain. Where there is none, nothing changes.
+	EndRotation(ctx context.Context, id string, generation uint64) error
+	// Rotations returns the notes that stand, sorted by connection.
+	Rotations(ctx context.Context) ([]Rotation, error)
+
+	// Invite stores an invitation, in place of any earlier one of its connection.
+	// The store sets CreatedAt. Errors: ErrNotFound for the connection.
+	Invite(ctx context.Context, i Invitation) error
+	// Invitation returns the invitation of a connection, which may have expired.
+	// Errors: ErrNotFound if there is none.
+	Invitation(ctx context.Context, connection string) (Invitation, error)
+	// WithdrawInvitation removes the invitation with this digest, if it is still
+	// that of the connection. Errors: ErrNotFound if it is not: a caller that gets
+	// nil is the only one that ever does.
+	WithdrawInvitation(ctx context.Context, connection string, token [sha256.Size]byte) error
+
+	// Announced returns what the product was told of last, sorted by connection.
+	Announced(ctx context.Context) ([]Announcement, error)
+	// SetAnnounced stores an announcement in place of the last one of its
+	// connection. Where the connection is no more, nothing changes.
+	SetAnnounced(ctx context.Context, a Announcement) error
 
 	// AddClient stores a new client; its grants need not be sorted. The store
 	// sets the times. Errors: ErrExists for its name or its token; ErrNotFound for
@@ -81,6 +121,11 @@ type Store interface {
 	// counts. The store sets CreatedAt where it is zero. Errors: ErrNotFound for the
 	// connection, also where it is of another incarnation by now.
 	RecordIssue(ctx context.Context, i PublishedIssue) error
+	// ImportIssues remembers issues that were published before there was a gateway,
+	// in one change: all or none, at most [MaxImport]. Their Incarnation is not
+	// looked at. What is known already stays as it is. It returns how many were new.
+	// Errors: ErrNotFound for the connection; ErrInvalid for an issue of another one.
+	ImportIssues(ctx context.Context, connection string, issues []PublishedIssue) (int, error)
 	// IssuePublished reports whether the issue with this id or key was created
 	// over this connection, in its present incarnation. An unknown connection has
 	// no issues.
@@ -88,6 +133,13 @@ type Store interface {
 	// ForgetIssue removes an issue, known by id or key. Forgetting one that isn't
 	// known changes nothing.
 	ForgetIssue(ctx context.Context, connection, idOrKey string) error
+
+	// KeyUse counts the sealed records under each key of the keyset, by key id.
+	KeyUse(ctx context.Context) (map[uint32]int, error)
+	// Rewrap seals up to limit records anew that are not under the primary key of
+	// the keyset, each under a data key of its own that is new, and returns how many
+	// are left. Calls and changes go on meanwhile; to be called until none is left.
+	Rewrap(ctx context.Context, limit int) (left int, err error)
 
 	// Backup writes a consistent copy of the store as of now, while changes go on,
 	// and returns its length in bytes.

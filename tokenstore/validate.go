@@ -1,6 +1,7 @@
 package tokenstore
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -70,11 +71,15 @@ func (c *Connection) validateCloud() error {
 	if c.BaseURL != "" {
 		return errors.New("a cloud connection has a site URL and a cloud id, but no base URL")
 	}
-	if err := validSiteURL(c.SiteURL); err != nil {
-		return fmt.Errorf("site URL: %w", err)
+	// Where it leads may be left to the consent.
+	calls := c.State.Callable()
+	if c.SiteURL != "" || calls {
+		if err := validSiteURL(c.SiteURL); err != nil {
+			return fmt.Errorf("site URL: %w", err)
+		}
 	}
 	// Where to find it: https://support.atlassian.com/jira/kb/retrieve-my-atlassian-sites-cloud-id
-	if !isUUID(c.CloudID) {
+	if (c.CloudID != "" || calls) && !isUUID(c.CloudID) {
 		return fmt.Errorf("cloud id %s: use the UUID that https://HOST/_edge/tenant_info shows, in lower case", printable(c.CloudID))
 	}
 	if c.CredentialKind != KindOAuth2 {
@@ -90,11 +95,14 @@ func (c *Connection) validateDataCenter() error {
 	if err := validBaseURL(c.BaseURL); err != nil {
 		return fmt.Errorf("base URL: %w", err)
 	}
-	if c.CredentialKind != KindBasic && c.CredentialKind != KindPAT {
-		return fmt.Errorf("a datacenter connection is authorised by %q or %q, not by %s", KindBasic, KindPAT, printable(string(c.CredentialKind)))
-	}
-	if len(c.Scopes) > 0 {
-		return errors.New("only oauth2 connections have scopes")
+	switch c.CredentialKind {
+	case KindBasic, KindPAT, KindOAuth1:
+		if len(c.Scopes) > 0 {
+			return errors.New("only oauth2 connections have scopes")
+		}
+	case KindOAuth2:
+	default:
+		return fmt.Errorf("a datacenter connection is authorised by %q, %q, %q or %q, not by %s", KindBasic, KindPAT, KindOAuth2, KindOAuth1, printable(string(c.CredentialKind)))
 	}
 	return nil
 }
@@ -210,20 +218,24 @@ func (i *PublishedIssue) Validate() error {
 		return err
 	}
 	if err := i.validateFields(); err != nil {
-		return &invalidError{what: "published issue " + printable(i.ID), err: err}
+		return &invalidError{what: "published issue " + printable(cmp.Or(i.ID, i.Key)), err: err}
 	}
 	return nil
 }
 
 func (i *PublishedIssue) validateFields() error {
-	if !isIssueID(i.ID) {
+	switch {
+	case i.ID == "" && i.Key == "":
+		return errors.New("it has neither id nor key")
+	case i.ID != "" && !isIssueID(i.ID):
 		return errors.New("the id is not a number as Jira writes it")
-	}
-	if !isIssueKey(i.Key) {
+	case i.Key != "" && !isIssueKey(i.Key):
 		return fmt.Errorf("the key %s is not of the form PROJECT-123", printable(i.Key))
 	}
-	if err := ValidClientName(i.Client); err != nil {
-		return err
+	if i.Client != "" {
+		if err := ValidClientName(i.Client); err != nil {
+			return err
+		}
 	}
 	if len(i.Record) > maxRecord || !isText(i.Record) {
 		return fmt.Errorf("the id of the call record is longer than %d bytes or not plain text", maxRecord)
@@ -297,9 +309,9 @@ func validScopes(scopes []string) error {
 
 func validState(s State, reason string) error {
 	switch s {
-	case StateActive, StateNeedsReauthorisation, StateDisabled:
+	case StateActive, StateExpiring, StateNeedsReauthorisation, StateDisabled:
 	default:
-		return fmt.Errorf("state %s is unknown: use %q, %q or %q", printable(string(s)), StateActive, StateNeedsReauthorisation, StateDisabled)
+		return fmt.Errorf("state %s is unknown: use %q, %q, %q or %q", printable(string(s)), StateActive, StateExpiring, StateNeedsReauthorisation, StateDisabled)
 	}
 	if len(reason) > maxReason || !isText(reason) {
 		return fmt.Errorf("the reason of the state is not one line of at most %d bytes", maxReason)

@@ -4,15 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
-	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -46,7 +42,7 @@ type Config struct {
 	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Admin API, /healthz, /readyz and /metrics. The API needs the admin token, and so does /metrics unless this is a loopback address; requests must name this host, or a loopback one."`
 	AdminTokenFile string        `env:"ADMIN_TOKEN_FILE" shown:"admin-token in DATA_DIR" type:"file" meaning:"The bearer token of the admin API, made at first start with mode 0600."`
 
-	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"file:PATH or env:NAME" meaning:"Where the master keyset is that seals the store and the CA key. A file is made at first start."`
+	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"file:PATH, env:NAME, aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH" meaning:"Where the master keyset is that seals the store and the CA key, or the KMS key that keyset.json in DATA_DIR is encrypted under. A file is made at first start."`
 
 	Region             tokenstore.Region `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
 	Egress             []egress.Address  `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP,..." meaning:"The region's egress addresses. Without any, calls leave by the system's default route and are recorded as unpinned."`
@@ -56,11 +52,14 @@ type Config struct {
 	Delete     gateway.DeleteRule `env:"DELETE" envDefault:"published" type:"published, any or none" meaning:"Which issues may be deleted: those published through this gateway, any, or none."`
 
 	AtlassianAPIURL  httpsURL `env:"ATLASSIAN_API_URL" envDefault:"https://api.atlassian.com" type:"https URL" meaning:"Where Jira Cloud calls go; another one is for simulators and tests."`
-	AtlassianAuthURL httpsURL `env:"ATLASSIAN_AUTH_URL" envDefault:"https://auth.atlassian.com" type:"https URL" meaning:"Where access tokens are refreshed, below /oauth/token."`
+	AtlassianAuthURL httpsURL `env:"ATLASSIAN_AUTH_URL" envDefault:"https://auth.atlassian.com" type:"https URL" meaning:"Where administrators consent and access tokens are refreshed, below /authorize and /oauth/token."`
 
-	OAuthClientID         string      `env:"OAUTH_CLIENT_ID" type:"text" meaning:"Client id of the integration registered with Atlassian; without it, access tokens cannot be refreshed."`
+	OAuthClientID         string      `env:"OAUTH_CLIENT_ID" type:"text" meaning:"Client id of the integration registered with Atlassian; without it, nobody can consent and access tokens cannot be refreshed."`
 	OAuthClientSecretFile string      `env:"OAUTH_CLIENT_SECRET_FILE" type:"file" meaning:"Holds the client secret of the integration; goes with OAUTH_CLIENT_ID."`
-	OAuthRedirectURL      redirectURL `env:"OAUTH_REDIRECT_URL" type:"https URL" meaning:"The redirect URL registered with Atlassian; for the consent flow of a later release."`
+	OAuthRedirectURL      redirectURL `env:"OAUTH_REDIRECT_URL" type:"https URL" meaning:"The redirect URL registered with Atlassian, and with each Data Center: https://HOST[/PATH]/oauth/callback, from where browsers reach /oauth/ of ADMIN_LISTEN. Links to the consent begin with it; http on this machine only."`
+
+	WebhookURL        webhookURL `env:"WEBHOOK_URL" type:"https URL" meaning:"Where the state of a connection is told when it changes, signed as Standard Webhooks; http on this machine only. It is called by the system's route, not from an egress address."`
+	WebhookSecretFile string     `env:"WEBHOOK_SECRET_FILE" type:"file" meaning:"Holds the secret (whsec_...) that webhooks are signed with; goes with WEBHOOK_URL."`
 
 	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" shown:"system roots only" type:"file" meaning:"CA certificates (PEM) to trust for Jira besides the system's roots; also per connection, with connection add --upstream-ca-file."`
 
@@ -69,20 +68,6 @@ type Config struct {
 	LogLevel  logLevel         `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn or error" meaning:"The least severe messages that are logged."`
 	LogFormat telemetry.Format `env:"LOG_FORMAT" envDefault:"text" type:"text or json" meaning:"How messages are written to standard error."`
 }
-
-// listenAddress is host:port with a numeric port; an empty host means all
-// addresses.
-type listenAddress string
-
-// httpsURL is an https URL without user info, query or fragment, and without a
-// slash at its end.
-type httpsURL string
-
-// redirectURL is an https URL, or an http one on this machine.
-type redirectURL string
-
-// logLevel is a slog.Level with four names and no arithmetic.
-type logLevel slog.Level
 
 // ConfigError is a variable that is unknown or has a value that cannot be
 // used, or settings that do not go together.
@@ -113,104 +98,6 @@ func ParseConfig(environ []string) (Config, error) {
 		problems = c.together()
 	}
 	return c, errors.Join(problems...)
-}
-
-// parsers read the types whose text form is not plain.
-var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[listenAddress]():      parserOf(parseListenAddress),
-	reflect.TypeFor[httpsURL]():           parserOf(parseHTTPSURL),
-	reflect.TypeFor[redirectURL]():        parserOf(parseRedirectURL),
-	reflect.TypeFor[telemetry.Format]():   formOf(telemetry.ParseFormat),
-	reflect.TypeFor[logLevel]():           parserOf(parseLogLevel),
-	reflect.TypeFor[tokenstore.Region]():  parserOf(parseRegion),
-	reflect.TypeFor[[]egress.Address]():   parserOf(egress.ParseAddresses),
-	reflect.TypeFor[[]netip.Prefix]():     parserOf(egress.ParseAllowPrivate),
-	reflect.TypeFor[gateway.DeleteRule](): formOf(gateway.ParseDeleteRule),
-	reflect.TypeFor[audit.SyncMode]():     formOf(audit.ParseSyncMode),
-}
-
-func parserOf[T any](parse func(string) (T, error)) env.ParserFunc {
-	return func(s string) (any, error) { return parse(s) }
-}
-
-// formOf is parserOf for a parser whose error says no more than the "type" tag.
-func formOf[T any](parse func(string) (T, error)) env.ParserFunc {
-	return func(s string) (any, error) {
-		v, err := parse(s)
-		if err != nil {
-			return nil, errForm
-		}
-		return v, nil
-	}
-}
-
-// Where Jira Cloud is; the "envDefault" tags say the same.
-const (
-	defaultAPIURL  httpsURL = "https://api.atlassian.com"
-	defaultAuthURL httpsURL = "https://auth.atlassian.com"
-)
-
-// errForm is wrong with a value to which the "type" tag says all there is.
-var errForm = errors.New("")
-
-func parseListenAddress(s string) (listenAddress, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", errForm
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
-		return "", errors.New("the port must be a number from 0 to 65535")
-	}
-	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) {
-		return "", errors.New("the host must be a name or an address")
-	}
-	return listenAddress(s), nil
-}
-
-func parseHTTPSURL(s string) (httpsURL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil, u.Scheme != "https", u.Host == "":
-		return "", errForm
-	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Contains(s, "#"):
-		return "", errors.New("it can have no user info, query or fragment")
-	}
-	return httpsURL(strings.TrimRight(s, "/")), nil
-}
-
-func parseRedirectURL(s string) (redirectURL, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return "", errForm
-	}
-	addr, _ := netip.ParseAddr(u.Hostname())
-	local := addr.IsLoopback() || u.Hostname() == "localhost"
-	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
-		return "", errForm
-	}
-	return redirectURL(s), nil
-}
-
-func parseLogLevel(s string) (logLevel, error) {
-	switch s {
-	case "debug":
-		return logLevel(slog.LevelDebug), nil
-	case "info":
-		return logLevel(slog.LevelInfo), nil
-	case "warn":
-		return logLevel(slog.LevelWarn), nil
-	case "error":
-		return logLevel(slog.LevelError), nil
-	}
-	return 0, errForm
-}
-
-func parseRegion(s string) (tokenstore.Region, error) {
-	switch r := tokenstore.Region(s); r {
-	case tokenstore.RegionUS, tokenstore.RegionEU:
-		return r, nil
-	}
-	return "", errForm
 }
 
 // valueErrors turns what env reports, which names the fields of our struct,
@@ -260,6 +147,12 @@ func (c *Config) together() []error {
 		refuse("OAUTH_CLIENT_ID", "needs JIRAGATE_OAUTH_CLIENT_SECRET_FILE as well")
 	case c.OAuthClientSecretFile != "" && c.OAuthClientID == "":
 		refuse("OAUTH_CLIENT_SECRET_FILE", "needs JIRAGATE_OAUTH_CLIENT_ID as well")
+	}
+	switch {
+	case c.WebhookURL != "" && c.WebhookSecretFile == "":
+		refuse("WEBHOOK_URL", "needs JIRAGATE_WEBHOOK_SECRET_FILE as well")
+	case c.WebhookSecretFile != "" && c.WebhookURL == "":
+		refuse("WEBHOOK_SECRET_FILE", "needs JIRAGATE_WEBHOOK_URL as well")
 	}
 	return problems
 }

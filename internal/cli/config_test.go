@@ -55,6 +55,11 @@ func TestConfigErrors(t *testing.T) {
 		{"client CA without TLS", "JIRAGATE_PROXY_CLIENT_CA=c", []string{"JIRAGATE_PROXY_TLS_CERT"}},
 		{"client id alone", "JIRAGATE_OAUTH_CLIENT_ID=c", []string{"JIRAGATE_OAUTH_CLIENT_SECRET_FILE"}},
 		{"redirect elsewhere over http", "JIRAGATE_OAUTH_REDIRECT_URL=http://gate.example/callback", []string{"JIRAGATE_OAUTH_REDIRECT_URL"}},
+		{"redirect to another path", "JIRAGATE_OAUTH_REDIRECT_URL=https://gate.example/callback", []string{"JIRAGATE_OAUTH_REDIRECT_URL", "/oauth/callback"}},
+		{"redirect with a query", "JIRAGATE_OAUTH_REDIRECT_URL=https://gate.example/oauth/callback?x=1", []string{"/oauth/callback"}},
+		{"webhook over http", "JIRAGATE_WEBHOOK_URL=http://product.example/hook", []string{"JIRAGATE_WEBHOOK_URL", "https URL"}},
+		{"webhook without a secret", "JIRAGATE_WEBHOOK_URL=https://product.example/hook", []string{"JIRAGATE_WEBHOOK_SECRET_FILE"}},
+		{"secret without a webhook", "JIRAGATE_WEBHOOK_SECRET_FILE=f", []string{"JIRAGATE_WEBHOOK_URL"}},
 		{"keyset in place of its name", "JIRAGATE_KEYSET={}", []string{"JIRAGATE_KEYSET"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +97,8 @@ func TestValuesThatAreTaken(t *testing.T) {
 		"JIRAGATE_EGRESS=203.0.113.7=10.0.0.5,203.0.113.8=10.0.0.6",
 		"JIRAGATE_EGRESS_ALLOW_PRIVATE=10.20.0.0/16,127.0.0.0/8",
 		"JIRAGATE_ATLASSIAN_API_URL=https://127.0.0.1:9/",
-		"JIRAGATE_OAUTH_REDIRECT_URL=http://127.0.0.1:8081/callback",
+		"JIRAGATE_OAUTH_REDIRECT_URL=http://127.0.0.1:8081/oauth/callback",
+		"JIRAGATE_WEBHOOK_URL=http://127.0.0.1:9/hook?for=jira", "JIRAGATE_WEBHOOK_SECRET_FILE=f",
 		"JIRAGATE_PROXY_LISTEN=:0", "JIRAGATE_ADMIN_LISTEN=[::1]:0",
 		"JIRAGATE_LOG_FORMAT=json", "JIRAGATE_LOG_LEVEL=debug",
 		// The name of a variable that holds the keyset may begin like ours.
@@ -136,7 +142,7 @@ func TestEachVariableIsDocumented(t *testing.T) {
 	// The variables that the design promises.
 	for _, name := range strings.Fields(`DATA_DIR PROXY_LISTEN PROXY_TLS_CERT PROXY_TLS_KEY PROXY_CLIENT_CA ADMIN_LISTEN
 		ADMIN_TOKEN_FILE KEY_URI REGION EGRESS EGRESS_ALLOW_PRIVATE POLICY_FILE DELETE ATLASSIAN_API_URL ATLASSIAN_AUTH_URL
-		OAUTH_CLIENT_ID OAUTH_CLIENT_SECRET_FILE OAUTH_REDIRECT_URL UPSTREAM_CA_FILE AUDIT_SYNC`) {
+		OAUTH_CLIENT_ID OAUTH_CLIENT_SECRET_FILE OAUTH_REDIRECT_URL WEBHOOK_URL WEBHOOK_SECRET_FILE UPSTREAM_CA_FILE AUDIT_SYNC`) {
 		if !seen[envPrefix+name] {
 			t.Errorf("there is no %s", envPrefix+name)
 		}

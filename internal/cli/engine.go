@@ -18,6 +18,7 @@ import (
 	"jiragate/gateway/audit"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/telemetry"
+	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
 	"jiragate/tokenstore/secret"
 )
@@ -70,12 +71,18 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	}
 	e.tokens = oauth.New(oauth.Options{
 		Store:        f.store,
-		TokenURL:     string(c.AtlassianAuthURL) + "/oauth/token",
+		AuthURL:      string(c.AtlassianAuthURL),
+		APIURL:       string(c.AtlassianAPIURL),
 		ClientID:     c.OAuthClientID,
 		ClientSecret: clientSecret,
-		Transport:    func(connection string) http.RoundTripper { return tokenTransport(e.egress, connection, roots) },
-		Logger:       o.Logger,
-		Tracer:       e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
+		RedirectURL:  string(c.OAuthRedirectURL),
+		Transport: func(connection *tokenstore.Connection) http.RoundTripper {
+			return grantTransport(e.egress, connection, roots)
+		},
+		Serves: func(connection *tokenstore.Connection) bool { return connection.Region == c.Region },
+		Logger: o.Logger,
+		Tracer: e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
+		Meter:  e.telemetry.MeterProvider().Meter("jiragate/tokenstore/oauth"),
 	})
 	e.gateway, err = gateway.New(gateway.Options{
 		Region:         c.Region,
@@ -124,13 +131,22 @@ func (e *engine) flush(ctx context.Context) error {
 	return e.telemetry.Shutdown(ctx)
 }
 
-// tokenTransport is for one refresh: they are an hour apart, so a kept
-// connection would only be in the way.
-func tokenTransport(e *egress.Egress, connection string, roots *x509.CertPool) http.RoundTripper {
-	t := gateway.NewTransport(e, connection, roots)
+// grantTransport is for one request to an authorization server: they are an
+// hour apart, so a kept connection would only be in the way.
+func grantTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool) http.RoundTripper {
+	t, err := gateway.NewTransport(e, c, roots)
+	if err != nil {
+		return unusable{err}
+	}
 	t.DisableKeepAlives = true
 	return t
 }
+
+// unusable is the transport of a connection whose CA certificates cannot be
+// read.
+type unusable struct{ err error }
+
+func (t unusable) RoundTrip(*http.Request) (*http.Response, error) { return nil, t.err }
 
 func readOAuthSecret(file string) (secret.Secret, error) {
 	if file == "" {

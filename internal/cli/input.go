@@ -122,6 +122,9 @@ func parseOAuthToken(b []byte) (tokenstore.Credential, error) {
 	if !c.AccessToken.IsZero() && c.Expiry.IsZero() {
 		return tokenstore.Credential{}, errors.New("an access_token needs the member expiry")
 	}
+	if !c.Consented() {
+		return tokenstore.Credential{}, errors.New("both access_token and refresh_token are missing or empty")
+	}
 	if err := c.Validate(); err != nil {
 		return tokenstore.Credential{}, err
 	}

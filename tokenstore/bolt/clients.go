@@ -147,11 +147,7 @@ func (t *change) client(name string) (tokenstore.Client, error) {
 
 func (t *change) putClient(c *tokenstore.Client) error {
 	t.directory = true
-	v, err := encode(newClientRecord(c))
-	if err != nil {
-		return err
-	}
-	return t.Bucket(bucketClients).Put([]byte(c.Name), v)
+	return t.put(bucketClients, c.Name, newClientRecord(c))
 }
 
 // takeToken makes the token of that digest the client's.

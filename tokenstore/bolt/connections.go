@@ -14,8 +14,12 @@ import (
 
 // AddConnection stores a new connection with its credential.
 func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred tokenstore.Credential) error {
-	if c.State == "" {
+	switch {
+	case c.State != "":
+	case cred.Consented():
 		c.State = tokenstore.StateActive
+	default:
+		c.State, c.StateReason = tokenstore.StateNeedsReauthorisation, tokenstore.ReasonAwaitsConsent
 	}
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("adding a connection: %w", err)
@@ -23,6 +27,9 @@ func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred
 	action := "adding connection " + c.ID
 	if err := validFor(c.CredentialKind, &cred); err != nil {
 		return fmt.Errorf("%s: %w", action, err)
+	}
+	if c.State.Callable() && !cred.Consented() {
+		return fmt.Errorf("%s: %w", action, awaitsConsent(c.State))
 	}
 	return s.update(ctx, action, func(t *change) error {
 		if t.Bucket(bucketConnections).Get([]byte(c.ID)) != nil {
@@ -81,7 +88,7 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 		if bytes.Equal(credentialFacts(old), credentialFacts(r)) {
 			return t.putConnection(s.aead, r, nil)
 		}
-		cred, err := unsealCredential(s.aead, old, t.Bucket(bucketCredentials).Get([]byte(id)))
+		cred, err := t.credential(s.aead, old)
 		if err != nil {
 			return err
 		}
@@ -89,6 +96,9 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 			return err
 		}
 		if err := t.forgetIssues(id); err != nil {
+			return err
+		}
+		if err := t.carryRotation(id, r.Generation); err != nil {
 			return err
 		}
 		return t.putConnection(s.aead, r, &cred)
@@ -109,7 +119,9 @@ func (s *Store) RemoveConnection(ctx context.Context, id string) error {
 			return err
 		}
 		t.directory = true
-		for _, bucket := range [][]byte{bucketConnections, bucketCredentials} {
+		for _, bucket := range [][]byte{
+			bucketConnections, bucketCredentials, bucketRotations, bucketInvitations, bucketAnnouncements,
+		} {
 			if err := t.Bucket(bucket).Delete([]byte(id)); err != nil {
 				return err
 			}
@@ -134,11 +146,26 @@ func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State,
 		if err := t.setState(r, state, reason); err != nil {
 			return err
 		}
+		if state.Callable() {
+			cred, err := t.credential(s.aead, r)
+			if err != nil {
+				return err
+			}
+			if !cred.Consented() {
+				return awaitsConsent(state)
+			}
+		}
 		return t.putConnection(s.aead, r, nil)
 	})
 }
 
-// RequireReauthorisation changes the state of an active connection if its
+// awaitsConsent is what a change says that would let calls be made which nothing
+// authorises.
+func awaitsConsent(s tokenstore.State) error {
+	return invalidf("nobody has consented yet, so it can't be %s: have an administrator of its Jira consent", s)
+}
+
+// RequireReauthorisation changes the state of a connection that is called if its
 // credential is of that generation.
 func (s *Store) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {
 	return s.update(ctx, "requiring that connection "+id+" is authorised again", func(t *change) error {
@@ -149,10 +176,42 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		if r.Generation != generation {
 			return conflict(generation, r.Generation)
 		}
-		if r.State != tokenstore.StateActive {
-			return errUnchanged
+		rotation, err := readRotation(t.Tx, id)
+		if err != nil {
+			return err
+		}
+		// It takes a definite answer to get here, so none is waited for any more.
+		if err := t.endRotation(id); err != nil {
+			return err
+		}
+		if !r.State.Callable() {
+			if rotation == nil {
+				return errUnchanged
+			}
+			return nil
 		}
 		if err := t.setState(r, tokenstore.StateNeedsReauthorisation, reason); err != nil {
+			return err
+		}
+		return t.putConnection(s.aead, r, nil)
+	})
+}
+
+// AnnounceEnd changes the state of an active connection, or the reason of an
+// expiring one, if its credential is of that generation.
+func (s *Store) AnnounceEnd(ctx context.Context, id string, generation uint64, reason string) error {
+	return s.update(ctx, "announcing the end of the grant of connection "+id, func(t *change) error {
+		r, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		if r.Generation != generation {
+			return conflict(generation, r.Generation)
+		}
+		if !r.State.Callable() || r.State == tokenstore.StateExpiring && r.StateReason == reason {
+			return errUnchanged
+		}
+		if err := t.setState(r, tokenstore.StateExpiring, reason); err != nil {
 			return err
 		}
 		return t.putConnection(s.aead, r, nil)
@@ -178,7 +237,7 @@ func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credentia
 			return err
 		}
 		// Decrypting copies, so nothing of the page leaves the transaction.
-		c, err = unsealCredential(s.aead, r, tx.Bucket(bucketCredentials).Get([]byte(id)))
+		c, err = readCredential(tx, s.aead, r)
 		return err
 	})
 	if err != nil {
@@ -198,16 +257,23 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uin
 		if err := validFor(r.CredentialKind, &c); err != nil {
 			return err
 		}
+		if !c.Consented() {
+			return invalidf("nobody has consented to it: it would take what is there away")
+		}
 		if r.Generation != generation {
 			return conflict(generation, r.Generation)
 		}
 		r.Generation++
+		if err := t.endRotation(id); err != nil {
+			return err
+		}
 		// Both passed the same validation, so that the record stays valid.
 		rescoped := c.Kind == tokenstore.KindOAuth2 && !slices.Equal(r.Scopes, c.Scopes)
 		if rescoped {
 			r.Scopes, r.UpdatedAt = c.Scopes, t.now
 		}
-		reactivate := r.State == tokenstore.StateNeedsReauthorisation
+		reactivate := r.State == tokenstore.StateNeedsReauthorisation ||
+			r.State == tokenstore.StateExpiring && c.Ending(t.now) == ""
 		if reactivate {
 			if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
 				return err
@@ -230,6 +296,14 @@ func validFor(kind tokenstore.CredentialKind, c *tokenstore.Credential) error {
 	return c.Validate()
 }
 
+func (t *change) credential(a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
+	return readCredential(t.Tx, a, r)
+}
+
+func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
+	return unsealCredential(a, r, tx.Bucket(bucketCredentials).Get([]byte(r.ID)))
+}
+
 func (t *change) connection(id string) (*connectionRecord, error) {
 	return readConnection(t.Tx, id)
 }
@@ -245,11 +319,7 @@ func readConnection(tx *bbolt.Tx, id string) (*connectionRecord, error) {
 // putConnection writes the record, and the credential unless it is nil.
 func (t *change) putConnection(a tink.AEAD, r *connectionRecord, c *tokenstore.Credential) error {
 	t.directory = true
-	v, err := encode(r)
-	if err != nil {
-		return err
-	}
-	if err := t.Bucket(bucketConnections).Put([]byte(r.ID), v); err != nil {
+	if err := t.put(bucketConnections, r.ID, r); err != nil {
 		return err
 	}
 	if c == nil {

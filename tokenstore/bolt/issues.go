@@ -30,8 +30,10 @@ func (s *Store) RecordIssue(ctx context.Context, i tokenstore.PublishedIssue) er
 		if err != nil {
 			return err
 		}
-		if byID != nil && byKey != nil && byID.ID == byKey.ID {
-			return errUnchanged
+		for _, same := range []*issueRecord{byID, byKey} {
+			if same != nil && same.ID == i.ID && same.Key == i.Key {
+				return errUnchanged
+			}
 		}
 		// An id or key that was used before stands for the new issue from now on:
 		// Jira gives each to one issue at a time.
@@ -43,15 +45,101 @@ func (s *Store) RecordIssue(ctx context.Context, i tokenstore.PublishedIssue) er
 				return err
 			}
 		}
-		return t.putIssue(&issueRecord{
-			Connection: i.Connection,
-			ID:         i.ID,
-			Key:        i.Key,
-			CreatedAt:  utc(i.CreatedAt),
-			Client:     i.Client,
-			Record:     i.Record,
-		})
+		return t.putIssue(newIssueRecord(&i))
 	})
+}
+
+// ImportIssues remembers issues that were published before.
+func (s *Store) ImportIssues(ctx context.Context, connection string, issues []tokenstore.PublishedIssue) (int, error) {
+	action := "importing issues of connection " + connection
+	if err := validImport(connection, issues); err != nil {
+		return 0, fmt.Errorf("%s: %w", action, err)
+	}
+	added := 0
+	err := s.update(ctx, action, func(t *change) error {
+		if _, err := t.connection(connection); err != nil {
+			return err
+		}
+		changed := false
+		for _, i := range issues {
+			if i.CreatedAt.IsZero() {
+				i.CreatedAt = t.now
+			}
+			put, isNew, err := t.importIssue(&i)
+			if err != nil {
+				return err
+			}
+			changed = changed || put
+			if isNew {
+				added++
+			}
+		}
+		if !changed {
+			return errUnchanged
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return added, nil
+}
+
+func validImport(connection string, issues []tokenstore.PublishedIssue) error {
+	if len(issues) > tokenstore.MaxImport {
+		return invalidf("there are %d issues: import at most %d at a time", len(issues), tokenstore.MaxImport)
+	}
+	for n, i := range issues {
+		if err := i.Validate(); err != nil {
+			return fmt.Errorf("issue %d of the list: %w", n+1, err)
+		}
+		if i.Connection != connection {
+			return invalidf("issue %d of the list is one of connection %s", n+1, i.Connection)
+		}
+	}
+	return nil
+}
+
+// importIssue stores an issue that isn't known yet. One that is stays, but where
+// only its id or only its key was known it gets the other.
+func (t *change) importIssue(i *tokenstore.PublishedIssue) (put, isNew bool, err error) {
+	byID, byKey, err := t.sameIssues(i)
+	if err != nil {
+		return false, false, err
+	}
+	if byID == nil && byKey == nil {
+		return true, true, t.putIssue(newIssueRecord(i))
+	}
+	if i.ID == "" || i.Key == "" {
+		return false, false, nil
+	}
+	var merged *issueRecord
+	for _, known := range []*issueRecord{byKey, byID} {
+		switch {
+		case known == nil:
+			continue
+		case known.ID != "" && known.Key != "":
+			// It is this one, or what was recorded contradicts the list.
+			return false, false, nil
+		}
+		if err := t.deleteIssue(known); err != nil {
+			return false, false, err
+		}
+		merged = known
+	}
+	merged.ID, merged.Key = i.ID, i.Key
+	return true, false, t.putIssue(merged)
+}
+
+func newIssueRecord(i *tokenstore.PublishedIssue) *issueRecord {
+	return &issueRecord{
+		Connection: i.Connection,
+		ID:         i.ID,
+		Key:        i.Key,
+		CreatedAt:  utc(i.CreatedAt),
+		Client:     i.Client,
+		Record:     i.Record,
+	}
 }
 
 // IssuePublished reports whether the issue was created over this connection.
@@ -112,19 +200,19 @@ func findIssue(tx *bbolt.Tx, connection, idOrKey string) (*issueRecord, error) {
 	return decodeIssue(name, v)
 }
 
+// putIssue writes the record, and its key where the name is the id.
 func (t *change) putIssue(r *issueRecord) error {
-	v, err := encode(r)
-	if err != nil {
+	if err := t.put(bucketIssues, string(r.name()), r); err != nil {
 		return err
 	}
-	if err := t.Bucket(bucketIssues).Put(issueName(r.Connection, r.ID), v); err != nil {
-		return err
+	if r.ID == "" || r.Key == "" {
+		return nil
 	}
 	return t.Bucket(bucketIssueKeys).Put(issueName(r.Connection, r.Key), []byte(r.ID))
 }
 
 func (t *change) deleteIssue(r *issueRecord) error {
-	if err := t.Bucket(bucketIssues).Delete(issueName(r.Connection, r.ID)); err != nil {
+	if err := t.Bucket(bucketIssues).Delete(r.name()); err != nil {
 		return err
 	}
 	return t.Bucket(bucketIssueKeys).Delete(issueName(r.Connection, r.Key))

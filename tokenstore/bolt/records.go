@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,22 +20,29 @@ import (
 //	credentials    id                  → sealed credentialRecord
 //	clients        name                → clientRecord
 //	client_tokens  SHA-256 (32 bytes)  → name of the client
-//	issues         connection "/" id   → issueRecord
-//	issue_keys     connection "/" key  → id of the issue
+//	rotations      id of a connection  → rotationRecord
+//	invitations    id of a connection  → invitationRecord
+//	announcements  id of a connection  → announcementRecord
+//	issues         connection "/" id, or key where the id isn't known → issueRecord
+//	issue_keys     connection "/" key  → id of the issue, where both are known
 var (
-	bucketMeta         = []byte("meta")
-	bucketConnections  = []byte("connections")
-	bucketCredentials  = []byte("credentials")
-	bucketClients      = []byte("clients")
-	bucketClientTokens = []byte("client_tokens")
-	bucketIssues       = []byte("issues")
-	bucketIssueKeys    = []byte("issue_keys")
+	bucketMeta          = []byte("meta")
+	bucketConnections   = []byte("connections")
+	bucketCredentials   = []byte("credentials")
+	bucketClients       = []byte("clients")
+	bucketClientTokens  = []byte("client_tokens")
+	bucketRotations     = []byte("rotations")
+	bucketInvitations   = []byte("invitations")
+	bucketAnnouncements = []byte("announcements")
+	bucketIssues        = []byte("issues")
+	bucketIssueKeys     = []byte("issue_keys")
 )
 
 func buckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketConnections, bucketCredentials, bucketClients,
-		bucketClientTokens, bucketIssues, bucketIssueKeys,
+		bucketClientTokens, bucketRotations, bucketInvitations, bucketAnnouncements,
+		bucketIssues, bucketIssueKeys,
 	}
 }
 
@@ -178,11 +186,14 @@ func decodeIssue(key, value []byte) (*issueRecord, error) {
 	if err := decode(value, &r); err != nil {
 		return nil, corruptf("issue %q: %v", key, err)
 	}
-	if string(issueName(r.Connection, r.ID)) != string(key) {
+	if string(r.name()) != string(key) {
 		return nil, corruptf("issue %q holds the record of another one", key)
 	}
 	return &r, nil
 }
+
+// name is the key of the record.
+func (r *issueRecord) name() []byte { return issueName(r.Connection, cmp.Or(r.ID, r.Key)) }
 
 // issueName is the key of an issue in both buckets. Connection ids have no slash
 // in them.

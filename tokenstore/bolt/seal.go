@@ -90,6 +90,14 @@ type credentialRecord struct {
 	RefreshToken string    `json:"refresh_token,omitempty"`
 	Expiry       time.Time `json:"expiry,omitzero"`
 	Scopes       []string  `json:"scopes,omitempty"`
+	ClientID     string    `json:"client_id,omitempty"`
+	ClientSecret string    `json:"client_secret,omitempty"`
+	RedirectURL  string    `json:"redirect_url,omitempty"`
+	ConsumerKey  string    `json:"consumer_key,omitempty"`
+	PrivateKey   string    `json:"private_key,omitempty"`
+	ConsentedAt  time.Time `json:"consented_at,omitzero"`
+	LapsesAt     time.Time `json:"lapses_at,omitzero"`
+	EndsAt       time.Time `json:"ends_at,omitzero"`
 }
 
 func sealCredential(a tink.AEAD, r *connectionRecord, c *tokenstore.Credential) ([]byte, error) {
@@ -101,6 +109,14 @@ func sealCredential(a tink.AEAD, r *connectionRecord, c *tokenstore.Credential) 
 		RefreshToken: c.RefreshToken.Reveal(),
 		Expiry:       utc(c.Expiry),
 		Scopes:       c.Scopes,
+		ClientID:     c.ClientID,
+		ClientSecret: c.ClientSecret.Reveal(),
+		RedirectURL:  c.RedirectURL,
+		ConsumerKey:  c.ConsumerKey,
+		PrivateKey:   c.PrivateKey.Reveal(),
+		ConsentedAt:  utc(c.ConsentedAt),
+		LapsesAt:     utc(c.LapsesAt),
+		EndsAt:       utc(c.EndsAt),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding: %w", err)
@@ -130,6 +146,14 @@ func unsealCredential(a tink.AEAD, r *connectionRecord, sealed []byte) (tokensto
 		RefreshToken: secret.New(c.RefreshToken),
 		Expiry:       c.Expiry,
 		Scopes:       c.Scopes,
+		ClientID:     c.ClientID,
+		ClientSecret: secret.New(c.ClientSecret),
+		RedirectURL:  c.RedirectURL,
+		ConsumerKey:  c.ConsumerKey,
+		PrivateKey:   secret.New(c.PrivateKey),
+		ConsentedAt:  c.ConsentedAt,
+		LapsesAt:     c.LapsesAt,
+		EndsAt:       c.EndsAt,
 		Generation:   r.Generation,
 	}, nil
 }

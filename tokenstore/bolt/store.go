@@ -197,6 +197,15 @@ type change struct {
 	directory bool
 }
 
+// put writes a record as JSON.
+func (t *change) put(bucket []byte, key string, record any) error {
+	v, err := encode(record)
+	if err != nil {
+		return err
+	}
+	return t.Bucket(bucket).Put([]byte(key), v)
+}
+
 func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *change) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", action, err)

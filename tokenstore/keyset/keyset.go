@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -90,6 +91,48 @@ func (k *Keyset) Rotate() (*Keyset, error) {
 		return nil, fmt.Errorf("rotating the keyset: %w", err)
 	}
 	return fromHandle(handle)
+}
+
+// without returns a keyset that lacks the keys of these ids. The primary key can't
+// be among them, nor what is not in the keyset.
+func (k *Keyset) without(ids []uint32) (*Keyset, error) {
+	m := tinkkeyset.NewManagerFromHandle(k.handle)
+	for _, id := range ids {
+		if id == k.primary {
+			return nil, fmt.Errorf("key %d is the primary key, under which everything new is sealed: rotate first", id)
+		}
+		if !slices.Contains(k.ids(), id) {
+			return nil, fmt.Errorf("key %d is not in the keyset", id)
+		}
+		if err := m.Delete(id); err != nil {
+			return nil, fmt.Errorf("dropping key %d: %w", id, err)
+		}
+	}
+	handle, err := m.Handle()
+	if err != nil {
+		return nil, fmt.Errorf("dropping keys: %w", err)
+	}
+	return fromHandle(handle)
+}
+
+func (k *Keyset) ids() []uint32 {
+	ids := make([]uint32, 0, k.handle.Len())
+	for _, i := range k.keys() {
+		ids = append(ids, i.ID)
+	}
+	return ids
+}
+
+func (k *Keyset) keys() []KeyInfo {
+	infos := make([]KeyInfo, 0, k.handle.Len())
+	for _, i := range k.handle.KeysetInfo().GetKeyInfo() {
+		infos = append(infos, KeyInfo{
+			ID:      i.GetKeyId(),
+			Primary: i.GetKeyId() == k.primary,
+			Status:  strings.ToLower(i.GetStatus().String()),
+		})
+	}
+	return infos
 }
 
 // JSON returns the keyset in the form that [Parse] reads, keys in clear.

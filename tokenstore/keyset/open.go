@@ -1,105 +1,100 @@
 package keyset
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"strings"
+	"time"
 
-	"jiragate/tokenstore/internal/privatefile"
+	"google.golang.org/api/option"
+
 	"jiragate/tokenstore/secret"
 )
 
-// maxKeyset is the most that is read of a keyset, in bytes. A key takes about
-// 300 in JSON.
-const maxKeyset = 256 << 10
-
-// Options of [Open].
+// Options of [OpenLive].
 type Options struct {
-	// Create makes a new keyset where a file: URI names no file yet. The file has
-	// mode 0600, and appears as a whole or not at all.
+	// Create makes a new keyset where its file doesn't exist yet. The file has mode
+	// 0600, and appears as a whole or not at all.
 	Create bool
+
+	// EncryptedFile is where the keyset lies that is encrypted under a key of a key
+	// management service. Other key URIs don't use it.
+	EncryptedFile string
+
+	google  []option.ClientOption // of tests
+	timeout time.Duration         // of tests; 0 means kmsTimeout
 }
 
-// Open opens the keyset that a key URI names:
+// OpenLive opens the keyset that a key URI names:
 //
 //	file:PATH  a file of mode 0600 (not a symbolic link) holding the keyset as JSON
 //	env:NAME   an environment variable holding the keyset as JSON
 //
+// or the one in [Options.EncryptedFile], encrypted under a key of
+//
+//	aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID                               AWS KMS
+//	gcp-kms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY  Google Cloud KMS
+//	hcvault://HOST:PORT/MOUNT/keys/NAME                                       HashiCorp Vault, transit engine
+//
+// where the // may be left out. These services are called when the keyset is
+// opened, made or changed, for at most 30 s each time; sealing and opening call
+// nothing. Credentials and endpoints come from where the service's own client
+// looks for them.
+//
 // The variable is removed from the environment once read, so that child
 // processes don't inherit it; what the kernel shows in /proc/PID/environ stays.
 //
-// A file that is missing, without Create, is [fs.ErrNotExist].
-func Open(uri string, o Options) (*Keyset, error) {
+// A file that is missing, without Create, is [fs.ErrNotExist]. A service that
+// doesn't answer in time is [context.DeadlineExceeded].
+func OpenLive(ctx context.Context, uri string, o Options) (*Live, error) {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	switch scheme {
 	case "file":
-		return openFile(rest, o)
+		if rest == "" {
+			return nil, errors.New("key URI file: names no file: use file:PATH")
+		}
+		if strings.HasPrefix(rest, "//") && !strings.HasPrefix(rest, "///") {
+			return nil, errors.New("key URI file://… names a host: use file:PATH, for instance file:/var/lib/jiragate/keyset.json")
+		}
+		return openPlace(ctx, &place{path: rest}, o)
+	case "aws-kms", "gcp-kms", "hcvault":
+		k, err := parseKMS(scheme, rest, o)
+		if err != nil {
+			return nil, err
+		}
+		if o.EncryptedFile == "" {
+			return nil, errors.New("opening the keyset: no file is named for the encrypted keyset")
+		}
+		return openPlace(ctx, &place{path: o.EncryptedFile, kms: k}, o)
 	case "env":
 		return openEnv(rest)
-	case "aws-kms", "gcp-kms", "hcvault":
-		return nil, fmt.Errorf("key URI %s:…: this version supports file: and env: only", scheme)
 	}
 	// Not quoted: it may be the keyset itself, given in place of its URI.
-	return nil, errors.New("the key URI is of an unknown kind: use file:PATH or env:NAME")
+	return nil, errors.New("the key URI is of an unknown kind: use file:PATH or env:NAME, or name a key with aws-kms:, gcp-kms: or hcvault: before it")
 }
 
-func openFile(path string, o Options) (*Keyset, error) {
-	if path == "" {
-		return nil, errors.New("key URI file: names no file: use file:PATH")
-	}
-	if strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///") {
-		return nil, errors.New("key URI file://… names a host: use file:PATH, for instance file:/var/lib/jiragate/keyset.json")
-	}
-	k, err := readFile(path)
-	if o.Create && errors.Is(err, fs.ErrNotExist) {
-		if err := createFile(path); err != nil {
-			return nil, fmt.Errorf("making a keyset in file %s: %w", path, err)
-		}
-		k, err = readFile(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the keyset: %w", err)
-	}
-	return k, nil
-}
-
-func readFile(path string) (*Keyset, error) {
-	f, err := privatefile.Open(path, os.O_RDONLY)
+// Open is [OpenLive] for a keyset that never changes.
+func Open(uri string, o Options) (*Keyset, error) {
+	l, err := OpenLive(context.Background(), uri, o)
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxKeyset+1))
-	if err = errors.Join(err, f.Close()); err != nil {
+	return l.keys.Load(), nil
+}
+
+func openPlace(ctx context.Context, p *place, o Options) (*Live, error) {
+	k, sum, err := p.load(ctx, o.Create)
+	if err != nil {
 		return nil, err
 	}
-	k, err := parse(string(b))
-	if err != nil {
-		return nil, fmt.Errorf("file %s: %w", path, err)
-	}
-	return k, nil
+	l := &Live{place: p, stored: sum}
+	l.keys.Store(k)
+	return l, nil
 }
 
-// createFile leaves a file alone that another process has made meanwhile: both
-// go on with that one.
-func createFile(path string) error {
-	k, err := New()
-	if err != nil {
-		return err
-	}
-	json, err := k.JSON()
-	if err != nil {
-		return err
-	}
-	if err := privatefile.Create(path, []byte(json.Reveal()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-func openEnv(name string) (*Keyset, error) {
+func openEnv(name string) (*Live, error) {
 	json, ok := os.LookupEnv(name)
 	if !ok || json == "" {
 		return nil, fmt.Errorf("opening the keyset: the environment variable %q is not set", name)
@@ -107,14 +102,16 @@ func openEnv(name string) (*Keyset, error) {
 	if err := os.Unsetenv(name); err != nil {
 		return nil, fmt.Errorf("removing %q from the environment: %w", name, err)
 	}
-	k, err := parse(json)
+	k, err := parseVariable(json)
 	if err != nil {
 		return nil, fmt.Errorf("opening the keyset in the environment variable %q: %w", name, err)
 	}
-	return k, nil
+	l := new(Live)
+	l.keys.Store(k)
+	return l, nil
 }
 
-func parse(json string) (*Keyset, error) {
+func parseVariable(json string) (*Keyset, error) {
 	if len(json) > maxKeyset {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxKeyset)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jiragate/tokenstore"
@@ -101,21 +102,29 @@ func TestFailureWhileTheTokenIsValid(t *testing.T) {
 		"wrong client": answerJSON(401, map[string]any{"error": "invalid_client"}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newAtlassian()
-			a.fail(fault)
-			m := newManager(t, newStore(t, time.Minute), a)
-			wantToken(t, m, accessToken(0))
-			wantToken(t, m, accessToken(0))
-			if n := a.times(); n != 1 {
-				t.Errorf("Atlassian was asked %d times", n)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				a := newAtlassian()
+				a.fail(fault)
+				m := managerOn(t, newStore(t, time.Minute), "https://auth.example", inMemory{a})
+				for range 2 {
+					wantToken(t, m, accessToken(0))
+					synctest.Wait()
+				}
+				if n := a.times(); n != 1 {
+					t.Errorf("Atlassian was asked %d times", n)
+				}
+			})
 		})
 	}
 	t.Run("dead grant", func(t *testing.T) {
-		a := newAtlassian()
-		a.dead = true
-		m := newManager(t, newStore(t, time.Minute), a)
-		wantError(t, m, ErrNeedsReauthorisation)
+		synctest.Test(t, func(t *testing.T) {
+			a := newAtlassian()
+			a.dead = true
+			m := managerOn(t, newStore(t, time.Minute), "https://auth.example", inMemory{a})
+			wantToken(t, m, accessToken(0))
+			synctest.Wait()
+			wantError(t, m, ErrNeedsReauthorisation)
+		})
 	})
 }
 

@@ -18,6 +18,7 @@ const mark = "s3cr3t"
 const (
 	clientID     = "the-client-id"
 	clientSecret = "client-secret-" + mark
+	redirectURL  = "https://gateway.example/oauth/callback"
 )
 
 // atlassian is a token endpoint that rotates refresh tokens, forgives the reuse
@@ -153,14 +154,14 @@ func answer(status int, contentType, body string) http.HandlerFunc {
 
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// overTLS serves a on the loopback and returns the way there.
-func overTLS(t *testing.T, a *atlassian) (url string, transport http.RoundTripper) {
+// overTLS serves h on the loopback and returns the way there.
+func overTLS(t *testing.T, h http.Handler) (url string, transport http.RoundTripper) {
 	t.Helper()
-	server := httptest.NewUnstartedServer(a)
+	server := httptest.NewUnstartedServer(h)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return server.URL + "/oauth/token", server.Client().Transport
+	return server.URL, server.Client().Transport
 }
 
 // inMemory calls a handler, for tests in which time is not real: real sockets

@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
 
-func TestFormToJSON(t *testing.T) {
+func TestEncode(t *testing.T) {
 	form := url.Values{"client_secret": {`a"b\c&d=e%f+g ü`}, "grant_type": {"refresh_token"}}
-	got, err := formToJSON(io.NopCloser(strings.NewReader(form.Encode())))
-	if err != nil {
-		t.Fatal(err)
+	got, contentType, err := (&tokenTransport{json: true}).encode(io.NopCloser(strings.NewReader(form.Encode())))
+	if err != nil || contentType != "application/json" {
+		t.Fatal(contentType, err)
 	}
 	var object map[string]string
 	if err := json.Unmarshal(got, &object); err != nil {
@@ -29,7 +30,7 @@ func TestFormToJSON(t *testing.T) {
 		t.Errorf("%v became %s", form, got)
 	}
 	for _, bad := range []string{"a=1&a=2", "a=%zz", "a=1;b=2"} {
-		if got, err := formToJSON(io.NopCloser(strings.NewReader(bad))); err == nil {
+		if got, _, err := (&tokenTransport{json: true}).encode(io.NopCloser(strings.NewReader(bad))); err == nil {
 			t.Errorf("%q became %s", bad, got)
 		}
 	}
@@ -82,11 +83,19 @@ func FuzzAnswer(f *testing.F) {
 			}, nil
 		})
 		m := New(Options{
-			TokenURL: "https://auth.example", ClientID: clientID, ClientSecret: secret.New(clientSecret),
-			Transport: func(string) http.RoundTripper { return transport },
+			AuthURL: "https://auth.example", ClientID: clientID, ClientSecret: secret.New(clientSecret),
+			Transport: func(*tokenstore.Connection) http.RoundTripper { return transport },
 		})
 		before := time.Now()
-		g, _, err := m.exchange(t.Context(), "acme", secret.New(refreshToken(0)))
+		c := &tokenstore.Connection{ID: "acme", Edition: policy.Cloud}
+		p, err := m.provider(c, &tokenstore.Credential{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, fail := m.exchange(t.Context(), c, &p, secret.New(refreshToken(0)))
+		if fail != nil {
+			err = fail.err
+		}
 		var object struct {
 			Error string `json:"error"`
 		}
@@ -99,7 +108,7 @@ func FuzzAnswer(f *testing.F) {
 			if g.lifetime < time.Second || g.lifetime > maxLifetime || g.expiry.Before(before.Add(time.Second)) {
 				t.Errorf("a lifetime of %v until %v", g.lifetime, g.expiry)
 			}
-			c := renewed(tokenstore.Credential{Scopes: []string{"old"}}, g)
+			c := renewed(&p, tokenstore.Credential{Kind: tokenstore.KindOAuth2, Scopes: []string{"old"}}, g, before)
 			tokens := c
 			tokens.Scopes = nil
 			if tokens.Validate() == nil && c.Validate() != nil {
@@ -109,6 +118,8 @@ func FuzzAnswer(f *testing.F) {
 			if !isJSON || object.Error != "invalid_grant" || !slices.Contains([]int{400, 401, 403}, status) {
 				t.Errorf("condemned for status %d and %q", status, body)
 			}
+		case fail.untouched && (!isJSON || !slices.Contains(definiteCodes, object.Error)):
+			t.Errorf("status %d and %q are taken for certain", status, body)
 		case !passing(err):
 			t.Errorf("an error of no kind: %v", err)
 		}

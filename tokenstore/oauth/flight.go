@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
@@ -15,18 +16,28 @@ const (
 	firstBackoff = time.Second
 	lastBackoff  = time.Minute
 
-	// leeway is how long failed refreshes are repeated unasked: a bit less than
-	// Atlassian accepts a refresh token that it has replaced, in an answer that
-	// may have got lost.
-	leeway = 9 * time.Minute
+	// insistence is how long failed refreshes are repeated unasked at that pace: a
+	// bit less than Atlassian's leeway for an answer that got lost. Where it did,
+	// there is nothing to lose by going on, every slowRetry.
+	insistence = 9 * time.Minute
+	slowRetry  = 10 * time.Minute
 )
 
 // flight is a refresh that runs. Its results are set before done is closed.
 type flight struct {
-	began time.Time
-	done  chan struct{}
-	token secret.Secret
-	err   error
+	demand  demand
+	edition policy.Edition
+	done    chan struct{}
+	token   secret.Secret
+	err     error
+}
+
+// demand is what a refresh is wanted for.
+type demand struct {
+	// call: the token is wanted for a call, so that its successor will be, too.
+	call bool
+	// force is the generation to replace although its token isn't due; 0: none.
+	force uint64
 }
 
 // renewal is what a Manager knows of a holder beside what is stored. It is
@@ -34,8 +45,14 @@ type flight struct {
 type renewal struct {
 	spread  time.Duration // see renewalSpread
 	running *flight
-	retry   *time.Timer
+	retry   *time.Timer // nil unless armed
 	last    experience
+
+	// used is what was used for a call last, as far as Run has to know it.
+	used struct {
+		generation uint64
+		expiry     time.Time
+	}
 }
 
 // experience was made with one generation of a connection's credential, and
@@ -43,12 +60,18 @@ type renewal struct {
 type experience struct {
 	generation uint64
 	margin     time.Duration // how long before its end to renew it; 0: not known
+	// refreshedAt is when this process got it from a refresh, and renewAt when to
+	// renew it; zero if it didn't. As times in memory they hold what was read from a
+	// clock that can't be set (see package time).
+	refreshedAt, renewAt time.Time
 
 	failures  int
 	failedAt  time.Time // for the first time
 	waitUntil time.Time
 	err       error
-
+	// pending: it may have been exchanged, so that the refresh is carried through
+	// although the token isn't due.
+	pending bool
 	// unstored should replace the credential, but the store didn't take it.
 	unstored *unstored
 }
@@ -68,13 +91,12 @@ func (r *renewal) with(generation uint64) experience {
 	return r.last
 }
 
-// due reports whether the credential should be renewed.
-func (r *renewal) due(c tokenstore.Credential, now time.Time) bool {
-	margin := r.with(c.Generation).margin
-	if margin == 0 {
-		margin = earlyRenewal + r.spread
+// disarm stops the timer of the next attempt.
+func (r *renewal) disarm() {
+	if r.retry != nil {
+		r.retry.Stop()
+		r.retry = nil
 	}
-	return c.AccessToken.IsZero() || !now.Before(c.Expiry.Add(-margin))
 }
 
 // renewalOf makes one for a new holder. The caller holds m.mu.
@@ -94,6 +116,7 @@ func (m *Manager) sweep() {
 	for h, r := range m.renewals {
 		c, ok := directory.Connection(h.connection)
 		if gone := !ok || c.Incarnation != h.incarnation; gone && r.running == nil {
+			r.disarm()
 			delete(m.renewals, h)
 		}
 	}
@@ -101,13 +124,18 @@ func (m *Manager) sweep() {
 
 // join returns the refresh to wait for, which it begins if there is none; or
 // nil and why there can't be one; or nil and nil where cred will do.
-func (m *Manager) join(ctx context.Context, h holder, cred tokenstore.Credential, now time.Time) (*flight, error) {
+func (m *Manager) join(ctx context.Context, h holder, c *tokenstore.Connection, cred tokenstore.Credential, now time.Time, d demand) (*flight, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.renewalOf(h)
+	if d.call {
+		r.used.generation, r.used.expiry = cred.Generation, cred.Expiry
+	} else if r.used.generation != cred.Generation {
+		r.used.generation = 0 // nobody has used this one
+	}
 	last := r.with(cred.Generation)
 	switch {
-	case !r.due(cred, now):
+	case !r.due(cred, now) && d.force != cred.Generation:
 		return nil, nil
 	case r.running != nil:
 		return r.running, nil
@@ -117,13 +145,14 @@ func (m *Manager) join(ctx context.Context, h holder, cred tokenstore.Credential
 		return nil, errClosed
 	case now.Before(last.waitUntil):
 		return nil, last.err
-	case (m.clientID == "" || m.clientSecret.IsZero()) && !cred.RefreshToken.IsZero():
-		return nil, errMissingClient
 	}
-	if r.retry != nil {
-		r.retry.Stop()
+	if !cred.RefreshToken.IsZero() {
+		if _, err := m.provider(c, &cred); err != nil {
+			return nil, err
+		}
 	}
-	f := &flight{began: now, done: make(chan struct{})}
+	r.disarm()
+	f := &flight{demand: d, edition: c.Edition, done: make(chan struct{})}
 	r.running = f
 	// It is nobody's request: the trace goes on, the cancellation doesn't.
 	detached := context.WithoutCancel(ctx)
@@ -131,12 +160,13 @@ func (m *Manager) join(ctx context.Context, h holder, cred tokenstore.Credential
 	return f, nil
 }
 
-// known tells a refresh what the callers before it learned.
-func (m *Manager) known(h holder, cred tokenstore.Credential) (fresh bool, u *unstored) {
+// needed tells a refresh what the callers before it learned: whether it is needed
+// still, and the pair that one before it could not store.
+func (m *Manager) needed(h holder, cred tokenstore.Credential, d demand) (bool, *unstored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.renewalOf(h)
-	return !r.due(cred, m.now()), r.with(cred.Generation).unstored
+	return r.due(cred, m.now()) || d.force == cred.Generation, r.with(cred.Generation).unstored
 }
 
 // land ends a refresh: it notes what came of it, then lets the callers go on.
@@ -146,13 +176,14 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 	r := m.renewalOf(h)
 	r.running = nil
 	switch {
+	case o.generation != 0 && o.generation < r.last.generation:
+		// The credential was replaced meanwhile; what is known of its successor stays.
 	case o.err != nil:
 		m.backOff(h, r, o)
 	case o.lifetime > 0:
-		r.last = experience{
-			generation: o.generation,
-			margin:     min(earlyRenewal+r.spread, o.lifetime/shortLived),
-		}
+		now := m.now()
+		early := margin(o.lifetime, r.spread)
+		r.last = experience{generation: o.generation, margin: early, refreshedAt: now, renewAt: now.Add(o.lifetime - early)}
 	}
 	f.token, f.err = o.token, o.err
 	close(f.done)
@@ -171,6 +202,7 @@ func (m *Manager) backOff(h holder, r *renewal, o outcome) {
 	}
 	last.failures++
 	last.err = o.err
+	last.pending = o.pending
 	if o.unstored != nil {
 		last.unstored = o.unstored
 	}
@@ -180,9 +212,17 @@ func (m *Manager) backOff(h holder, r *renewal, o outcome) {
 
 	// A lost answer may have replaced the refresh token, and an answer that
 	// isn't stored has. Waiting for the next caller might be waiting too long.
-	if o.repeat && !m.closed && last.waitUntil.Sub(last.failedAt) < leeway {
-		r.retry = time.AfterFunc(wait, func() { m.retry(h) })
+	insist := last.waitUntil.Sub(last.failedAt) < insistence
+	switch {
+	case m.closed:
+		return
+	case insist && (o.repeat || o.pending):
+	case o.pending:
+		wait = max(wait, jitter(slowRetry))
+	default:
+		return
 	}
+	r.retry = time.AfterFunc(wait, func() { m.retry(h) })
 }
 
 // backoff is the wait after so many failures in a row.
@@ -191,16 +231,41 @@ func backoff(failures int) time.Duration {
 	if doublings := failures - 1; doublings < 6 {
 		wait = min(firstBackoff<<doublings, lastBackoff)
 	}
-	return time.Duration(float64(wait) * (0.7 + 0.6*rand.Float64()))
+	return jitter(wait)
+}
+
+// jitter returns d times 0.7 to 1.3.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.7 + 0.6*rand.Float64()))
 }
 
 // retry begins a refresh without a caller, where one is still needed.
 func (m *Manager) retry(h holder) {
-	ctx := context.Background()
-	cred, err := m.lookup(ctx, h)
-	if err != nil {
-		return // removed, replaced, disabled, or to be authorised again
+	m.mu.Lock()
+	r, ok := m.renewals[h]
+	if !ok {
+		m.mu.Unlock()
+		return // forgotten
 	}
-	// What comes of it is noted by land.
-	_, _ = m.join(ctx, h, cred, m.now())
+	r.retry = nil
+	d := demand{}
+	if r.last.pending {
+		d.force = r.last.generation
+	}
+	m.mu.Unlock()
+	m.unasked(context.Background(), h, d)
+}
+
+// unasked begins a refresh without a caller, and returns it if there is one now.
+// What comes of it is noted by land.
+func (m *Manager) unasked(ctx context.Context, h holder, d demand) *flight {
+	c, cred, err := m.lookup(ctx, h)
+	if err != nil {
+		return nil // removed, replaced, disabled, or to be authorised again
+	}
+	f, err := m.join(ctx, h, c, cred, m.now(), d)
+	if err != nil {
+		return nil
+	}
+	return f
 }

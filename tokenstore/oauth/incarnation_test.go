@@ -167,7 +167,7 @@ func TestReplacedWhileRefreshed(t *testing.T) {
 			})
 		}},
 	} {
-		// While the old token is valid the callers may fall back on what is stored.
+		// While the old token is valid, the first caller gets it and waits for nothing.
 		for validity, left := range map[string]time.Duration{"valid": time.Minute, "ended": -time.Second} {
 			t.Run(test.name+", the old token "+validity, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -179,6 +179,10 @@ func TestReplacedWhileRefreshed(t *testing.T) {
 						s.replace(t, 24*time.Hour)
 					})
 					old := s.connection(t).Incarnation
+					if left > 0 {
+						wantToken(t, m, accessToken(0))
+						synctest.Wait()
+					}
 					wantReplaced(t, m, old)
 					if !replaced {
 						t.Fatal("it was not replaced: the test proves nothing")

@@ -36,9 +36,9 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		{"refreshed", nil, resultRefreshed},
 		{"dead grant", []http.HandlerFunc{answerJSON(403, map[string]any{"error": "invalid_grant", "error_description": mark})}, resultNeedsReauthorisation},
 		{"wrong client", []http.HandlerFunc{answerJSON(401, map[string]any{"error": "invalid_client", "error_description": mark})}, resultClientRejected},
-		{"reflecting error", []http.HandlerFunc{reflect(400, "application/json")}, resultUnavailable},
-		{"reflecting page", []http.HandlerFunc{reflect(500, "text/html")}, resultUnavailable},
-		{"reflecting 200", []http.HandlerFunc{reflect(200, "text/plain")}, resultUnavailable},
+		{"reflecting error", []http.HandlerFunc{reflect(400, "application/json")}, resultAmbiguous},
+		{"reflecting page", []http.HandlerFunc{reflect(500, "text/html")}, resultAmbiguous},
+		{"reflecting 200", []http.HandlerFunc{reflect(200, "text/plain")}, resultAmbiguous},
 		{"reflecting nonsense", []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -46,7 +46,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 			}
 			fmt.Fprintf(conn, "HTTP/1.1 %s %s\r\n%s\r\n\r\n", mark, mark, mark)
 			conn.Close()
-		}}, resultUnavailable},
+		}}, resultAmbiguous},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a, s := newAtlassian(), newStore(t, -time.Second)

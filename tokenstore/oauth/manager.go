@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -16,47 +17,47 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
-const (
-	// earlyRenewal is how long before its end a token is renewed, and renewalSpread
-	// what is added at random for each connection, so that connections set up
-	// together don't renew together. Short-lived tokens are renewed when a fifth
-	// of their life is left.
-	earlyRenewal  = 5 * time.Minute
-	renewalSpread = time.Minute
-	shortLived    = 5
-
-	// refreshTimeout bounds a refresh, the caller's own deadline notwithstanding.
-	refreshTimeout = 30 * time.Second
-
-	// patience is how long callers wait for a refresh, from its beginning, while
-	// the present token would still do.
-	patience = 5 * time.Second
-)
+// refreshTimeout bounds a refresh, the caller's own deadline notwithstanding.
+const refreshTimeout = 30 * time.Second
 
 // Store is what a Manager needs of tokenstore.Store, whose contract it relies on.
 type Store interface {
 	Directory() *tokenstore.Directory
+	UpdateConnection(ctx context.Context, id string, change func(*tokenstore.Connection) error) error
+	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
+	AnnounceEnd(ctx context.Context, id string, generation uint64, reason string) error
 	Credential(ctx context.Context, id string) (tokenstore.Credential, error)
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error
-	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
+	BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error)
+	EndRotation(ctx context.Context, id string, generation uint64) error
+	Rotations(ctx context.Context) ([]tokenstore.Rotation, error)
 }
 
 // Options of a [Manager].
 type Options struct {
 	Store Store
 
-	// TokenURL is Atlassian's token endpoint: https://auth.atlassian.com/oauth/token.
-	TokenURL string
+	// AuthURL and APIURL are Atlassian's authorization server and API, without a
+	// final slash: https://auth.atlassian.com and https://api.atlassian.com.
+	AuthURL, APIURL string
 
 	// ClientID and ClientSecret are those of the app registered with Atlassian.
 	// They may be empty: then tokens are served until they end.
 	ClientID     string
 	ClientSecret secret.Secret
+	// RedirectURL is where browsers come back to after a consent, as it is
+	// registered with Atlassian and in the application links of Data Center. Without
+	// it nobody can consent.
+	RedirectURL string
 
-	// Transport gives the way to the token endpoint for a connection. It is
-	// called for each refresh, and should return the same value again for the
-	// same connection. Nil, or a nil result, means [http.DefaultTransport].
-	Transport func(connection string) http.RoundTripper
+	// Transport gives the way to the authorization server, and to Atlassian's API,
+	// for a connection. It is called for each request, and should return the same
+	// value again for the same connection. Nil, or a nil result, means
+	// [http.DefaultTransport].
+	Transport func(*tokenstore.Connection) http.RoundTripper
+	// Serves reports whether requests for a connection may leave from here, which is
+	// a matter of its region. Nil means always.
+	Serves func(*tokenstore.Connection) bool
 
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
@@ -64,18 +65,26 @@ type Options struct {
 	Logger *slog.Logger
 	// Tracer gets a span "oauth.refresh" for each refresh; nil means none.
 	Tracer trace.Tracer
+	// Meter gets the number of refreshes and their duration; nil means none.
+	Meter metric.Meter
 }
 
-// Manager hands out access tokens. It is safe for concurrent use.
+// Manager hands out access tokens, and keeps the grants alive that they come
+// from. It is safe for concurrent use.
 type Manager struct {
 	store        Store
-	tokenURL     string
+	authURL      string
+	apiURL       string
 	clientID     string
 	clientSecret secret.Secret
-	transportFor func(string) http.RoundTripper
+	redirectURL  string
+	transportFor func(*tokenstore.Connection) http.RoundTripper
+	serves       func(*tokenstore.Connection) bool
 	now          func() time.Time
 	log          *slog.Logger
 	tracer       trace.Tracer
+	meters       meters
+	notes        notes
 
 	running sync.WaitGroup // refreshes
 
@@ -90,18 +99,26 @@ type holder struct {
 	incarnation uint64
 }
 
-// New returns a Manager. It starts nothing until a token is asked for.
+// New returns a Manager. It starts nothing until a token is asked for, or
+// [Manager.Run] is called.
 func New(o Options) *Manager {
 	m := &Manager{
 		store:        o.Store,
-		tokenURL:     o.TokenURL,
+		authURL:      o.AuthURL,
+		apiURL:       o.APIURL,
 		clientID:     o.ClientID,
 		clientSecret: o.ClientSecret,
+		redirectURL:  o.RedirectURL,
 		transportFor: o.Transport,
+		serves:       o.Serves,
 		now:          o.Now,
 		log:          o.Logger,
 		tracer:       o.Tracer,
+		meters:       newMeters(o.Meter),
 		renewals:     make(map[holder]*renewal),
+	}
+	if m.serves == nil {
+		m.serves = func(*tokenstore.Connection) bool { return true }
 	}
 	if m.now == nil {
 		m.now = time.Now
@@ -115,68 +132,66 @@ func New(o Options) *Manager {
 	return m
 }
 
-// AccessToken returns a token for the calls of a connection, renewed first if
-// it is about to end. A token that is returned is on disk, and belongs to that
-// incarnation (tokenstore.Connection.Incarnation), which need not be the present
-// one by the time that it is used.
+// AccessToken returns a token for the calls of a connection. A token that is
+// returned is on disk, and belongs to that incarnation
+// (tokenstore.Connection.Incarnation), which need not be the present one by the
+// time that it is used.
 //
-// It waits for a refresh as long as ctx lasts, or for a few seconds while the
-// present token is valid, which then serves; ctx does not end the refresh. The
-// errors are [ErrReplaced], [ErrNeedsReauthorisation], [ErrUnavailable],
-// [ErrNotConfigured], [ErrDisabled], tokenstore.ErrNotFound, what the store says,
-// or that of ctx. None holds anything secret.
+// A token that is about to end is renewed in the background, and returned
+// meanwhile. For one that has ended it waits for the refresh, as long as ctx
+// lasts; ctx does not end the refresh. The errors are [ErrReplaced],
+// [ErrNeedsReauthorisation], [ErrUnavailable], [ErrNotConfigured], [ErrDisabled],
+// tokenstore.ErrNotFound, what the store says, or that of ctx. None holds
+// anything secret.
 func (m *Manager) AccessToken(ctx context.Context, connection string, incarnation uint64) (secret.Secret, error) {
 	token, err := m.accessToken(ctx, holder{connection, incarnation})
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("oauth: connection %s: %w", connection, err)
+		return secret.Secret{}, failed(connection, err)
 	}
 	return token, nil
+}
+
+// failed names the connection in an error that leaves the package.
+func failed(connection string, err error) error {
+	return fmt.Errorf("oauth: connection %s: %w", connection, err)
 }
 
 func (m *Manager) accessToken(ctx context.Context, h holder) (secret.Secret, error) {
 	// The store is asked each time. Decrypting a record takes microseconds, and a
 	// copy kept here might outlive a credential that was replaced or removed.
-	cred, err := m.lookup(ctx, h)
+	c, cred, err := m.lookup(ctx, h)
 	if err != nil {
 		return secret.Secret{}, err
 	}
 	now := m.now()
-	f, err := m.join(ctx, h, cred, now)
-	if f != nil {
-		return m.await(ctx, h, f, usable(cred, now))
-	}
-	if err != nil && !(passing(err) && usable(cred, now)) {
+	f, err := m.join(ctx, h, c, cred, now, demand{call: true})
+	switch {
+	case usable(cred, now) && (err == nil || passing(err)):
+		return cred.AccessToken, nil
+	case err != nil:
 		return secret.Secret{}, err
+	case f != nil:
+		return m.await(ctx, h, f, secret.Secret{})
 	}
 	return cred.AccessToken, nil
 }
 
 // await waits for a refresh. Where it fails in passing, the token that is stored
-// serves as long as it is valid.
-func (m *Manager) await(ctx context.Context, h holder, f *flight, fallback bool) (secret.Secret, error) {
-	var enough <-chan time.Time
-	if fallback {
-		timer := time.NewTimer(patience - m.now().Sub(f.began))
-		defer timer.Stop()
-		enough = timer.C
-	}
-	var err error
+// by then serves, if it is valid and not the one that was refused.
+func (m *Manager) await(ctx context.Context, h holder, f *flight, refused secret.Secret) (secret.Secret, error) {
 	select {
 	case <-f.done:
-		if f.err == nil {
-			return f.token, nil
-		}
-		err = f.err
-	case <-enough:
-		err = errSlow
 	case <-ctx.Done():
 		return secret.Secret{}, fmt.Errorf("waiting for a refresh: %w", ctx.Err())
 	}
+	if f.err == nil {
+		return f.token, nil
+	}
+	err := f.err
 	if passing(err) {
-		// Looked up again: it may have been replaced or removed meanwhile.
-		cred, gone := m.lookup(ctx, h)
+		_, cred, gone := m.lookup(ctx, h)
 		switch {
-		case gone == nil && usable(cred, m.now()):
+		case gone == nil && usable(cred, m.now()) && !cred.AccessToken.Equal(refused):
 			return cred.AccessToken, nil
 		case errors.Is(gone, ErrReplaced):
 			err = gone
@@ -187,27 +202,36 @@ func (m *Manager) await(ctx context.Context, h holder, f *flight, fallback bool)
 
 // lookup reads the credential of a connection that may be called. It is of the
 // holder's incarnation.
-func (m *Manager) lookup(ctx context.Context, h holder) (tokenstore.Credential, error) {
+func (m *Manager) lookup(ctx context.Context, h holder) (*tokenstore.Connection, tokenstore.Credential, error) {
 	var none tokenstore.Credential
 	c, ok := m.store.Directory().Connection(h.connection)
 	switch {
 	case !ok:
-		return none, tokenstore.ErrNotFound
+		return nil, none, tokenstore.ErrNotFound
 	case c.Incarnation != h.incarnation:
-		return none, ErrReplaced
+		return nil, none, ErrReplaced
 	case c.CredentialKind != tokenstore.KindOAuth2:
-		return none, fmt.Errorf("a credential of kind %s has no access token", c.CredentialKind)
+		return nil, none, fmt.Errorf("a credential of kind %s has no access token", c.CredentialKind)
 	case c.State == tokenstore.StateNeedsReauthorisation:
-		return none, ErrNeedsReauthorisation
-	case c.State != tokenstore.StateActive:
-		return none, ErrDisabled
+		return nil, none, ErrNeedsReauthorisation
+	case !c.State.Callable():
+		return nil, none, ErrDisabled
 	}
+	cred, err := m.read(ctx, h)
+	if err != nil {
+		return nil, none, err
+	}
+	return c, cred, nil
+}
+
+// read returns the credential of a holder, whatever the state of its connection.
+func (m *Manager) read(ctx context.Context, h holder) (tokenstore.Credential, error) {
 	cred, err := m.store.Credential(ctx, h.connection)
 	switch {
 	case err != nil:
-		return none, fmt.Errorf("read its credential: %w", err)
+		return tokenstore.Credential{}, fmt.Errorf("read its credential: %w", err)
 	case cred.Incarnation() != h.incarnation: // replaced since the directory was read
-		return none, ErrReplaced
+		return tokenstore.Credential{}, ErrReplaced
 	}
 	return cred, nil
 }
@@ -218,9 +242,9 @@ func usable(c tokenstore.Credential, now time.Time) bool {
 	return !c.AccessToken.IsZero() && (c.Expiry.IsZero() || now.Before(c.Expiry))
 }
 
-func (m *Manager) transport(connection string) http.RoundTripper {
+func (m *Manager) transport(c *tokenstore.Connection) http.RoundTripper {
 	if m.transportFor != nil {
-		if t := m.transportFor(connection); t != nil {
+		if t := m.transportFor(c); t != nil {
 			return t
 		}
 	}
@@ -229,14 +253,12 @@ func (m *Manager) transport(connection string) http.RoundTripper {
 
 // Close begins no more refreshes and waits for those that run, as long as ctx
 // lasts. Tokens that are still valid are served all the same. The store must
-// stay open until Close has returned nil.
+// stay open until Close has returned nil, and [Manager.Run], if it was called.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
 	for _, r := range m.renewals {
-		if r.retry != nil {
-			r.retry.Stop()
-		}
+		r.disarm()
 	}
 	m.mu.Unlock()
 

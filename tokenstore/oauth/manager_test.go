@@ -24,8 +24,9 @@ func newManager(t *testing.T, s Store, a *atlassian, change ...func(*Options)) *
 func managerOn(t *testing.T, s Store, url string, transport http.RoundTripper, change ...func(*Options)) *Manager {
 	t.Helper()
 	o := Options{
-		Store: s, TokenURL: url, ClientID: clientID, ClientSecret: secret.New(clientSecret),
-		Transport: func(string) http.RoundTripper { return transport },
+		Store: s, AuthURL: url, APIURL: url, ClientID: clientID, ClientSecret: secret.New(clientSecret),
+		RedirectURL: redirectURL,
+		Transport:   func(*tokenstore.Connection) http.RoundTripper { return transport },
 	}
 	for _, c := range change {
 		c(&o)
@@ -351,8 +352,8 @@ func TestUnknownExpiry(t *testing.T) {
 	a.fail(answer(http.StatusBadGateway, "text/html", ""))
 	m := newManager(t, s, a)
 	wantToken(t, m, accessToken(0))
-	if a.times() != 1 {
-		t.Errorf("Atlassian was asked %d times", a.times())
+	if err := m.Close(t.Context()); err != nil || a.times() != 1 {
+		t.Errorf("Atlassian was asked %d times, %v", a.times(), err)
 	}
 }
 

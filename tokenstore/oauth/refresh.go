@@ -4,30 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
-)
-
-// result says in a word what came of a refresh, in logs and traces.
-type result string
-
-const (
-	resultRefreshed            result = "refreshed"
-	resultAlreadyFresh         result = "already_fresh"
-	resultNeedsReauthorisation result = "needs_reauthorisation"
-	resultClientRejected       result = "client_rejected"
-	resultNotStored            result = "not_stored"
-	resultUnavailable          result = "unavailable"
-	resultFailed               result = "failed" // nothing to do with Atlassian
 )
 
 // outcome of a refresh: a token, or err.
@@ -40,12 +25,14 @@ type outcome struct {
 
 	err        error
 	retryAfter time.Duration
-	repeat     bool // try again unasked
+	repeat     bool // try again unasked, for a while
+	pending    bool // the refresh token may have been exchanged: try again until that is clear
 	unstored   *unstored
 }
 
 // refresh runs detached from whoever asked for it.
 func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
+	began := m.now()
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	ctx, span := m.tracer.Start(ctx, "oauth.refresh",
@@ -59,20 +46,21 @@ func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 				"type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 		m.report(ctx, span, h.connection, o)
+		m.meters.measure(ctx, f.edition, o.result, m.now().Sub(began))
 		m.land(h, f, o)
 	}()
-	o = m.attempt(ctx, h)
+	o = m.attempt(ctx, h, f.demand)
 }
 
 // attempt reads what is stored, exchanges it, and stores what comes back.
-func (m *Manager) attempt(ctx context.Context, h holder) outcome {
+func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
 	// Read again: another refresh may have ended since the caller looked.
-	cred, err := m.lookup(ctx, h)
+	c, cred, err := m.lookup(ctx, h)
 	if err != nil {
 		return outcome{result: resultFailed, err: err}
 	}
-	fresh, left := m.known(h, cred)
-	if fresh {
+	needed, left := m.needed(h, cred, d)
+	if !needed {
 		return outcome{result: resultAlreadyFresh, generation: cred.Generation, token: cred.AccessToken}
 	}
 	if left != nil {
@@ -87,34 +75,53 @@ func (m *Manager) attempt(ctx context.Context, h holder) outcome {
 	if cred.RefreshToken.IsZero() {
 		return m.giveUp(ctx, h, cred.Generation, errNoRefreshToken)
 	}
-
-	g, retryAfter, err := m.exchange(ctx, h.connection, cred.RefreshToken)
-	switch {
-	case errors.Is(err, errDeadGrant):
-		return m.giveUp(ctx, h, cred.Generation, err)
-	case errors.Is(err, ErrClientRejected):
-		return outcome{result: resultClientRejected, generation: cred.Generation, err: err, retryAfter: retryAfter}
-	case err != nil:
-		return outcome{result: resultUnavailable, generation: cred.Generation, err: err, retryAfter: retryAfter, repeat: true}
+	p, err := m.provider(c, &cred)
+	if err != nil {
+		return outcome{result: resultNotConfigured, generation: cred.Generation, err: err}
 	}
-	return m.commit(ctx, h, cred.Generation, &unstored{renewed(cred, g), g.lifetime})
+
+	note, lost, err := m.notes.begin(ctx, m.store, h.connection, cred.Generation)
+	switch {
+	case errors.Is(err, tokenstore.ErrConflict):
+		return m.superseded(ctx, h)
+	case errors.Is(err, tokenstore.ErrNotFound):
+		return outcome{result: resultFailed, generation: cred.Generation, err: err}
+	case err != nil:
+		return outcome{
+			result: resultNotStored, generation: cred.Generation, repeat: true,
+			err: fmt.Errorf("%w: nothing was sent, since a refresh that is about to be made could not be noted: %w", ErrUnavailable, err),
+		}
+	}
+	before := m.now()
+	g, fail := m.exchange(ctx, c, &p, cred.RefreshToken)
+	if fail == nil {
+		return m.commit(ctx, h, cred.Generation, &unstored{renewed(&p, cred, g, before), g.lifetime})
+	}
+	if errors.Is(fail.err, errDeadGrant) {
+		return m.giveUp(ctx, h, cred.Generation, p.errDeadGrant(note, lost, before))
+	}
+	o := outcome{result: resultUnavailable, generation: cred.Generation, err: fail.err, retryAfter: fail.retryAfter, repeat: true, pending: true}
+	switch {
+	case !fail.untouched:
+		o.result = resultAmbiguous
+	case !lost:
+		o.pending = !m.takeBack(ctx, h.connection, cred.Generation)
+	}
+	if errors.Is(fail.err, ErrClientRejected) {
+		o.result, o.repeat = resultClientRejected, false
+	}
+	return o
 }
 
-// renewed is the credential after a refresh. A scope that can't be stored is no
-// reason to lose the tokens that came with it.
-func renewed(old tokenstore.Credential, g grant) tokenstore.Credential {
-	c := tokenstore.Credential{
-		Kind:         tokenstore.KindOAuth2,
-		AccessToken:  g.accessToken,
-		RefreshToken: g.refreshToken,
-		Expiry:       g.expiry,
-		Scopes:       old.Scopes,
-	}
+// renewed is the credential after a refresh that began at now. A scope that can't
+// be stored is no reason to lose the tokens that came with it.
+func renewed(p *provider, old tokenstore.Credential, g grant, now time.Time) tokenstore.Credential {
+	c := old
+	c.AccessToken, c.RefreshToken, c.Expiry = g.accessToken, g.refreshToken, g.expiry
+	p.life.prolong(&c, now)
 	if len(g.scopes) > 0 {
 		with := c
-		with.Scopes = slices.Clone(g.scopes)
-		slices.Sort(with.Scopes)
-		with.Scopes = slices.Compact(with.Scopes)
+		with.Scopes = sortedScopes(g.scopes)
 		if with.Validate() == nil {
 			return with
 		}
@@ -122,14 +129,22 @@ func renewed(old tokenstore.Credential, g grant) tokenstore.Credential {
 	return c
 }
 
+// sortedScopes returns a sorted copy without duplicates.
+func sortedScopes(scopes []string) []string {
+	s := slices.Clone(scopes)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
 // commit stores a new pair. Only then its access token is anyone's to use. A
 // generation belongs to one incarnation, so that no other gets the pair.
 func (m *Manager) commit(ctx context.Context, h holder, generation uint64, u *unstored) outcome {
-	// Not bound to the time that Atlassian took: the old pair is worth nothing.
+	// Not bound to the time that the exchange took: the old pair is worth nothing.
 	ctx = context.WithoutCancel(ctx)
 	err := m.store.ReplaceCredential(ctx, h.connection, generation, u.credential)
 	switch {
 	case err == nil:
+		m.notes.forget(h.connection)
 		return outcome{result: resultRefreshed, generation: generation + 1, token: u.credential.AccessToken, lifetime: u.lifetime}
 	case errors.Is(err, tokenstore.ErrConflict):
 		return m.superseded(ctx, h)
@@ -137,12 +152,12 @@ func (m *Manager) commit(ctx context.Context, h holder, generation uint64, u *un
 		return outcome{result: resultFailed, generation: generation, err: err}
 	case errors.Is(err, tokenstore.ErrInvalid):
 		return outcome{
-			result: resultUnavailable, generation: generation, repeat: true,
-			err: fmt.Errorf("%w: Atlassian's answer to the refresh can't be stored: %w", ErrUnavailable, err),
+			result: resultUnavailable, generation: generation, repeat: true, pending: true,
+			err: fmt.Errorf("%w: the answer to the refresh can't be stored: %w", ErrUnavailable, err),
 		}
 	}
 	return outcome{
-		result: resultNotStored, generation: generation, repeat: true, unstored: u,
+		result: resultNotStored, generation: generation, repeat: true, pending: true, unstored: u,
 		err: fmt.Errorf("%w: the renewed token could not be stored: %w", ErrUnavailable, err),
 	}
 }
@@ -150,7 +165,7 @@ func (m *Manager) commit(ctx context.Context, h holder, generation uint64, u *un
 // superseded: the credential was replaced while it was refreshed, by a new
 // consent for instance, and what is there now counts, if it is the holder's.
 func (m *Manager) superseded(ctx context.Context, h holder) outcome {
-	cred, err := m.lookup(ctx, h)
+	_, cred, err := m.lookup(ctx, h)
 	switch {
 	case err != nil:
 		return outcome{result: resultFailed, err: err}
@@ -167,7 +182,7 @@ func (m *Manager) superseded(ctx context.Context, h holder) outcome {
 // that has arrived: only the credential of this generation is condemned.
 func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, why error) outcome {
 	ctx = context.WithoutCancel(ctx)
-	if _, err := m.lookup(ctx, h); err != nil {
+	if _, _, err := m.lookup(ctx, h); err != nil {
 		return outcome{result: resultFailed, err: err}
 	}
 	o := outcome{
@@ -182,31 +197,9 @@ func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, why e
 		return outcome{result: resultFailed, generation: generation, err: err}
 	case err != nil:
 		o.err = fmt.Errorf("%w; this could not be stored: %w", o.err, err)
+		return o
 	}
+	// That there is nothing to hope for is clear now.
+	m.takeBack(ctx, h.connection, generation)
 	return o
-}
-
-// report writes the span and the log line of a refresh. Errors of this package
-// hold nothing secret, but only the log gets their text.
-func (m *Manager) report(ctx context.Context, span trace.Span, connection string, o outcome) {
-	defer span.End()
-	span.SetAttributes(attribute.String("jiragate.result", string(o.result)))
-	attrs := []slog.Attr{slog.String("connection", connection), slog.String("result", string(o.result))}
-	var level slog.Level
-	switch o.result {
-	case resultRefreshed:
-		level = slog.LevelInfo
-		attrs = append(attrs, slog.Uint64("generation", o.generation), slog.Duration("lifetime", o.lifetime))
-	case resultAlreadyFresh:
-		level = slog.LevelDebug
-	case resultUnavailable, resultFailed:
-		level = slog.LevelWarn
-	default: // a person has to do something
-		level = slog.LevelError
-	}
-	if o.err != nil {
-		span.SetStatus(codes.Error, string(o.result))
-		attrs = append(attrs, slog.String("error", o.err.Error()))
-	}
-	m.log.LogAttrs(ctx, level, "OAuth refresh", attrs...)
 }

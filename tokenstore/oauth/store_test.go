@@ -23,9 +23,11 @@ type watchedStore struct {
 	mu          sync.Mutex
 	committed   []string // access tokens that are on disk
 	failReplace []error  // one a call
+	failBegin   []error  // likewise
 	failState   error
 
 	beforeCredential, beforeReplace, beforeState func()
+	skew                                         time.Duration // of what is read, from the clock that wrote it
 }
 
 // newStore holds one active Cloud connection "acme" whose access token ends
@@ -95,7 +97,34 @@ func (s *watchedStore) Credential(ctx context.Context, id string) (tokenstore.Cr
 	if s.beforeCredential != nil {
 		s.beforeCredential()
 	}
-	return s.Store.Credential(ctx, id)
+	c, err := s.Store.Credential(ctx, id)
+	if !c.Expiry.IsZero() {
+		c.Expiry = c.Expiry.Add(s.skew)
+	}
+	return c, err
+}
+
+func (s *watchedStore) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error) {
+	s.mu.Lock()
+	var err error
+	if len(s.failBegin) > 0 {
+		err, s.failBegin = s.failBegin[0], s.failBegin[1:]
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return tokenstore.Rotation{}, err
+	}
+	return s.Store.BeginRotation(ctx, id, generation)
+}
+
+// standing returns the notes of rotations that stand.
+func (s *watchedStore) standing(t *testing.T) []tokenstore.Rotation {
+	t.Helper()
+	r, err := s.Rotations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func (s *watchedStore) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/applink"
+	"jiragate/tokenstore/oauth"
+)
+
+// heed looks at what the head of an answer says of a credential that was sent
+// as it is stored, before anything else can end the call. One that Jira has
+// refused pauses its connection: trying it again locks the customer's account.
+func (g *Gateway) heed(ctx context.Context, c *Call, r *http.Response) {
+	if c.connection.CredentialKind == tokenstore.KindOAuth2 {
+		return
+	}
+	verdict := judge(c.connection.CredentialKind, r)
+	c.noted = verdict.code
+	if verdict.pause != "" {
+		g.pause(ctx, c, verdict.pause)
+	}
+	// Last, so that the calls that wait for it find the connection paused.
+	c.turn.done(verdict.accepted)
+}
+
+// refreshed is the answer to go on with: a, unless it says that the access
+// token is not good. Then the token is renewed, and a read sent once more with the
+// new one.
+func (g *Gateway) refreshed(ctx context.Context, c *Call, a *answer) (*answer, *refusal) {
+	if c.connection.CredentialKind != tokenstore.KindOAuth2 || a.response.StatusCode != http.StatusUnauthorized {
+		return a, nil
+	}
+	return g.renew(ctx, c, a)
+}
+
+// renew asks for another token in place of the one that Jira has refused. A
+// missing scope is answered with 401 too, and no new token helps
+// (Atlassian's community, "Unauthorized; scope does not match").
+func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refusal) {
+	if bytes.Contains(bytes.ToLower(a.first), []byte("scope does not match")) {
+		c.noted = CodeScopeRefused
+		return a, nil
+	}
+	renewing, cancel := context.WithTimeout(ctx, renewalTimeout)
+	defer cancel()
+	token, err := g.options.Tokens.Renew(renewing, c.connection.ID, c.connection.Incarnation, c.token)
+	trace.SpanFromContext(ctx).AddEvent("credential renewed", trace.WithAttributes(attribute.Bool("jiragate.renewed", err == nil)))
+	switch {
+	case errors.Is(err, oauth.ErrNeedsReauthorisation), errors.Is(err, oauth.ErrReplaced), errors.Is(err, tokenstore.ErrNotFound):
+		a.close()
+		return nil, credentialRefusal(c.connection, err)
+	case err != nil:
+		g.log.Warn("token refused by Jira and not renewed", "connection", c.connection.ID, "record", c.record.ID, "error", c.secrets.redact(err))
+		c.noted = CodeCredentialRefused
+		return a, nil
+	case c.out.Method != http.MethodGet:
+		// Never twice (G9): the client decides about the write, and its next
+		// call has the new token.
+		c.noted = CodeCredentialRefused
+		return a, nil
+	}
+	a.close()
+	c.token = token
+	c.out = c.out.Clone(c.out.Context()) // the transport may hold on to the other
+	c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
+	again, refused := g.send(c)
+	if refused == nil && again.response.StatusCode == http.StatusUnauthorized {
+		c.noted = CodeCredentialRefused
+	}
+	return again, refused
+}
+
+// close gives an answer up that nobody gets. A little of its body is read, so
+// that its connection can be used again.
+func (a *answer) close() {
+	_, _ = io.CopyN(io.Discard, a.body, streamBuffer)
+	a.body.Close()
+}
+
+// verdict is what an answer of Data Center or Server says of a stored
+// credential.
+type verdict struct {
+	accepted bool   // for certain
+	code     Code   // what to note; "" for nothing
+	pause    string // why the connection must be paused; "" where it needn't
+}
+
+// What Jira's login filter, Seraph, says of a request (X-Seraph-LoginReason and
+// X-Authentication-Denied-Reason, seen in
+// https://github.com/ankitpokhrel/jira-cli/issues/353).
+const (
+	seraphReason  = "X-Seraph-Loginreason"
+	seraphDenied  = "X-Authentication-Denied-Reason"
+	reasonOK      = "OK"
+	reasonFailed  = "AUTHENTICATED_FAILED"
+	reasonDenied  = "AUTHENTICATION_DENIED"
+	deniedCaptcha = "CAPTCHA_CHALLENGE"
+	pauseCaptcha  = "Jira asks for a CAPTCHA at the account's login: a person must log in with a browser, then: jiragate connection enable"
+	pausePassword = "Jira refused the stored user name and password: they are not sent again until there are new ones (jiragate connection credential), or the account is in order (jiragate connection enable)"
+	pausePAT      = "Jira refused the personal access token: it has expired or was revoked; give the connection a new one: jiragate connection credential"
+	pauseAppLink  = "Jira refused the application link's access token or key: an administrator must consent anew: jiragate connection consent"
+	clockRefused  = "timestamp_refused"
+	nonceRefused  = "nonce_used"
+)
+
+func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
+	var reasons string
+	for _, v := range r.Header[seraphReason] {
+		reasons += "," + v
+	}
+	denied := strings.Join(r.Header[seraphDenied], ",")
+	refused := r.StatusCode == http.StatusUnauthorized
+	switch {
+	case kind == tokenstore.KindBasic && (strings.Contains(denied, deniedCaptcha) || strings.Contains(reasons, reasonDenied)):
+		return verdict{code: CodeCaptchaRequired, pause: pauseCaptcha}
+	case kind == tokenstore.KindOAuth1 && refused:
+		if problem := applink.Problem(r.Header); problem == clockRefused || problem == nonceRefused {
+			return verdict{code: CodeClockRefused}
+		}
+		return verdict{code: CodeCredentialRefused, pause: pauseAppLink}
+	case kind == tokenstore.KindPAT && refused:
+		return verdict{code: CodeCredentialRefused, pause: pausePAT}
+	case kind == tokenstore.KindBasic && (refused || strings.Contains(reasons, reasonFailed)):
+		return verdict{code: CodeCredentialRefused, pause: pausePassword}
+	}
+	success := r.StatusCode >= 200 && r.StatusCode < 300
+	return verdict{accepted: success || strings.Contains(reasons, reasonOK)}
+}
+
+// pause keeps a credential that Jira has refused from being sent again, unless
+// it was replaced meanwhile.
+func (g *Gateway) pause(ctx context.Context, c *Call, reason string) {
+	err := g.options.Credentials.RequireReauthorisation(context.WithoutCancel(ctx), c.connection.ID, c.generation, reason)
+	switch {
+	case errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
+	case err != nil:
+		g.log.Error("connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err)
+	default:
+		g.log.Error("connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID)
+	}
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"jiragate/gateway"
+	"jiragate/gateway/audit"
+	"jiragate/gateway/egress"
+	"jiragate/gateway/telemetry"
+	"jiragate/tokenstore"
+)
+
+// listenAddress is host:port with a numeric port; an empty host means all
+// addresses.
+type listenAddress string
+
+// httpsURL is an https URL without user info, query or fragment, and without a
+// slash at its end.
+type httpsURL string
+
+// redirectURL is an https URL, or an http one on this machine, that ends in
+// /oauth/callback.
+type redirectURL string
+
+// webhookURL is an https URL, or an http one on this machine.
+type webhookURL string
+
+// logLevel is a slog.Level with four names and no arithmetic.
+type logLevel slog.Level
+
+// parsers read the types whose text form is not plain.
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[listenAddress]():      parserOf(parseListenAddress),
+	reflect.TypeFor[httpsURL]():           parserOf(parseHTTPSURL),
+	reflect.TypeFor[redirectURL]():        parserOf(parseRedirectURL),
+	reflect.TypeFor[webhookURL]():         parserOf(parseWebhookURL),
+	reflect.TypeFor[telemetry.Format]():   formOf(telemetry.ParseFormat),
+	reflect.TypeFor[logLevel]():           parserOf(parseLogLevel),
+	reflect.TypeFor[tokenstore.Region]():  parserOf(parseRegion),
+	reflect.TypeFor[[]egress.Address]():   parserOf(egress.ParseAddresses),
+	reflect.TypeFor[[]netip.Prefix]():     parserOf(egress.ParseAllowPrivate),
+	reflect.TypeFor[gateway.DeleteRule](): formOf(gateway.ParseDeleteRule),
+	reflect.TypeFor[audit.SyncMode]():     formOf(audit.ParseSyncMode),
+}
+
+func parserOf[T any](parse func(string) (T, error)) env.ParserFunc {
+	return func(s string) (any, error) { return parse(s) }
+}
+
+// formOf is parserOf for a parser whose error says no more than the "type" tag.
+func formOf[T any](parse func(string) (T, error)) env.ParserFunc {
+	return func(s string) (any, error) {
+		v, err := parse(s)
+		if err != nil {
+			return nil, errForm
+		}
+		return v, nil
+	}
+}
+
+// Where Jira Cloud is; the "envDefault" tags say the same.
+const (
+	defaultAPIURL  httpsURL = "https://api.atlassian.com"
+	defaultAuthURL httpsURL = "https://auth.atlassian.com"
+)
+
+// errForm is wrong with a value to which the "type" tag says all there is.
+var errForm = errors.New("")
+
+func parseListenAddress(s string) (listenAddress, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", errForm
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return "", errors.New("the port must be a number from 0 to 65535")
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) {
+		return "", errors.New("the host must be a name or an address")
+	}
+	return listenAddress(s), nil
+}
+
+func parseHTTPSURL(s string) (httpsURL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Scheme != "https", u.Host == "":
+		return "", errForm
+	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Contains(s, "#"):
+		return "", errors.New("it can have no user info, query or fragment")
+	}
+	return httpsURL(strings.TrimRight(s, "/")), nil
+}
+
+// callbackPath is how a redirect URL ends: what comes before it is that of a
+// proxy in front of the admin listener.
+const callbackPath = "/oauth/callback"
+
+func parseRedirectURL(s string) (redirectURL, error) {
+	u, err := parseSecureURL(s)
+	switch {
+	case err != nil:
+		return "", err
+	case !strings.HasSuffix(u.Path, callbackPath) || u.RawQuery != "" || u.ForceQuery:
+		return "", errors.New("it must end in " + callbackPath)
+	}
+	return redirectURL(s), nil
+}
+
+func parseWebhookURL(s string) (webhookURL, error) {
+	_, err := parseSecureURL(s)
+	return webhookURL(s), err
+}
+
+// parseSecureURL accepts https, and http on this machine.
+func parseSecureURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return nil, errForm
+	}
+	addr, _ := netip.ParseAddr(u.Hostname())
+	local := addr.IsLoopback() || u.Hostname() == "localhost"
+	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
+		return nil, errForm
+	}
+	return u, nil
+}
+
+func parseLogLevel(s string) (logLevel, error) {
+	switch s {
+	case "debug":
+		return logLevel(slog.LevelDebug), nil
+	case "info":
+		return logLevel(slog.LevelInfo), nil
+	case "warn":
+		return logLevel(slog.LevelWarn), nil
+	case "error":
+		return logLevel(slog.LevelError), nil
+	}
+	return 0, errForm
+}
+
+func parseRegion(s string) (tokenstore.Region, error) {
+	switch r := tokenstore.Region(s); r {
+	case tokenstore.RegionUS, tokenstore.RegionEU:
+		return r, nil
+	}
+	return "", errForm
+}

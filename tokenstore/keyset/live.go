@@ -1,0 +1,111 @@
+package keyset
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"jiragate/tokenstore/internal/privatefile"
+)
+
+// Live is the keyset in use, which can be changed while the program runs. It is
+// safe for concurrent use, and prints without its keys.
+type Live struct {
+	place    *place // nil: read only
+	keys     atomic.Pointer[Keyset]
+	changing sync.Mutex
+	stored   privatefile.Sum // of the file; guarded by changing
+}
+
+var _ tink.AEAD = (*Live)(nil)
+
+// KeyInfo tells of a key what is no secret.
+type KeyInfo struct {
+	ID      uint32 // with which its ciphertexts begin, after a byte 0x01, big endian
+	Primary bool   // it seals
+	Status  string // enabled, disabled or destroyed; only the first opens anything
+}
+
+// Encrypt implements [tink.AEAD], under the primary key.
+func (l *Live) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
+	return l.keys.Load().aead.Encrypt(plaintext, associatedData)
+}
+
+// Decrypt implements [tink.AEAD], under whichever key it was encrypted.
+func (l *Live) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
+	return l.keys.Load().aead.Decrypt(ciphertext, associatedData)
+}
+
+// PrimaryKeyID returns the id of the key that seals.
+func (l *Live) PrimaryKeyID() uint32 { return l.keys.Load().primary }
+
+// KeyIDs returns the ids of all keys, the oldest first.
+func (l *Live) KeyIDs() []uint32 { return l.keys.Load().ids() }
+
+// Keys describes all keys, the oldest first.
+func (l *Live) Keys() []KeyInfo { return l.keys.Load().keys() }
+
+// Rotate adds a new primary key and returns its id. The old keys stay, for
+// reading. The keyset is on disk before the new key seals anything.
+//
+// After an error the keyset in use is the one before. The file then holds that
+// one or the new one, whole, and either opens everything. The errors match
+// [ErrReadOnly] where the keyset can't be stored, and [ErrChanged] where its file
+// is no longer the one that was read: restarting reads it again.
+func (l *Live) Rotate(ctx context.Context) (primary uint32, err error) {
+	next, err := l.change(ctx, (*Keyset).Rotate)
+	if err != nil {
+		return 0, fmt.Errorf("rotating the keyset: %w", err)
+	}
+	return next.primary, nil
+}
+
+// Drop removes keys, of which none is the primary one. The keyset is on disk
+// without them before they are gone from memory. The caller has made sure that
+// nothing is sealed under them any more, backups that are to be kept included:
+// that can't be opened again.
+//
+// Errors are as with [Live.Rotate]. Nothing is dropped where one of the ids can't be.
+func (l *Live) Drop(ctx context.Context, ids ...uint32) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	_, err := l.change(ctx, func(k *Keyset) (*Keyset, error) { return k.without(ids) })
+	if err != nil {
+		return fmt.Errorf("dropping keys: %w", err)
+	}
+	return nil
+}
+
+func (l *Live) change(ctx context.Context, f func(*Keyset) (*Keyset, error)) (*Keyset, error) {
+	if l.place == nil {
+		return nil, fmt.Errorf("%w: it comes from an environment variable; put the JSON into a file of mode 0600, do it again with the key URI file:PATH, and set the variable to the JSON that is in the file then", ErrReadOnly)
+	}
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	next, err := f(l.keys.Load())
+	if err != nil {
+		return nil, err
+	}
+	stored, err := l.place.replace(ctx, l.stored, next)
+	if err != nil {
+		return nil, err
+	}
+	l.stored = stored
+	l.keys.Store(next)
+	return next, nil
+}
+
+// Format implements [fmt.Formatter], as that of [Keyset].
+func (l *Live) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, l.String())
+}
+
+// String returns the number of keys and the id of the primary key.
+func (l *Live) String() string { return l.keys.Load().String() }

@@ -1,0 +1,90 @@
+package oauth
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+
+	"jiragate/policy"
+)
+
+// result says in a word what came of a refresh, in logs, traces and metrics.
+type result string
+
+const (
+	resultRefreshed            result = "refreshed"
+	resultAlreadyFresh         result = "already_fresh"
+	resultNeedsReauthorisation result = "needs_reauthorisation"
+	resultClientRejected       result = "client_rejected"
+	resultNotConfigured        result = "not_configured"
+	resultNotStored            result = "not_stored"
+	resultUnavailable          result = "unavailable" // and nothing was exchanged
+	resultAmbiguous            result = "ambiguous"   // the answer may have got lost
+	resultFailed               result = "failed"      // nothing to do with the authorization server
+)
+
+// report writes the span and the log line of a refresh. Errors of this package
+// hold nothing secret, but only the log gets their text.
+func (m *Manager) report(ctx context.Context, span trace.Span, connection string, o outcome) {
+	defer span.End()
+	span.SetAttributes(attribute.String("jiragate.result", string(o.result)))
+	attrs := []slog.Attr{slog.String("connection", connection), slog.String("result", string(o.result))}
+	var level slog.Level
+	switch o.result {
+	case resultRefreshed:
+		level = slog.LevelInfo
+		attrs = append(attrs, slog.Uint64("generation", o.generation), slog.Duration("lifetime", o.lifetime))
+	case resultAlreadyFresh:
+		level = slog.LevelDebug
+	case resultUnavailable, resultAmbiguous, resultFailed:
+		level = slog.LevelWarn
+	default: // a person has to do something
+		level = slog.LevelError
+	}
+	if o.err != nil {
+		span.SetStatus(codes.Error, string(o.result))
+		attrs = append(attrs, slog.String("error", o.err.Error()))
+	}
+	m.log.LogAttrs(ctx, level, "OAuth refresh", attrs...)
+}
+
+// meters are the metrics of refreshes. Their attributes are bounded: no
+// connection is among them.
+type meters struct {
+	refreshes metric.Int64Counter
+	duration  metric.Float64Histogram
+}
+
+func newMeters(meter metric.Meter) meters {
+	if meter == nil {
+		meter = metricnoop.NewMeterProvider().Meter("")
+	}
+	refreshes, err := meter.Int64Counter("jiragate.oauth.refreshes", metric.WithUnit("{refresh}"),
+		metric.WithDescription("Refreshes of OAuth 2.0 tokens, by what came of them."))
+	if err != nil {
+		otel.Handle(err) // and count nowhere
+		refreshes = metricnoop.Int64Counter{}
+	}
+	duration, err := meter.Float64Histogram("jiragate.oauth.refresh.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of refreshes of OAuth 2.0 tokens, storing included."),
+		metric.WithExplicitBucketBoundaries(.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30))
+	if err != nil {
+		otel.Handle(err)
+		duration = metricnoop.Float64Histogram{}
+	}
+	return meters{refreshes, duration}
+}
+
+func (m meters) measure(ctx context.Context, e policy.Edition, r result, took time.Duration) {
+	set := metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("jiragate.result", string(r)), attribute.String("jiragate.edition", string(e))))
+	m.refreshes.Add(ctx, 1, set)
+	m.duration.Record(ctx, took.Seconds(), set)
+}
