@@ -98,18 +98,17 @@ type verdict struct {
 // X-Authentication-Denied-Reason, seen in
 // https://github.com/ankitpokhrel/jira-cli/issues/353).
 const (
-	seraphReason  = "X-Seraph-Loginreason"
-	seraphDenied  = "X-Authentication-Denied-Reason"
-	reasonOK      = "OK"
-	reasonFailed  = "AUTHENTICATED_FAILED"
-	reasonDenied  = "AUTHENTICATION_DENIED"
-	deniedCaptcha = "CAPTCHA_CHALLENGE"
-	pauseCaptcha  = "Jira asks for a CAPTCHA at the account's login: a person must log in with a browser, then: jiragate connection enable"
-	pausePassword = "Jira refused the stored user name and password: they are not sent again until there are new ones (jiragate connection credential), or the account is in order (jiragate connection enable)"
-	pausePAT      = "Jira refused the personal access token: it has expired or was revoked; give the connection a new one: jiragate connection credential"
-	pauseAppLink  = "Jira refused the application link's access token or key: an administrator must consent anew: jiragate connection consent"
-	clockRefused  = "timestamp_refused"
-	nonceRefused  = "nonce_used"
+	seraphReason   = "X-Seraph-Loginreason"
+	seraphDenied   = "X-Authentication-Denied-Reason"
+	reasonOK       = "OK"
+	reasonFailed   = "AUTHENTICATED_FAILED"
+	reasonDenied   = "AUTHENTICATION_DENIED"
+	deniedCaptcha  = "CAPTCHA_CHALLENGE"
+	pauseCaptcha   = "Jira asks for a CAPTCHA at the account's login: a person must log in with a browser, then: jiragate connection enable"
+	pausePassword  = "Jira refused the stored user name and password: they are not sent again until there are new ones (jiragate connection credential), or the account is in order (jiragate connection enable)"
+	pausePAT       = "Jira refused the personal access token: it has expired or was revoked; give the connection a new one: jiragate connection credential"
+	pauseLink      = "Jira refused the application link: compare its consumer key and public key in Jira with jiragate connection show, then: jiragate connection enable"
+	pauseLinkToken = "Jira refused the application link's access token: an administrator must consent anew: jiragate connection consent"
 )
 
 func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
@@ -123,10 +122,7 @@ func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
 	case kind == tokenstore.KindBasic && (strings.Contains(denied, deniedCaptcha) || strings.Contains(reasons, reasonDenied)):
 		return verdict{code: CodeCaptchaRequired, pause: pauseCaptcha}
 	case kind == tokenstore.KindOAuth1 && refused:
-		if problem := applink.Problem(r.Header); problem == clockRefused || problem == nonceRefused {
-			return verdict{code: CodeClockRefused}
-		}
-		return verdict{code: CodeCredentialRefused, pause: pauseAppLink}
+		return judgeLink(applink.Problem(r.Header))
 	case kind == tokenstore.KindPAT && refused:
 		return verdict{code: CodeCredentialRefused, pause: pausePAT}
 	case kind == tokenstore.KindBasic && (refused || strings.Contains(reasons, reasonFailed)):
@@ -134,6 +130,18 @@ func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
 	}
 	success := r.StatusCode >= 200 && r.StatusCode < 300
 	return verdict{accepted: success || strings.Contains(reasons, reasonOK)}
+}
+
+// judgeLink tells from the problem that came with a 401 whether the token of an
+// application link is no good, the link itself, or neither.
+func judgeLink(problem string) verdict {
+	switch problem {
+	case "timestamp_refused", "nonce_used":
+		return verdict{code: CodeClockRefused}
+	case "signature_invalid", "signature_method_rejected", "consumer_key_unknown", "consumer_key_rejected", "consumer_key_refused":
+		return verdict{code: CodeCredentialRefused, pause: pauseLink}
+	}
+	return verdict{code: CodeCredentialRefused, pause: pauseLinkToken}
 }
 
 // pause keeps a credential that Jira has refused from being sent again, unless

@@ -3,11 +3,14 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
 
+	"jiragate/gateway/admin/act"
+	"jiragate/gateway/admin/consent"
 	"jiragate/gateway/egress"
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -28,10 +31,28 @@ type Options struct {
 	// Egress is the addresses of the region; empty means unpinned.
 	Egress []egress.Address
 	Policy func() *policy.Policy
+	// Audit returns the log that changes are recorded in. It is called for each, so
+	// that it can be opened by the first. It is needed where there is a store.
+	Audit func() (act.Recorder, error)
 	// Explain says what the gateway would decide, by the gateway's own code.
 	Explain func(ExplainRequest) (Explanation, error)
 	// Probe makes the one call of "connection test" through the pipeline.
 	Probe func(ctx context.Context, connection string) (ProbeResult, error)
+	// Consenter asks for consents and ends grants; nil where that isn't possible.
+	Consenter Consenter
+	// RedirectURL is where browsers come back to from a consent: it ends in
+	// /oauth/callback. Empty means that nobody can be asked for consent.
+	RedirectURL string
+	// ConsentReady says what the gateway lacks to ask for consent at Atlassian; nil
+	// means nothing.
+	ConsentReady func() error
+	// Keys is the keyset that the store and the CA key are sealed under; nil where it
+	// can't be looked at.
+	Keys Keyring
+	// ResealCA seals the CA key under the primary key, if it isn't, and CASealedUnder
+	// tells under which it is; false means none. Both go with Keys.
+	ResealCA      func() (changed bool, err error)
+	CASealedUnder func() (id uint32, ok bool, err error)
 	// Checks are what /readyz runs, in this order.
 	Checks []Check
 	// Metrics serves /metrics; nil where nothing is measured.
@@ -41,15 +62,22 @@ type Options struct {
 	Logger  *slog.Logger     // nil means none
 }
 
-// API is the admin API. It has no state of its own and is safe for concurrent use.
+// API is the admin API. It is safe for concurrent use.
 type API struct {
-	o Options
+	o    Options
+	acts *act.Journal
+	flow *consent.Flow // nil without a store
 }
 
 // New makes the API. It refuses options that leave a route without its part.
 func New(o Options) (*API, error) {
-	if o.Policy == nil || o.Explain == nil || o.Store != nil && o.Probe == nil {
-		return nil, errors.New("admin: Policy and Explain are needed, and Probe where there is a store")
+	switch {
+	case o.Policy == nil || o.Explain == nil:
+		return nil, errors.New("admin: Policy and Explain are needed")
+	case o.Store != nil && (o.Probe == nil || o.Audit == nil):
+		return nil, errors.New("admin: Probe and Audit are needed where there is a store")
+	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil):
+		return nil, errors.New("admin: ResealCA and CASealedUnder go with Keys")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -57,21 +85,47 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &API{o: o}, nil
+	a := &API{o: o, acts: &act.Journal{
+		Open:         o.Audit,
+		PolicySHA256: func() string { return o.Policy().SHA256() },
+		Now:          o.Now,
+		Logger:       o.Logger,
+	}}
+	if o.Store == nil {
+		return a, nil
+	}
+	flow, err := consent.New(consent.Options{
+		Store:       o.Store,
+		Consenter:   o.Consenter,
+		RedirectURL: o.RedirectURL,
+		Test:        a.testConsent,
+		Acts:        a.acts,
+		Now:         o.Now,
+		Logger:      o.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	a.flow = flow
+	return a, nil
 }
 
 // Local is the face for callers that need no token: whoever may open the
-// socket in the data directory, or the process itself.
-func (a *API) Local() http.Handler {
-	return a.recovered(a.routes(readinessInFull))
+// socket in the data directory, or the process itself. actor says who that is.
+func (a *API) Local(actor func(*http.Request) Actor) http.Handler {
+	return a.recovered(as(actor, a.routes(readinessInFull)))
 }
 
-// Network is the face for a TCP listener, behind g.
+// Network is the face for a TCP listener, behind g. It serves the consents in the
+// browser, too, which need no admin token.
 func (a *API) Network(g Guard) (http.Handler, error) {
 	if g.Token.IsZero() {
 		return nil, errors.New("admin: a network listener needs an admin token")
 	}
-	return a.recovered(secure(g.wrap(a.routes(readinessByName)))), nil
+	routes := as(func(r *http.Request) Actor {
+		return Actor{Name: "operator:admin-token", Addr: r.RemoteAddr}
+	}, a.routes(readinessByName))
+	return a.recovered(secure(g.wrap(routes, a.flow))), nil
 }
 
 // handlerFunc is a route that returns its refusal instead of writing it, so
@@ -88,6 +142,7 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, h handlerFunc) { mux.Handle(pattern, h) }
 	stored := func(pattern string, h handlerFunc) { mux.Handle(pattern, a.withStore(h)) }
+	change := func(pattern, operation string, h changeFunc) { stored(pattern, a.recorded(operation, h)) }
 
 	handle("GET /healthz", a.health)
 	handle("GET /readyz", a.ready(detail))
@@ -96,26 +151,33 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	}
 
 	stored("GET /v1/connections", a.listConnections)
-	stored("POST /v1/connections", a.addConnection)
+	change("POST /v1/connections", "admin.connection.add", a.addConnection)
 	stored("GET /v1/connections/{id}", a.showConnection)
-	stored("DELETE /v1/connections/{id}", a.removeConnection)
+	change("DELETE /v1/connections/{id}", "admin.connection.remove", a.removeConnection)
 	stored("POST /v1/connections/{id}/test", a.testConnection)
-	stored("POST /v1/connections/{id}/disable", a.disableConnection)
-	stored("POST /v1/connections/{id}/enable", a.enableConnection)
-	stored("PUT /v1/connections/{id}/credential", a.replaceCredential)
+	change("POST /v1/connections/{id}/disable", "admin.connection.disable", a.disableConnection)
+	change("POST /v1/connections/{id}/enable", "admin.connection.enable", a.enableConnection)
+	change("PUT /v1/connections/{id}/credential", "admin.connection.credential", a.replaceCredential)
+	change("POST /v1/connections/{id}/consent", "admin.connection.consent", a.inviteAgain)
+	change("POST /v1/connections/{id}/issues", "admin.issue.import", a.importIssues)
 
 	stored("GET /v1/clients", a.listClients)
-	stored("POST /v1/clients", a.addClient)
-	stored("DELETE /v1/clients/{name}", a.removeClient)
-	stored("POST /v1/clients/{name}/token", a.rotateToken)
-	stored("PUT /v1/clients/{name}/grants/{connection}", a.grant)
-	stored("DELETE /v1/clients/{name}/grants/{connection}", a.revoke)
+	change("POST /v1/clients", "admin.client.add", a.addClient)
+	change("DELETE /v1/clients/{name}", "admin.client.remove", a.removeClient)
+	change("POST /v1/clients/{name}/token", "admin.client.rotate", a.rotateToken)
+	change("PUT /v1/clients/{name}/grants/{connection}", "admin.client.grant", a.grant)
+	change("DELETE /v1/clients/{name}/grants/{connection}", "admin.client.revoke", a.revoke)
+
+	stored("GET /v1/keys", a.withKeys(a.listKeys))
+	change("POST /v1/keys/rotate", "admin.key.rotate", a.rotateKey)
+	change("POST /v1/keys/rewrap", "admin.key.rewrap", a.rewrap)
+	change("POST /v1/keys/drop", "admin.key.drop", a.dropKeys)
 
 	handle("GET /v1/policy", a.showPolicy)
 	handle("POST /v1/policy/explain", a.explain)
 	handle("GET /v1/egress", a.showEgress)
 
-	stored("GET /v1/store/backup", a.backup)
+	change("GET /v1/store/backup", "admin.store.backup", a.backup)
 	stored("POST /v1/store/check", a.checkStore)
 
 	handle("/", func(_ http.ResponseWriter, r *http.Request) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"jiragate/tokenstore"
@@ -114,17 +115,18 @@ func (a *API) knownConnections(ids []string) error {
 	return nil
 }
 
-func (a *API) addClient(w http.ResponseWriter, r *http.Request) error {
+func (a *API) addClient(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	var body newClientBody
 	if err := decode(w, r, &body); err != nil {
-		return err
+		return answer{}, err
 	}
+	t.record.Path += "/" + url.PathEscape(body.Name) // the request's path doesn't name it
 	sum, show, err := chooseToken(body.Token)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	if err := a.knownConnections(body.Connections); err != nil {
-		return err
+		return answer{}, err
 	}
 	c := tokenstore.Client{
 		Name:            body.Name,
@@ -132,72 +134,82 @@ func (a *API) addClient(w http.ResponseWriter, r *http.Request) error {
 		CertificateSANs: body.CertificateSANs,
 		Connections:     body.Connections,
 	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
 	if err := a.o.Store.AddClient(r.Context(), c); err != nil {
 		if errors.Is(err, tokenstore.ErrExists) {
 			p := refuse(http.StatusConflict, CodeExists, "client %q exists already, or another has this token", c.Name)
 			p.Hint = "client rotate " + c.Name + " gives it a new token; client grant and client revoke change its connections"
-			return p
+			return answer{}, p
 		}
-		return err
+		return answer{}, err
 	}
 	a.o.Logger.InfoContext(r.Context(), "client added", "client", c.Name, "connections", c.Connections)
-	return writeJSON(w, http.StatusCreated, IssuedToken{Name: c.Name, Token: show})
+	return answer{status: http.StatusCreated, body: IssuedToken{Name: c.Name, Token: show}}, nil
 }
 
-func (a *API) removeClient(w http.ResponseWriter, r *http.Request) error {
+func (a *API) removeClient(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	c, err := a.client(r.PathValue("name"))
 	if err != nil {
-		return err
+		return answer{}, err
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
 	}
 	if err := a.o.Store.RemoveClient(r.Context(), c.Name); err != nil {
-		return err
+		return answer{}, err
 	}
 	a.o.Logger.InfoContext(r.Context(), "client removed", "client", c.Name)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return answer{status: http.StatusNoContent}, nil
 }
 
-func (a *API) rotateToken(w http.ResponseWriter, r *http.Request) error {
+func (a *API) rotateToken(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	c, err := a.client(r.PathValue("name"))
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	var body newClientTokenBody
 	if err := decode(w, r, &body); err != nil {
-		return err
+		return answer{}, err
 	}
 	sum, show, err := chooseToken(body.Token)
 	if err != nil {
-		return err
+		return answer{}, err
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
 	}
 	if err := a.o.Store.SetClientToken(r.Context(), c.Name, sum); err != nil {
-		return err
+		return answer{}, err
 	}
 	a.o.Logger.InfoContext(r.Context(), "client token replaced", "client", c.Name)
-	return writeJSON(w, http.StatusOK, IssuedToken{Name: c.Name, Token: show})
+	return answer{status: http.StatusOK, body: IssuedToken{Name: c.Name, Token: show}}, nil
 }
 
-func (a *API) grant(w http.ResponseWriter, r *http.Request) error {
-	return a.changeGrant(w, r, "granted", a.o.Store.Grant)
+func (a *API) grant(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	return a.changeGrant(r, t, "granted", a.o.Store.Grant)
 }
 
-func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
-	return a.changeGrant(w, r, "revoked", a.o.Store.Revoke)
+func (a *API) revoke(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	return a.changeGrant(r, t, "revoked", a.o.Store.Revoke)
 }
 
-func (a *API) changeGrant(w http.ResponseWriter, r *http.Request, what string, change func(ctx context.Context, client, connection string) error) error {
+func (a *API) changeGrant(r *http.Request, t *task, what string, change func(ctx context.Context, client, connection string) error) (answer, error) {
 	c, err := a.client(r.PathValue("name"))
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	connection := r.PathValue("connection")
 	if err := a.knownConnections([]string{connection}); err != nil {
-		return err
+		return answer{}, err
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
 	}
 	if err := change(r.Context(), c.Name, connection); err != nil {
-		return err
+		return answer{}, err
 	}
 	a.o.Logger.InfoContext(r.Context(), "grant "+what, "client", c.Name, "connection", connection)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return answer{status: http.StatusNoContent}, nil
 }

@@ -1,12 +1,9 @@
 package admin
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
-	"jiragate/policy"
 	"jiragate/tokenstore"
 )
 
@@ -26,6 +23,14 @@ type Connection struct {
 	StateSince  time.Time `json:"state_since"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	// ConsumerKey, PublicKey (PEM) and CallbackURL are what Jira's administrator
+	// enters in an application link; they, and Grant, are in the answer about one
+	// connection only.
+	ConsumerKey string `json:"consumer_key,omitempty"`
+	PublicKey   string `json:"public_key,omitempty"`
+	CallbackURL string `json:"callback_url,omitempty"`
+	Grant       *Grant `json:"grant,omitempty"`
 }
 
 func connectionOf(c *tokenstore.Connection) Connection {
@@ -45,44 +50,6 @@ func connectionOf(c *tokenstore.Connection) Connection {
 		CreatedAt:   c.CreatedAt,
 		UpdatedAt:   c.UpdatedAt,
 	}
-}
-
-// NewConnection asks for a connection to be added.
-type NewConnection struct {
-	ID         string
-	Edition    policy.Edition
-	SiteURL    string
-	CloudID    string
-	BaseURL    string
-	Region     tokenstore.Region // empty means the gateway's own
-	UpstreamCA string            // PEM
-	Credential tokenstore.Credential
-}
-
-type newConnectionBody struct {
-	ID         string         `json:"id"`
-	Edition    string         `json:"edition"`
-	SiteURL    string         `json:"site_url,omitempty"`
-	CloudID    string         `json:"cloud_id,omitempty"`
-	BaseURL    string         `json:"base_url,omitempty"`
-	Region     string         `json:"region,omitempty"`
-	UpstreamCA string         `json:"upstream_ca,omitempty"`
-	Credential credentialBody `json:"credential"`
-}
-
-// Encode is the request body, with the credential in the clear: for the
-// socket or the handler, and for nothing else.
-func (n NewConnection) Encode() ([]byte, error) {
-	return json.Marshal(newConnectionBody{
-		ID:         n.ID,
-		Edition:    string(n.Edition),
-		SiteURL:    n.SiteURL,
-		CloudID:    n.CloudID,
-		BaseURL:    n.BaseURL,
-		Region:     string(n.Region),
-		UpstreamCA: n.UpstreamCA,
-		Credential: credentialBodyOf(n.Credential),
-	})
 }
 
 func (a *API) listConnections(w http.ResponseWriter, _ *http.Request) error {
@@ -109,124 +76,68 @@ func (a *API) showConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, connectionOf(c))
-}
-
-func (a *API) addConnection(w http.ResponseWriter, r *http.Request) error {
-	var body newConnectionBody
-	if err := decode(w, r, &body); err != nil {
-		return err
-	}
-	cred, err := body.Credential.credential()
+	shown, err := a.inFull(r.Context(), c)
 	if err != nil {
 		return err
 	}
-	conn := tokenstore.Connection{
-		ID:             body.ID,
-		Edition:        policy.Edition(body.Edition),
-		SiteURL:        body.SiteURL,
-		CloudID:        body.CloudID,
-		BaseURL:        body.BaseURL,
-		Region:         tokenstore.Region(body.Region),
-		CredentialKind: cred.Kind,
-		Scopes:         cred.Scopes,
-		UpstreamCA:     body.UpstreamCA,
+	return writeJSON(w, http.StatusOK, shown)
+}
+
+// present is the connection as it now stands.
+func (a *API) present(id string) (*tokenstore.Connection, error) {
+	c, ok := a.o.Store.Directory().Connection(id)
+	if !ok { // removed by another caller in between
+		return nil, refuse(http.StatusNotFound, CodeNotFound, "there is no connection %q", id)
 	}
-	if conn.Region == "" {
-		conn.Region = a.o.Region
-	}
-	if err := a.o.Store.AddConnection(r.Context(), conn, cred); err != nil {
-		if errors.Is(err, tokenstore.ErrExists) {
-			p := refuse(http.StatusConflict, CodeExists, "connection %q exists already", conn.ID)
-			p.Hint = "connection credential " + conn.ID + " gives it a new token or password; connection remove takes it away"
-			return p
+	return c, nil
+}
+
+func (a *API) disableConnection(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	return a.setState(r, t, func(*tokenstore.Connection) (tokenstore.State, string, error) {
+		return tokenstore.StateDisabled, "disabled by an operator", nil
+	})
+}
+
+// enableConnection lets the calls of a connection be made again, also where they
+// were paused because Jira refused the password: somebody has seen to that. One that
+// nobody has consented to waits for it.
+func (a *API) enableConnection(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	return a.setState(r, t, func(c *tokenstore.Connection) (tokenstore.State, string, error) {
+		cred, err := a.o.Store.Credential(r.Context(), c.ID)
+		if err == nil && !cred.Consented() {
+			return tokenstore.StateNeedsReauthorisation, tokenstore.ReasonAwaitsConsent, nil
 		}
-		return err
+		return tokenstore.StateActive, "", err
+	})
+}
+
+func (a *API) setState(r *http.Request, t *task, choose func(*tokenstore.Connection) (tokenstore.State, string, error)) (answer, error) {
+	c, err := a.connection(r)
+	if err != nil {
+		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "connection added", "connection", conn.ID, "edition", string(conn.Edition), "region", string(conn.Region), "credential", string(cred.Kind))
-	return a.answerConnection(w, http.StatusCreated, conn.ID)
+	t.about(c)
+	state, reason, err := choose(c)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
+	if err := a.o.Store.SetState(r.Context(), c.ID, state, reason); err != nil {
+		return answer{}, err
+	}
+	a.o.Logger.InfoContext(r.Context(), "connection state set", "connection", c.ID, "state", string(state))
+	return a.answerConnection(c.ID)
 }
 
 // answerConnection answers with the connection as it now stands.
-func (a *API) answerConnection(w http.ResponseWriter, status int, id string) error {
-	c, ok := a.o.Store.Directory().Connection(id)
-	if !ok { // removed by another caller in between
-		return refuse(http.StatusNotFound, CodeNotFound, "there is no connection %q", id)
-	}
-	return writeJSON(w, status, connectionOf(c))
-}
-
-func (a *API) removeConnection(w http.ResponseWriter, r *http.Request) error {
-	c, err := a.connection(r)
+func (a *API) answerConnection(id string) (answer, error) {
+	c, err := a.present(id)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
-	if err := a.o.Store.RemoveConnection(r.Context(), c.ID); err != nil {
-		return err
-	}
-	a.o.Logger.InfoContext(r.Context(), "connection removed", "connection", c.ID)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (a *API) disableConnection(w http.ResponseWriter, r *http.Request) error {
-	return a.setState(w, r, tokenstore.StateDisabled, "disabled by an operator")
-}
-
-func (a *API) enableConnection(w http.ResponseWriter, r *http.Request) error {
-	return a.setState(w, r, tokenstore.StateActive, "")
-}
-
-func (a *API) setState(w http.ResponseWriter, r *http.Request, state tokenstore.State, reason string) error {
-	c, err := a.connection(r)
-	if err != nil {
-		return err
-	}
-	if err := a.o.Store.SetState(r.Context(), c.ID, state, reason); err != nil {
-		return err
-	}
-	a.o.Logger.InfoContext(r.Context(), "connection state set", "connection", c.ID, "state", string(state))
-	return a.answerConnection(w, http.StatusOK, c.ID)
-}
-
-// replaceCredential puts a new credential of the same kind into a connection,
-// as after a new consent or a changed password. A connection that waited for
-// it becomes active by it; one that an operator disabled stays so.
-func (a *API) replaceCredential(w http.ResponseWriter, r *http.Request) error {
-	c, err := a.connection(r)
-	if err != nil {
-		return err
-	}
-	var body credentialBody
-	if err := decode(w, r, &body); err != nil {
-		return err
-	}
-	cred, err := body.credential()
-	if err != nil {
-		return err
-	}
-	if cred.Kind != c.CredentialKind {
-		return invalid("connection %q has a credential of kind %s, not %s: remove it and add it again to change the kind", c.ID, c.CredentialKind, cred.Kind)
-	}
-	old, err := a.o.Store.Credential(r.Context(), c.ID)
-	if err != nil {
-		return err
-	}
-	if old.Incarnation() != c.Incarnation {
-		err = tokenstore.ErrConflict // another connection has come into the place of c
-	} else {
-		err = a.o.Store.ReplaceCredential(r.Context(), c.ID, old.Generation, cred)
-	}
-	if err != nil {
-		if errors.Is(err, tokenstore.ErrConflict) {
-			p := refuse(http.StatusConflict, CodeConflict, "the credential of connection %q changed at the same moment", c.ID)
-			p.Hint = "a token refresh or another command was under way; look at the connection, and run the command again"
-			return p
-		}
-		return err
-	}
-	a.o.Logger.InfoContext(r.Context(), "credential replaced", "connection", c.ID, "credential", string(cred.Kind))
-	return a.answerConnection(w, http.StatusOK, c.ID)
+	return answer{status: http.StatusOK, body: connectionOf(c)}, nil
 }
 
 // ProbeResult is what came of "connection test".

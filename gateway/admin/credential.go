@@ -21,6 +21,11 @@ type credentialBody struct {
 	RefreshToken string    `json:"refresh_token,omitzero"`
 	Expiry       time.Time `json:"expiry,omitzero"`
 	Scopes       []string  `json:"scopes,omitempty"`
+	ConsentedAt  time.Time `json:"consented_at,omitzero"`
+	ClientID     string    `json:"client_id,omitzero"`
+	ClientSecret string    `json:"client_secret,omitzero"`
+	ConsumerKey  string    `json:"consumer_key,omitzero"`
+	PrivateKey   string    `json:"private_key,omitzero"` // PEM
 }
 
 func credentialBodyOf(c tokenstore.Credential) credentialBody {
@@ -33,11 +38,18 @@ func credentialBodyOf(c tokenstore.Credential) credentialBody {
 		RefreshToken: c.RefreshToken.Reveal(),
 		Expiry:       c.Expiry,
 		Scopes:       c.Scopes,
+		ConsentedAt:  c.ConsentedAt,
+		ClientID:     c.ClientID,
+		ClientSecret: c.ClientSecret.Reveal(),
+		ConsumerKey:  c.ConsumerKey,
+		PrivateKey:   c.PrivateKey.Reveal(),
 	}
 }
 
-func (b credentialBody) credential() (tokenstore.Credential, error) {
-	c := tokenstore.Credential{
+// credential is what the body says. It is not checked yet: parts of it may be for
+// the gateway to add.
+func (b credentialBody) credential() tokenstore.Credential {
+	return tokenstore.Credential{
 		Kind:         tokenstore.CredentialKind(b.Kind),
 		Username:     b.Username,
 		Password:     secret.New(b.Password),
@@ -46,11 +58,12 @@ func (b credentialBody) credential() (tokenstore.Credential, error) {
 		RefreshToken: secret.New(b.RefreshToken),
 		Expiry:       b.Expiry,
 		Scopes:       b.Scopes,
+		ConsentedAt:  b.ConsentedAt,
+		ClientID:     b.ClientID,
+		ClientSecret: secret.New(b.ClientSecret),
+		ConsumerKey:  b.ConsumerKey,
+		PrivateKey:   secret.New(b.PrivateKey),
 	}
-	if err := c.Validate(); err != nil {
-		return tokenstore.Credential{}, invalid("%v", err)
-	}
-	return c, nil
 }
 
 // Format never shows the parts, whatever the verb.

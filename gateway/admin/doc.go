@@ -1,21 +1,27 @@
 // Package admin is the administration side of the gateway: an HTTP+JSON API
-// over connections, clients, grants, policy and store, and the health and
-// metrics endpoints.
+// over connections, clients, grants, keys, policy and store, the consents in the
+// browser, and the health and metrics endpoints.
 //
 // Start with [New], which makes an [API]. It has two faces onto the same
 // routes: [API.Local] for callers that the operating system has already
 // vouched for (the 0600 socket in the data directory, or the same process),
 // and [API.Network] for the TCP listener, behind a bearer token, a Host
-// allowlist and cross-origin protection. [NewServer] bounds either.
+// allowlist and cross-origin protection. The latter serves the pages of
+// jiragate/gateway/admin/consent, too. [NewServer] bounds either.
 //
 // Requests and answers are one set of types for both ends of the wire.
+//
+// Whatever changes something is an audit record, by jiragate/gateway/admin/act: its
+// intent before, or nothing is done, and its outcome after. What is refused is one,
+// too, once its route is known.
 //
 // The package may not know how calls are proxied, nor how anything is stored:
 // it is handed a tokenstore.Store, a policy, and functions for what the pipeline does.
 //
 // # Caveats
 //
-// Nothing secret is in any answer but one: the token of a client, in the
-// answer that makes it ([IssuedToken]). What carries a secret in a request
-// prints redacted, and is written out only by the Encode functions.
+// Nothing secret is in any answer but two, which show it once: the token of a client,
+// in the answer that makes it ([IssuedToken]), and the link to a consent ([Invited]).
+// What carries a secret in a request prints redacted, and is written out only by the
+// Encode functions.
 package admin

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"jiragate/gateway/admin/consent"
 	"jiragate/tokenstore/secret"
 )
 
@@ -28,12 +29,15 @@ type Guard struct {
 	OpenMetrics bool
 }
 
-func (g Guard) wrap(next http.Handler) http.Handler {
+// wrap puts g before the routes of the API. Beside them it lets browsers to the
+// consents: without a token, and under the host of the redirect URL as well, under
+// which there is nothing else.
+func (g Guard) wrap(next http.Handler, consents *consent.Flow) http.Handler {
 	want := sha256.Sum256([]byte(g.Token.Reveal()))
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !g.hostAllowed(r.Host):
-			writeProblem(w, refuse(http.StatusMisdirectedRequest, CodeForbidden, "this Host is not a name of the admin listener"))
+			writeProblem(w, wrongHost())
 		case !g.open(r) && !bearerMatches(r, want):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
 			writeProblem(w, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
@@ -45,7 +49,21 @@ func (g Guard) wrap(next http.Handler) http.Handler {
 	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, refuse(http.StatusForbidden, CodeForbidden, "cross-origin requests are refused"))
 	}))
-	return csrf.Handler(guarded)
+	api := csrf.Handler(guarded)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case consents == nil || !consents.Serves(r.URL.Path):
+			api.ServeHTTP(w, r)
+		case g.hostAllowed(r.Host), consents.Host() != "" && hostname(r.Host) == consents.Host():
+			consents.ServeHTTP(w, r)
+		default:
+			writeProblem(w, wrongHost())
+		}
+	})
+}
+
+func wrongHost() *Problem {
+	return refuse(http.StatusMisdirectedRequest, CodeForbidden, "this Host is not a name of the admin listener")
 }
 
 func (g Guard) open(r *http.Request) bool {
@@ -61,12 +79,17 @@ func (g Guard) open(r *http.Request) bool {
 	return false
 }
 
-func (g Guard) hostAllowed(hostport string) bool {
+// hostname is the host of a Host field in lower case, without port and brackets.
+func hostname(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+func (g Guard) hostAllowed(hostport string) bool {
+	host := hostname(hostport)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if ip.IsLoopback() || g.AnyAddress {
 			return true

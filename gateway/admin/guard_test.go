@@ -77,7 +77,7 @@ func TestGuard(t *testing.T) {
 		{"preflight", listed, "OPTIONS", "/v1/clients", []edit{header("Origin", "https://evil.example"), header("Access-Control-Request-Method", "POST")}, 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h, err := newAPI(t, options(store)).Network(tt.guard)
+			h, err := newAPI(t, options(t, store)).Network(tt.guard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,14 +108,14 @@ func TestGuard(t *testing.T) {
 }
 
 func TestNetworkNeedsToken(t *testing.T) {
-	if _, err := newAPI(t, options(nil)).Network(admin.Guard{}); err == nil {
+	if _, err := newAPI(t, options(t, nil)).Network(admin.Guard{}); err == nil {
 		t.Error("a network face without a token was made")
 	}
 }
 
 func TestHeaderLimit(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = admin.NewServer(newAPI(t, options(nil)).Local(), slog.New(slog.DiscardHandler))
+	server.Config = admin.NewServer(local(t, options(t, nil)), slog.New(slog.DiscardHandler))
 	server.Start()
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

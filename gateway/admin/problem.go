@@ -38,6 +38,11 @@ const (
 	CodeTooLarge     = "too_large"
 	CodeMediaType    = "unsupported_media_type"
 	CodeInternal     = "internal"
+
+	// CodeNotConfigured: a setting of the gateway is missing; the detail names it.
+	CodeNotConfigured = "not_configured"
+	// CodeRecordUnavailable: there can be no audit record, so nothing was done.
+	CodeRecordUnavailable = "record_unavailable"
 )
 
 // Error is the detail alone; a caller that prints the hint does so itself.

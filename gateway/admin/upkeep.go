@@ -9,7 +9,10 @@ import (
 // as they are in the store. The status is out before the end is known, so a
 // failure cuts the answer short instead of completing it: a reader that gets
 // to the end of the body has the whole copy.
-func (a *API) backup(w http.ResponseWriter, r *http.Request) error {
+func (a *API) backup(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
 	a.allow(w, backupTimeout)
 	out := &started{w: w}
 	w.Header().Set("Content-Type", "application/octet-stream")
@@ -20,10 +23,10 @@ func (a *API) backup(w http.ResponseWriter, r *http.Request) error {
 		if out.yes {
 			panic(http.ErrAbortHandler)
 		}
-		return err
+		return answer{}, err
 	}
 	a.o.Logger.InfoContext(r.Context(), "backup written", "bytes", n)
-	return nil
+	return answer{status: http.StatusOK, sent: true}, nil
 }
 
 // started notes whether anything was written.

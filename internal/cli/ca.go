@@ -42,12 +42,13 @@ The gateway must be stopped.`,
 			if err != nil {
 				return err
 			}
-			o := certs.Options{Dir: a.config.DataDir, Sealer: f.keys.AEAD(), Replace: replace}
-			if certFile == "" {
-				err = makeRoot(o, a.config)
-			} else {
-				err = importRoot(o, certFile, keyFile)
-			}
+			o := certs.Options{Dir: a.config.DataDir, Sealer: f.keys, Replace: replace}
+			err = a.record(cmd.Context(), "admin.ca.init", func() error {
+				if certFile == "" {
+					return makeRoot(o, a.config)
+				}
+				return importRoot(o, certFile, keyFile)
+			})
 			if err = errors.Join(err, f.close()); err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ type Config struct {
 	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Admin API, /healthz, /readyz and /metrics. The API needs the admin token, and so does /metrics unless this is a loopback address; requests must name this host, or a loopback one."`
 	AdminTokenFile string        `env:"ADMIN_TOKEN_FILE" shown:"admin-token in DATA_DIR" type:"file" meaning:"The bearer token of the admin API, made at first start with mode 0600."`
 
-	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"file:PATH, env:NAME, aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH" meaning:"Where the master keyset is that seals the store and the CA key, or the KMS key that keyset.json in DATA_DIR is encrypted under. A file is made at first start."`
+	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"key URI" meaning:"Where the master keyset is that seals the store and the CA key: file:PATH, made at first start; env:NAME; or aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH, a key under which keyset.json in DATA_DIR is encrypted."`
 
 	Region             tokenstore.Region `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
 	Egress             []egress.Address  `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP,..." meaning:"The region's egress addresses. Without any, calls leave by the system's default route and are recorded as unpinned."`
@@ -211,11 +211,27 @@ func (c *Config) adminTokenFile() string {
 	return c.file("admin-token")
 }
 
+// consentReady says what is missing before anybody can be asked for consent at
+// Atlassian.
+func (c *Config) consentReady() error {
+	switch {
+	case c.OAuthRedirectURL == "":
+		return &ConfigError{Variable: envPrefix + "OAUTH_REDIRECT_URL", Detail: "is not set: set it to the redirect URL registered with Atlassian, https://HOST" + callbackPath}
+	case c.OAuthClientID == "":
+		return &ConfigError{Variable: envPrefix + "OAUTH_CLIENT_ID", Detail: "is not set: set it, and JIRAGATE_OAUTH_CLIENT_SECRET_FILE, to those of the app registered with Atlassian"}
+	}
+	return nil
+}
+
+// keysetFile is where a keyset is unless JIRAGATE_KEY_URI says otherwise, and
+// where one is kept that a KMS key encrypts.
+func (c *Config) keysetFile() string { return c.file("keyset.json") }
+
 func (c *Config) keyURI() string {
 	if c.KeyURI != "" {
 		return c.KeyURI
 	}
-	return "file:" + c.file("keyset.json")
+	return "file:" + c.keysetFile()
 }
 
 func (c *Config) caFile() string { return c.file("ca.pem") }

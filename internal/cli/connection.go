@@ -24,6 +24,7 @@ func newConnection(a *app) *cobra.Command {
 	return group("connection", "Connections: customers' Jira sites and what opens them",
 		newConnectionAdd(a),
 		newConnectionCredential(a),
+		newConnectionConsent(a),
 		newConnectionList(a),
 		newConnectionShow(a),
 		newConnectionTest(a),
@@ -52,9 +53,9 @@ func newConnectionList(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, c := range list {
-				rows = append(rows, []string{c.ID, c.Edition, siteOf(c), c.Region, c.Credential, c.State})
+				rows = append(rows, []string{c.ID, c.Edition, siteOf(c), c.Region, c.Credential, c.State, timeText(c.StateSince), c.StateReason})
 			}
-			return writeTable(a.out, []string{"ID", "EDITION", "SITE", "REGION", "CREDENTIAL", "STATE"}, rows)
+			return writeTable(a.out, []string{"ID", "EDITION", "SITE", "REGION", "CREDENTIAL", "STATE", "SINCE", "REASON"}, rows)
 		},
 	}
 	outputFlag(cmd, &output)
@@ -98,7 +99,7 @@ func (a *app) writeConnection(c admin.Connection, output outputFormat) error {
 	if c.UpstreamCA != "" {
 		upstreamCA = "its own CA certificates besides the gateway's roots"
 	}
-	return writeFields(a.out, [][2]string{
+	fields := [][2]string{
 		{"id", c.ID},
 		{"edition", c.Edition},
 		{"site url", c.SiteURL},
@@ -113,7 +114,29 @@ func (a *app) writeConnection(c admin.Connection, output outputFormat) error {
 		{"since", timeText(c.StateSince)},
 		{"created", timeText(c.CreatedAt)},
 		{"updated", timeText(c.UpdatedAt)},
-	})
+	}
+	if g := c.Grant; g != nil {
+		rotation := ""
+		if g.Rotation != "" {
+			rotation = g.Rotation + " since " + timeText(g.RotationSince)
+		}
+		fields = append(fields, [][2]string{
+			{"consented", timeText(g.ConsentedAt)},
+			{"token ends", timeText(g.AccessExpiresAt)},
+			{"next refresh", timeText(g.NextRefreshAt)},
+			{"rotation", rotation},
+			{"lapses unused", timeText(g.LapsesAt)},
+			{"grant ends", timeText(g.EndsAt)},
+		}...)
+	}
+	fields = append(fields, [][2]string{{"consumer key", c.ConsumerKey}, {"callback url", c.CallbackURL}}...)
+	if err := writeFields(a.out, fields); err != nil {
+		return err
+	}
+	if c.PublicKey == "" {
+		return nil
+	}
+	return a.printf("\n%s", c.PublicKey)
 }
 
 func newConnectionState(a *app, action, short string) *cobra.Command {
@@ -135,20 +158,40 @@ func newConnectionState(a *app, action, short string) *cobra.Command {
 }
 
 func newConnectionRemove(a *app) *cobra.Command {
-	return &cobra.Command{
+	var output outputFormat
+	cmd := &cobra.Command{
 		Use:   "remove ID",
-		Short: "Remove a connection with its credential, its grants and its published issues",
-		Long: `Remove a connection with its credential, the grants to it, and what is known of the issues that
-were published through it. Jira is not told: revoke the access there as well.`,
+		Short: "Remove a connection: revoke its grant, destroy its credential, forget the rest",
+		Long: `Remove a connection. Its grant is revoked at Jira where Jira offers that; the key under which its
+credential is sealed is destroyed; the grants to it, and what is known of the issues that were published
+through it, are forgotten. What remains to be done in Jira is printed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var removal admin.Removal
 			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				return s.call(cmd.Context(), http.MethodDelete, connectionPath(args[0]), nil, nil)
+				return s.call(cmd.Context(), http.MethodDelete, connectionPath(args[0]), nil, &removal)
 			})
 			if err != nil {
 				return err
 			}
-			return a.printf("connection %s is removed\n", escapeText(args[0]))
+			if output == asJSON {
+				return writeJSON(a.out, removal)
+			}
+			if err := a.printf("connection %s is removed\n", escapeText(removal.ID)); err != nil {
+				return err
+			}
+			switch {
+			case removal.Revocation == "failed":
+				a.warn("its grant could not be revoked at Jira")
+			case removal.Revocation == "done":
+				return a.printf("its grant is revoked at Jira\n")
+			}
+			if removal.Detail == "" {
+				return nil
+			}
+			return a.printf("still to do: %s\n", escapeText(removal.Detail))
 		},
 	}
+	outputFlag(cmd, &output)
+	return cmd
 }

@@ -24,18 +24,26 @@ func newConnectionAdd(a *app) *cobra.Command {
 		region     string
 		upstreamCA string
 		auth       authFlags
+		link       linkFlags
 		output     outputFormat
 	)
 	cmd := &cobra.Command{
 		Use:   "add ID",
-		Short: "Add a connection with its credential",
-		Long: `Add a connection with its credential. An id that exists is refused; connection credential gives
-an existing connection a new token or password.
+		Short: "Add a connection, with its credential or a link to the consent",
+		Long: `Add a connection. With a credential it can be used at once. Without one, for Cloud and for --auth
+oauth2 and oauth1, it waits for the consent of an administrator of its Jira, and a link is printed
+for them. An id that exists is refused; connection credential gives an existing connection a new token
+or password, connection consent a new link.
 ` + credentialHelp,
-		Example: `  jiragate connection add acme --edition cloud --site-url https://acme.atlassian.net \
+		Example: `  jiragate connection add acme --edition cloud --site-url https://acme.atlassian.net
+  jiragate connection add acme --edition cloud --site-url https://acme.atlassian.net \
       --cloud-id 11111111-2222-3333-4444-555555555555 --oauth-token-file token.json
   jiragate connection add globex --edition datacenter --base-url https://jira.globex.com/jira \
-      --auth basic --username integration --secret-file -`,
+      --auth basic --username integration --secret-file -
+  jiragate connection add initech --edition datacenter --base-url https://jira.initech.com \
+      --auth oauth2 --client-id CLIENT_ID --secret-file client-secret
+  jiragate connection add umbrella --edition datacenter --base-url https://jira.umbrella.com \
+      --auth oauth1 --consumer-key jiragate`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.ID = args[0]
@@ -54,24 +62,28 @@ an existing connection a new token or password.
 				}
 				request.UpstreamCA = string(pem)
 			}
-			if request.Credential, err = a.readCredential(auth); err != nil {
+			if request.Credential, err = a.readNewCredential(request.Edition, auth); err != nil {
 				return err
 			}
+			request.ExpiresIn = link.expiresIn
 			body, err := request.Encode()
 			if err != nil {
 				return err
 			}
-			var c admin.Connection
+			var added admin.Invited
 			err = a.withSession(cmd.Context(), freshStore, func(s *session) error {
-				return s.call(cmd.Context(), http.MethodPost, connectionsPath, body, &c)
+				return s.call(cmd.Context(), http.MethodPost, connectionsPath, body, &added)
 			})
 			if err != nil {
 				return err
 			}
 			if output == asJSON {
-				return writeJSON(a.out, c)
+				return writeJSON(a.out, added)
 			}
-			return a.printf("connection %s is added (%s, %s, region %s)\n", c.ID, c.Edition, c.Credential, c.Region)
+			if added.ConsentURL != "" {
+				return a.writeInvited(added, "is added")
+			}
+			return a.printf("connection %s is added (%s, %s, region %s)\n", added.ID, added.Edition, added.Credential, added.Region)
 		},
 	}
 	flags := cmd.Flags()
@@ -82,6 +94,8 @@ an existing connection a new token or password.
 	flags.StringVar(&region, "region", "", "us or eu (default: the gateway's own, JIRAGATE_REGION)")
 	flags.StringVar(&upstreamCA, "upstream-ca-file", "", "CA certificates (PEM) to trust for this Jira as well")
 	auth.addTo(cmd)
+	auth.addClientTo(cmd)
+	link.addTo(cmd)
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -91,12 +105,12 @@ func checkEditionFlags(n admin.NewConnection, auth authFlags) error {
 	switch n.Edition {
 	case policy.Cloud:
 		switch {
-		case n.SiteURL == "" || n.CloudID == "":
-			return usage("--edition cloud needs --site-url and --cloud-id")
 		case n.BaseURL != "":
 			return usage("--base-url belongs to --edition datacenter")
-		case auth.oauthTokenFile == "":
-			return usage("--edition cloud needs --oauth-token-file")
+		case auth.oauthTokenFile != "" && (n.SiteURL == "" || n.CloudID == ""):
+			return usage("--oauth-token-file needs --site-url and --cloud-id")
+		case auth.oauthTokenFile == "" && (auth.method != "" && auth.method != string(tokenstore.KindOAuth2) || auth.any()):
+			return usage("--edition cloud takes --oauth-token-file, or nothing: then an administrator of the site is asked for consent")
 		}
 	case policy.DataCenter:
 		switch {
@@ -104,8 +118,10 @@ func checkEditionFlags(n admin.NewConnection, auth authFlags) error {
 			return usage("--edition datacenter needs --base-url")
 		case n.SiteURL != "" || n.CloudID != "":
 			return usage("--site-url and --cloud-id belong to --edition cloud")
+		case auth.oauthTokenFile != "":
+			return usage("--oauth-token-file belongs to --edition cloud")
 		case auth.method == "":
-			return usage("--edition datacenter needs --auth basic or --auth pat, and --secret-file")
+			return usage("--edition datacenter needs --auth basic, pat, oauth2 or oauth1")
 		}
 	}
 	return nil
@@ -143,67 +159,4 @@ needs_reauthorisation becomes active; a disabled one stays disabled.
 	}
 	auth.addTo(cmd)
 	return cmd
-}
-
-// authFlags say where a credential is.
-type authFlags struct {
-	method         string
-	username       string
-	secretFile     string
-	oauthTokenFile string
-}
-
-func (f *authFlags) addTo(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.oauthTokenFile, "oauth-token-file", "", "OAuth token file (Cloud), or - for standard input")
-	flags.StringVar(&f.method, "auth", "", "basic or pat, a personal access token (Data Center)")
-	flags.StringVar(&f.username, "username", "", "user name, for --auth basic")
-	flags.StringVar(&f.secretFile, "secret-file", "", "holds the password or the token, or - for standard input")
-}
-
-func (a *app) readCredential(f authFlags) (tokenstore.Credential, error) {
-	var none tokenstore.Credential
-	if f.oauthTokenFile != "" {
-		if f.method != "" || f.username != "" || f.secretFile != "" {
-			return none, usage("--oauth-token-file goes without --auth, --username and --secret-file")
-		}
-		b, err := a.readSecretFile(f.oauthTokenFile)
-		if err != nil {
-			return none, err
-		}
-		c, err := parseOAuthToken(b)
-		if err != nil {
-			return none, fmt.Errorf("OAuth token file %s: %w", f.oauthTokenFile, err)
-		}
-		if c.RefreshToken.IsZero() {
-			a.warn(fmt.Sprintf("there is no refresh token: the connection works until %s and then needs a new credential", timeText(c.Expiry)))
-		}
-		return c, nil
-	}
-	c := tokenstore.Credential{Kind: tokenstore.CredentialKind(f.method), Username: f.username}
-	switch {
-	case f.method == "":
-		return none, usage("a credential is needed: --oauth-token-file, or --auth with --secret-file")
-	case c.Kind != tokenstore.KindBasic && c.Kind != tokenstore.KindPAT:
-		return none, usage("--auth %q is unknown: use basic or pat", f.method)
-	case c.Kind == tokenstore.KindBasic && f.username == "":
-		return none, usage("--auth basic needs --username")
-	case c.Kind == tokenstore.KindPAT && f.username != "":
-		return none, usage("--auth pat goes without --username")
-	case f.secretFile == "":
-		return none, usage("--auth %s needs --secret-file", f.method)
-	}
-	value, err := a.readSecret(f.secretFile)
-	if err != nil {
-		return none, err
-	}
-	if c.Kind == tokenstore.KindBasic {
-		c.Password = value
-	} else {
-		c.Token = value
-	}
-	if err := c.Validate(); err != nil {
-		return none, err
-	}
-	return c, nil
 }

@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"os"
-	"strings"
 
 	"jiragate/certs"
 	"jiragate/gateway"
@@ -20,7 +18,6 @@ import (
 	"jiragate/gateway/telemetry"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
-	"jiragate/tokenstore/secret"
 )
 
 // engine is the gateway with its parts, on a foundation that somebody else
@@ -47,7 +44,7 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err != nil {
 		return nil, err
 	}
-	clientSecret, err := readOAuthSecret(c.OAuthClientSecretFile)
+	clientSecret, err := readSettingSecret("OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +56,7 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, SpanExporter: o.Spans, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys.AEAD()}); err != nil {
+	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys}); err != nil {
 		return nil, err
 	}
 	if e.audit, err = audit.Open(audit.Options{Dir: c.auditDir(), Sync: c.AuditSync, Logger: o.Logger}); err != nil {
@@ -69,20 +66,13 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err != nil {
 		return nil, fmt.Errorf("JIRAGATE_EGRESS: %w", err)
 	}
-	e.tokens = oauth.New(oauth.Options{
+	e.tokens = newGrants(c, oauth.Options{
 		Store:        f.store,
-		AuthURL:      string(c.AtlassianAuthURL),
-		APIURL:       string(c.AtlassianAPIURL),
-		ClientID:     c.OAuthClientID,
 		ClientSecret: clientSecret,
-		RedirectURL:  string(c.OAuthRedirectURL),
-		Transport: func(connection *tokenstore.Connection) http.RoundTripper {
-			return grantTransport(e.egress, connection, roots)
-		},
-		Serves: func(connection *tokenstore.Connection) bool { return connection.Region == c.Region },
-		Logger: o.Logger,
-		Tracer: e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
-		Meter:  e.telemetry.MeterProvider().Meter("jiragate/tokenstore/oauth"),
+		Transport:    func(c *tokenstore.Connection) http.RoundTripper { return grantTransport(e.egress, c, roots) },
+		Logger:       o.Logger,
+		Tracer:       e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
+		Meter:        e.telemetry.MeterProvider().Meter("jiragate/tokenstore/oauth"),
 	})
 	e.gateway, err = gateway.New(gateway.Options{
 		Region:         c.Region,
@@ -129,38 +119,6 @@ func (e *engine) flush(ctx context.Context) error {
 		return nil
 	}
 	return e.telemetry.Shutdown(ctx)
-}
-
-// grantTransport is for one request to an authorization server: they are an
-// hour apart, so a kept connection would only be in the way.
-func grantTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool) http.RoundTripper {
-	t, err := gateway.NewTransport(e, c, roots)
-	if err != nil {
-		return unusable{err}
-	}
-	t.DisableKeepAlives = true
-	return t
-}
-
-// unusable is the transport of a connection whose CA certificates cannot be
-// read.
-type unusable struct{ err error }
-
-func (t unusable) RoundTrip(*http.Request) (*http.Response, error) { return nil, t.err }
-
-func readOAuthSecret(file string) (secret.Secret, error) {
-	if file == "" {
-		return secret.Secret{}, nil
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return secret.Secret{}, fmt.Errorf("JIRAGATE_OAUTH_CLIENT_SECRET_FILE: %w", err)
-	}
-	s := secret.New(strings.TrimRight(string(b), "\r\n"))
-	if s.IsZero() {
-		return s, fmt.Errorf("JIRAGATE_OAUTH_CLIENT_SECRET_FILE: %s is empty", file)
-	}
-	return s, nil
 }
 
 // proxyTLS is the configuration of an HTTPS proxy listener, nil for a plain

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/policy"
@@ -29,7 +30,7 @@ const (
 // foundation is what lies under everything else: the data directory, the
 // keyset and the store.
 type foundation struct {
-	keys  *keyset.Keyset
+	keys  *keyset.Live
 	store *bolt.Store
 }
 
@@ -45,14 +46,14 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	}
 	// A new keyset would not open what another one has sealed: where there is
 	// any of that, a missing keyset is an error, not a first start.
-	keys, err := keyset.Open(c.keyURI(), keyset.Options{Create: !sealed})
+	keys, err := openKeyset(ctx, c, !sealed)
 	switch {
 	case sealed && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w: what is in %s was sealed under a keyset that is not there; bring it back, nothing else opens it", err, c.DataDir)
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
-	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys.AEAD(), LockTimeout: lockTimeout})
+	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, LockTimeout: lockTimeout})
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +61,12 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 }
 
 func (f *foundation) close() error { return f.store.Close() }
+
+// openKeyset opens the keyset that JIRAGATE_KEY_URI names. One that a KMS key
+// encrypts is in the data directory.
+func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error) {
+	return keyset.OpenLive(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile()})
+}
 
 // anythingSealed reports whether the data directory holds something that only
 // its keyset opens.
@@ -108,18 +115,17 @@ func loadPolicy(file string) (*policy.Policy, error) {
 	return p, nil
 }
 
-// adminOptions are those of the admin API that need no running gateway.
-func adminOptions(c Config, live *livePolicy, store tokenstore.Store) admin.Options {
+// adminOptions are those of the admin API that need no running gateway. f is
+// nil where there is no store.
+func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 	directory := func() *tokenstore.Directory { return tokenstore.NewDirectory(nil, nil) }
-	if store != nil {
-		directory = store.Directory
-	}
-	return admin.Options{
-		Store:   store,
-		Region:  c.Region,
-		Egress:  c.Egress,
-		Policy:  live.current.Load,
-		Version: programVersion().Version,
+	o := admin.Options{
+		Region:       c.Region,
+		Egress:       c.Egress,
+		Policy:       live.current.Load,
+		RedirectURL:  string(c.OAuthRedirectURL),
+		ConsentReady: c.consentReady,
+		Version:      programVersion().Version,
 		Explain: func(q admin.ExplainRequest) (admin.Explanation, error) {
 			e, err := gateway.Explain(directory(), live.current.Load(), c.Region, string(c.AtlassianAPIURL),
 				gateway.Question{Delete: c.Delete, Method: q.Method, URL: q.URL, Client: q.Client, Connection: q.Connection})
@@ -129,6 +135,13 @@ func adminOptions(c Config, live *livePolicy, store tokenstore.Store) admin.Opti
 			}, err
 		},
 	}
+	if f != nil {
+		directory = f.store.Directory
+		o.Store = f.store
+		o.Keys = f.keys
+		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
+	}
+	return o
 }
 
 // probeResult translates what the gateway found.

@@ -10,7 +10,6 @@ import (
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
-	"jiragate/tokenstore/keyset"
 )
 
 // restored is what a restore did.
@@ -27,10 +26,7 @@ const restoredReason = "restored from a backup: its refresh token may have been 
 // changed unless the backup is whole and opens under the keyset. The lock of
 // the present store is held all the while, so no gateway can be at work on it.
 func restoreStore(ctx context.Context, c Config, backup io.Reader) (done restored, err error) {
-	if err := prepareDataDir(c.DataDir); err != nil {
-		return done, err
-	}
-	keys, err := keyset.Open(c.keyURI(), keyset.Options{})
+	keys, err := openKeyset(ctx, c, false)
 	if err != nil {
 		return done, hint(fmt.Errorf("JIRAGATE_KEY_URI: %w", err), "the backup opens only under the keyset of its store: put that back first")
 	}
@@ -47,8 +43,8 @@ func restoreStore(ctx context.Context, c Config, backup io.Reader) (done restore
 			err = errors.Join(err, os.Remove(temp))
 		}
 	}()
-	options := bolt.Options{AEAD: keys.AEAD(), LockTimeout: commandLockTimeout}
-	if err := bolt.Verify(ctx, temp, keys.AEAD()); err != nil {
+	options := bolt.Options{Path: temp, AEAD: keys, LockTimeout: commandLockTimeout}
+	if err := checkBackup(ctx, options); err != nil {
 		return done, fmt.Errorf("the backup cannot be used: %w", err)
 	}
 
@@ -86,6 +82,16 @@ func restoreStore(ctx context.Context, c Config, backup io.Reader) (done restore
 	return done, syncDir(c.DataDir)
 }
 
+// checkBackup opens the copy, which brings one of an older schema forward, and
+// reads all of it.
+func checkBackup(ctx context.Context, o bolt.Options) error {
+	store, err := bolt.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(store.Check(ctx), store.Close())
+}
+
 // mark opens the backup and puts its OAuth connections on hold.
 func (r *restored) mark(ctx context.Context, o bolt.Options) error {
 	store, err := bolt.Open(ctx, o)
@@ -95,7 +101,7 @@ func (r *restored) mark(ctx context.Context, o bolt.Options) error {
 	dir := store.Directory()
 	r.connections, r.clients = len(dir.Connections()), len(dir.Clients())
 	for _, conn := range dir.Connections() {
-		if conn.CredentialKind != tokenstore.KindOAuth2 || conn.State != tokenstore.StateActive {
+		if conn.CredentialKind != tokenstore.KindOAuth2 || !conn.State.Callable() {
 			continue
 		}
 		if err := store.SetState(ctx, conn.ID, tokenstore.StateNeedsReauthorisation, restoredReason); err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"jiragate/gateway/admin"
+	"jiragate/gateway/admin/act"
 	"jiragate/tokenstore/secret"
 )
 
@@ -31,11 +32,13 @@ type Server struct {
 	proxy, admin, socket net.Listener
 	adminServers         []*http.Server
 
-	draining atomic.Bool
-	failed   chan error
-	serving  sync.WaitGroup
-	closing  sync.Once
-	closeErr error
+	draining   atomic.Bool
+	failed     chan error
+	serving    sync.WaitGroup
+	background sync.WaitGroup     // keeping grants alive, webhooks
+	stop       context.CancelFunc // of background
+	closing    sync.Once
+	closeErr   error
 }
 
 // StartOptions are what [Start] needs besides the configuration.
@@ -52,7 +55,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: c, log: o.Logger, failed: make(chan error, 3)}
+	s := &Server{config: c, log: o.Logger, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release(ctx))
@@ -74,6 +77,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.engine, err = openEngine(ctx, c, s.foundation, s.policy, own, o); err != nil {
 		return nil, err
 	}
+	s.recordPolicy(ctx, processActor())
 	network, local, err := s.adminHandlers()
 	if err != nil {
 		return nil, err
@@ -81,11 +85,35 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.socket, err = listenSocket(c.DataDir); err != nil {
 		return nil, err
 	}
+	if err := s.startBackground(ctx, o); err != nil {
+		return nil, err
+	}
 	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
-	s.serveAdmin("admin", network, netutil.LimitListener(s.admin, admin.MaxConnections))
-	s.serveAdmin("socket", local, netutil.LimitListener(s.socket, admin.MaxConnections))
+	s.serveAdmin("admin", admin.NewServer(network, s.log), s.admin)
+	socket := admin.NewServer(local, s.log)
+	socket.ConnContext = withPeer
+	s.serveAdmin("socket", socket, peerListener{s.socket})
 	s.announce()
 	return s, nil
+}
+
+// startBackground starts what goes on without anybody calling.
+func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
+	notifier, err := newNotifier(s.config, s.foundation.store, s.engine, o.Logger)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.background.Go(func() {
+		if err := s.engine.tokens.Run(running); err != nil && running.Err() == nil {
+			s.failed <- fmt.Errorf("keeping grants alive ended: %w", err)
+		}
+	})
+	if notifier != nil {
+		s.background.Go(func() { notifier.Run(running) })
+	}
+	return nil
 }
 
 func listen(variable string, a listenAddress) (net.Listener, error) {
@@ -107,8 +135,11 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	o := adminOptions(s.config, s.policy, s.foundation.store)
+	o := adminOptions(s.config, s.policy, s.foundation)
+	o.Audit = func() (act.Recorder, error) { return s.engine.audit, nil }
 	o.Probe = s.engine.probe
+	o.Consenter = s.engine.tokens
+	o.ResealCA = s.engine.authority.Reseal
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
 	o.Checks = s.checks()
@@ -117,7 +148,7 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 		return nil, nil, err
 	}
 	network, err = api.Network(s.guard(token))
-	return network, api.Local(), err
+	return network, api.Local(peerActor), err
 }
 
 func (s *Server) guard(token secret.Secret) admin.Guard {
@@ -156,10 +187,9 @@ func (s *Server) checks() []admin.Check {
 	}
 }
 
-func (s *Server) serveAdmin(name string, h http.Handler, l net.Listener) {
-	server := admin.NewServer(h, s.log)
+func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener) {
 	s.adminServers = append(s.adminServers, server)
-	s.serve(name, func() error { return server.Serve(l) })
+	s.serve(name, func() error { return server.Serve(netutil.LimitListener(l, admin.MaxConnections)) })
 }
 
 // serve runs one listener to its end. An end that nobody asked for goes to Failed.
@@ -182,17 +212,6 @@ func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
 
 // RootPEM is the certificate that clients must trust.
 func (s *Server) RootPEM() []byte { return s.engine.authority.RootPEM() }
-
-// ReloadPolicy reads the policy file again. If it is broken, the policy stays
-// as it was and the error says why.
-func (s *Server) ReloadPolicy() error {
-	if err := s.policy.reload(); err != nil {
-		return err
-	}
-	p := s.policy.current.Load()
-	s.log.Info("policy reloaded", "version", p.Version(), "sha256", p.SHA256())
-	return nil
-}
 
 // Close drains the calls in flight and closes everything, in the order in
 // which things need each other. When ctx ends first, what is left is cut.
@@ -217,6 +236,10 @@ func (s *Server) shutDown(ctx context.Context) error {
 // release closes what is open and no longer served.
 func (s *Server) release(ctx context.Context) error {
 	var errs []error
+	if s.stop != nil {
+		s.stop()
+		s.background.Wait()
+	}
 	for _, l := range []net.Listener{s.proxy, s.admin, s.socket} {
 		if l == nil {
 			continue

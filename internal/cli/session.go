@@ -120,13 +120,10 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := adminOptions(a.config, live, f.store)
-	o.Probe = func(ctx context.Context, connection string) (admin.ProbeResult, error) {
-		return probeOnce(ctx, a.config, f, live, a.logger(slog.LevelWarn), connection)
-	}
-	s, err := a.localSession(o, f.close)
+	l := &local{config: a.config, foundation: f, policy: live, logger: a.logger(slog.LevelWarn)}
+	s, err := a.localSession(l.options(), l.close)
 	if err != nil {
-		return nil, errors.Join(err, f.close())
+		return nil, errors.Join(err, l.close())
 	}
 	return s, nil
 }
@@ -136,7 +133,7 @@ func (a *app) localSession(o admin.Options, closer func() error) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	return newSession(inProcess{api.Local()}, closer), nil
+	return newSession(inProcess{api.Local(func(*http.Request) admin.Actor { return processActor() })}, closer), nil
 }
 
 // withSession opens a session for the time of do.

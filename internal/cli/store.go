@@ -101,7 +101,14 @@ it a new credential.`,
 				defer f.Close() // only read from
 				in = f
 			}
-			done, err := restoreStore(cmd.Context(), a.config, in)
+			if err := prepareDataDir(a.config.DataDir); err != nil {
+				return err
+			}
+			var done restored
+			err := a.record(cmd.Context(), "admin.store.restore", func() (err error) {
+				done, err = restoreStore(cmd.Context(), a.config, in)
+				return err
+			})
 			if err != nil {
 				return err
 			}

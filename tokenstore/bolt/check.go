@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 
@@ -14,52 +13,6 @@ import (
 
 	"jiragate/tokenstore"
 )
-
-// Backup writes a consistent copy of the file to w. Changes go on meanwhile and
-// are not in it. The copy is a store like the original, under the same keyset:
-// [Verify] checks it. It should be kept with mode 0600.
-func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	const action = "backing up the store"
-	if err := ctx.Err(); err != nil {
-		return 0, fmt.Errorf("%s: %w", action, err)
-	}
-	var tx *bbolt.Tx
-	err := s.run(action, func() error {
-		var err error
-		tx, err = s.db.Begin(false)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }() // of a transaction that only reads
-	// bbolt reads the file here, not the mapping, so there is nothing to guard.
-	cw := &contextWriter{ctx: ctx, w: w}
-	n, err := tx.WriteTo(cw)
-	if cw.err != nil {
-		err = cw.err
-	}
-	if err != nil {
-		return n, fmt.Errorf("%s: %w", action, err)
-	}
-	return n, nil
-}
-
-// contextWriter fails once the context has ended. It keeps its error, of which
-// bbolt passes on the text alone.
-type contextWriter struct {
-	ctx context.Context
-	w   io.Writer
-	err error
-}
-
-func (w *contextWriter) Write(p []byte) (n int, err error) {
-	if err = w.ctx.Err(); err == nil {
-		n, err = w.w.Write(p)
-	}
-	w.err = err
-	return n, err
-}
 
 // Verify checks the store in a file, for instance a backup, without changing it:
 // all that [Store.Check] checks. Errors are those of [Open]. A file of an older
@@ -97,7 +50,7 @@ func (s *Store) Check(ctx context.Context) error {
 			f.add("%v", err)
 		}
 		for _, check := range []func(*bbolt.Tx, *findings) error{
-			s.checkConnections, s.checkClients, s.checkIssues,
+			s.checkConnections, s.checkBelongings, s.checkNotes, s.checkClients, s.checkIssues,
 		} {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -136,6 +89,8 @@ func (f *findings) add(format string, args ...any) {
 	f.errs = append(f.errs, corruptf(format, args...))
 }
 
+func (f *findings) count() int { return len(f.errs) + f.more }
+
 func (f *findings) err() error {
 	if f.more > 0 {
 		return errors.Join(append(f.errs, corruptf("and %d more", f.more))...)
@@ -145,8 +100,8 @@ func (f *findings) err() error {
 
 // checkConnections opens every credential.
 func (s *Store) checkConnections(tx *bbolt.Tx, f *findings) error {
-	connections, credentials := tx.Bucket(bucketConnections), tx.Bucket(bucketCredentials)
-	err := connections.ForEach(func(k, v []byte) error {
+	connections := tx.Bucket(bucketConnections)
+	return connections.ForEach(func(k, v []byte) error {
 		r, err := decodeConnection(k, v)
 		if err != nil {
 			f.add("%w", err)
@@ -160,21 +115,15 @@ func (s *Store) checkConnections(tx *bbolt.Tx, f *findings) error {
 		if begun := connections.Sequence(); c.Incarnation < 1 || c.Incarnation > begun {
 			f.add("connection %q: it is of incarnation %d, and %d were begun", k, c.Incarnation, begun)
 		}
-		cred, err := unsealCredential(s.aead, r, credentials.Get(k))
+		cred, err := readCredential(tx, s.aead, r)
 		if err == nil {
 			err = cred.Validate()
 		}
+		if err == nil && c.State.Callable() && !cred.Consented() {
+			err = awaitsConsent(c.State)
+		}
 		if err != nil {
 			f.add("credential of connection %q: %w", k, err)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return credentials.ForEach(func(k, _ []byte) error {
-		if connections.Get(k) == nil {
-			f.add("credential of connection %q: there is no such connection", k)
 		}
 		return nil
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
@@ -40,7 +39,14 @@ func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred
 		if err != nil {
 			return err
 		}
-		return t.putConnection(s.aead, newConnectionRecord(&c, generation), &cred)
+		r := newConnectionRecord(&c, generation)
+		if err := t.renewDataKey(r); err != nil {
+			return err
+		}
+		if err := t.putConnection(r); err != nil {
+			return err
+		}
+		return t.putCredential(r, &cred)
 	})
 }
 
@@ -86,9 +92,9 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 		c.UpdatedAt = t.now
 		r := newConnectionRecord(&c, old.Generation)
 		if bytes.Equal(credentialFacts(old), credentialFacts(r)) {
-			return t.putConnection(s.aead, r, nil)
+			return t.putConnection(r)
 		}
-		cred, err := t.credential(s.aead, old)
+		cred, err := t.credential(old)
 		if err != nil {
 			return err
 		}
@@ -101,7 +107,10 @@ func (s *Store) UpdateConnection(ctx context.Context, id string, edit func(*toke
 		if err := t.carryRotation(id, r.Generation); err != nil {
 			return err
 		}
-		return t.putConnection(s.aead, r, &cred)
+		if err := t.putConnection(r); err != nil {
+			return err
+		}
+		return t.putCredential(r, &cred)
 	})
 }
 
@@ -112,15 +121,20 @@ func (t *change) firstGeneration() (uint64, error) {
 	return tokenstore.FirstGeneration(incarnation), err
 }
 
-// RemoveConnection removes a connection and all that hangs on it.
+// RemoveConnection removes a connection and all that hangs on it, and overwrites
+// what the file still holds of it.
 func (s *Store) RemoveConnection(ctx context.Context, id string) error {
-	return s.update(ctx, "removing connection "+id, func(t *change) error {
+	action := "removing connection " + id
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.updateLocked(ctx, action, func(t *change) error {
 		if _, err := t.connection(id); err != nil {
 			return err
 		}
 		t.directory = true
 		for _, bucket := range [][]byte{
-			bucketConnections, bucketCredentials, bucketRotations, bucketInvitations, bucketAnnouncements,
+			bucketConnections, bucketDataKeys, bucketCredentials,
+			bucketRotations, bucketInvitations, bucketAnnouncements,
 		} {
 			if err := t.Bucket(bucket).Delete([]byte(id)); err != nil {
 				return err
@@ -131,6 +145,13 @@ func (s *Store) RemoveConnection(ctx context.Context, id string) error {
 		}
 		return t.forgetIssues(id)
 	})
+	if err != nil {
+		return err
+	}
+	if err := s.scrub(); err != nil {
+		return fmt.Errorf("%s: it is removed, but its data key is not shredded yet; opening the store again tries again: %w", action, err)
+	}
+	return nil
 }
 
 // SetState changes the state of a connection.
@@ -147,7 +168,7 @@ func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State,
 			return err
 		}
 		if state.Callable() {
-			cred, err := t.credential(s.aead, r)
+			cred, err := t.credential(r)
 			if err != nil {
 				return err
 			}
@@ -155,7 +176,7 @@ func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State,
 				return awaitsConsent(state)
 			}
 		}
-		return t.putConnection(s.aead, r, nil)
+		return t.putConnection(r)
 	})
 }
 
@@ -193,7 +214,7 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		if err := t.setState(r, tokenstore.StateNeedsReauthorisation, reason); err != nil {
 			return err
 		}
-		return t.putConnection(s.aead, r, nil)
+		return t.putConnection(r)
 	})
 }
 
@@ -214,7 +235,7 @@ func (s *Store) AnnounceEnd(ctx context.Context, id string, generation uint64, r
 		if err := t.setState(r, tokenstore.StateExpiring, reason); err != nil {
 			return err
 		}
-		return t.putConnection(s.aead, r, nil)
+		return t.putConnection(r)
 	})
 }
 
@@ -236,7 +257,6 @@ func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credentia
 		if err != nil {
 			return err
 		}
-		// Decrypting copies, so nothing of the page leaves the transaction.
 		c, err = readCredential(tx, s.aead, r)
 		return err
 	})
@@ -279,7 +299,10 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uin
 				return err
 			}
 		}
-		if err := t.putConnection(s.aead, r, &c); err != nil {
+		if err := t.putConnection(r); err != nil {
+			return err
+		}
+		if err := t.putCredential(r, &c); err != nil {
 			return err
 		}
 		// Of the generation only the incarnation is in the directory, so that most
@@ -296,14 +319,6 @@ func validFor(kind tokenstore.CredentialKind, c *tokenstore.Credential) error {
 	return c.Validate()
 }
 
-func (t *change) credential(a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
-	return readCredential(t.Tx, a, r)
-}
-
-func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
-	return unsealCredential(a, r, tx.Bucket(bucketCredentials).Get([]byte(r.ID)))
-}
-
 func (t *change) connection(id string) (*connectionRecord, error) {
 	return readConnection(t.Tx, id)
 }
@@ -316,20 +331,9 @@ func readConnection(tx *bbolt.Tx, id string) (*connectionRecord, error) {
 	return decodeConnection([]byte(id), v)
 }
 
-// putConnection writes the record, and the credential unless it is nil.
-func (t *change) putConnection(a tink.AEAD, r *connectionRecord, c *tokenstore.Credential) error {
+func (t *change) putConnection(r *connectionRecord) error {
 	t.directory = true
-	if err := t.put(bucketConnections, r.ID, r); err != nil {
-		return err
-	}
-	if c == nil {
-		return nil
-	}
-	sealed, err := sealCredential(a, r, c)
-	if err != nil {
-		return err
-	}
-	return t.Bucket(bucketCredentials).Put([]byte(r.ID), sealed)
+	return t.put(bucketConnections, r.ID, r)
 }
 
 // deletePrefix deletes all keys that begin with prefix.

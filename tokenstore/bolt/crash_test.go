@@ -20,13 +20,23 @@ import (
 	"jiragate/tokenstore/storetest"
 )
 
-// crashDir tells this test binary, started again, to be the process that is
-// killed.
-const crashDir = "JIRAGATE_TEST_CRASH_DIR"
+// crashDir and crashTask tell this test binary, started again, to be the process
+// that is killed, and at what.
+const (
+	crashDir  = "JIRAGATE_TEST_CRASH_DIR"
+	crashTask = "JIRAGATE_TEST_CRASH_TASK"
+)
+
+// crashTasks go on until they are killed. They print what has been acknowledged.
+var crashTasks = map[string]func(context.Context, *bolt.Store, *keyset.Live) error{
+	"replace": replaceUntilKilled,
+	"remove":  removeUntilKilled,
+	"rewrap":  rewrapUntilKilled,
+}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
-		if err := writeUntilKilled(dir); err != nil {
+		if err := work(dir, os.Getenv(crashTask)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(1)
@@ -34,19 +44,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func crashOptions(dir string) (bolt.Options, error) {
-	k, err := keyset.Open("file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
-	if err != nil {
-		return bolt.Options{}, err
-	}
-	return bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: k.AEAD()}, nil
-}
-
-// writeUntilKilled replaces a credential over and over, and prints each
-// generation once the store has acknowledged it.
-func writeUntilKilled(dir string) error {
+func work(dir, task string) error {
 	ctx := context.Background()
-	o, err := crashOptions(dir)
+	o, keys, err := crashOptions(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,21 @@ func writeUntilKilled(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("1"))
+	return crashTasks[task](ctx, s, keys)
+}
+
+func crashOptions(ctx context.Context, dir string) (bolt.Options, *keyset.Live, error) {
+	k, err := keyset.OpenLive(ctx, "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	if err != nil {
+		return bolt.Options{}, nil, err
+	}
+	return bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: k}, k, nil
+}
+
+// replaceUntilKilled replaces a credential over and over, and prints each
+// generation.
+func replaceUntilKilled(ctx context.Context, s *bolt.Store, _ *keyset.Live) error {
+	err := s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("1"))
 	if err != nil && !errors.Is(err, tokenstore.ErrExists) {
 		return err
 	}
@@ -81,13 +95,14 @@ func writeUntilKilled(dir string) error {
 // was acknowledged (G7).
 func TestKilledAtAnyMoment(t *testing.T) {
 	dir := t.TempDir()
-	o, err := crashOptions(dir)
+	o, _, err := crashOptions(t.Context(), dir)
 	must(t, err)
 	acknowledged := uint64(0)
 	for round := range 10 {
-		last := killedWriter(t, dir)
-		if last == 0 && round > 0 {
-			last = acknowledged // killed before its first line
+		last := acknowledged // if it was killed before its first line
+		if lines := killed(t, dir, "replace", rand.IntN(12)); len(lines) > 0 {
+			last, err = strconv.ParseUint(lines[len(lines)-1], 10, 64)
+			must(t, err)
 		}
 		if last < acknowledged {
 			t.Fatalf("round %d went on from generation %d, after %d", round, last, acknowledged)
@@ -122,36 +137,36 @@ func TestAcknowledgedMeansOnDisk(t *testing.T) {
 	}
 }
 
-// killedWriter runs the writing process, kills it at a random moment, and
-// returns the last generation that it acknowledged.
-func killedWriter(t *testing.T, dir string) uint64 {
+// killed runs a task, kills it at a random moment after it has printed some
+// lines, and returns all that it printed.
+func killed(t *testing.T, dir, task string, after int) (lines []string) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	cmd.Env = append(os.Environ(), crashDir+"="+dir, crashTask+"="+task)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
 
-	last := uint64(0)
-	lines := 1 + rand.IntN(12)
+	kill := func() {
+		// Anywhere within the changes that follow.
+		time.AfterFunc(time.Duration(rand.Int64N(int64(4*time.Millisecond))), func() {
+			_ = cmd.Process.Kill() // gone already, at worst: Wait tells
+		})
+	}
 	scanner := bufio.NewScanner(out)
-	for n := 0; scanner.Scan(); {
-		last, err = strconv.ParseUint(scanner.Text(), 10, 64)
-		must(t, err)
-		if n++; n == lines {
-			// Anywhere within the changes that follow.
-			time.AfterFunc(time.Duration(rand.Int64N(int64(4*time.Millisecond))), func() {
-				_ = cmd.Process.Kill() // gone already, at worst: Wait tells
-			})
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		if lines = append(lines, scanner.Text()); len(lines) == after+1 {
+			kill()
 		}
 	}
 	err = cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Exited() {
-		t.Fatalf("the writer ended by itself: %v\n%s", err, stderr.String())
+		t.Fatalf("%s ended by itself: %v\n%s", task, err, stderr.String())
 	}
-	return last
+	return lines
 }

@@ -1,15 +1,22 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"os"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
 )
 
-// OpenSchema opens a store as a program would that knows schemas up to version.
-func OpenSchema(ctx context.Context, o Options, version int, migrations ...func(*bbolt.Tx, tink.AEAD) error) (*Store, error) {
-	sc := schema{version: version}
+// Schema is the version of stores that Open makes.
+var Schema = currentSchema().version
+
+// OpenSchema opens a store as a later program would, which has more migrations.
+func OpenSchema(ctx context.Context, o Options, migrations ...func(*bbolt.Tx, tink.AEAD) error) (*Store, error) {
+	sc := currentSchema()
+	sc.version += len(migrations)
 	for _, m := range migrations {
 		sc.migrations = append(sc.migrations, m)
 	}
@@ -23,3 +30,34 @@ func (s *Store) LimitSize(bytes int) { s.db.MaxSize = bytes }
 func (s *Store) Synced() bool { return !s.db.NoSync && !s.db.NoGrowSync }
 
 var CheckPages = checkPages
+
+// Sealed returns copies of the wrapped data key and the sealed credential of a
+// connection.
+func (s *Store) Sealed(connection string) (sealed [][]byte, err error) {
+	err = s.View(func(tx *bbolt.Tx) error {
+		for _, bucket := range [][]byte{bucketDataKeys, bucketCredentials} {
+			sealed = append(sealed, bytes.Clone(tx.Bucket(bucket).Get([]byte(connection))))
+		}
+		return nil
+	})
+	return sealed, err
+}
+
+// View reads as the store itself does.
+func (s *Store) View(fn func(*bbolt.Tx) error) error {
+	return s.view(context.Background(), "looking", fn)
+}
+
+// UnusedPages counts the pages that no meta page leads to and that hold something.
+func UnusedPages(path string) (n int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	err = forEachUnused(f, info.Size(), func(int64, []byte) error { n++; return nil })
+	return n, errors.Join(err, f.Close())
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
 
@@ -101,6 +102,15 @@ func filled(t testing.TB) bolt.Options {
 	fill(t, s)
 	mustClose(t, s)
 	return o
+}
+
+func wantCredential(t testing.TB, s *bolt.Store, connection string, want tokenstore.Credential) {
+	t.Helper()
+	got, err := s.Credential(t.Context(), connection)
+	must(t, err)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the credential of %s: %s", connection, d)
+	}
 }
 
 // edit changes the file of a closed store behind its back.

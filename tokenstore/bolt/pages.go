@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash/fnv"
 	"io"
@@ -21,19 +22,12 @@ import (
 // is long.
 func checkPages(r io.ReaderAt, size int64) error {
 	w := pageWalk{r: r, size: size}
-	if err := w.readMeta(); err != nil {
+	metas, err := w.metas()
+	if err != nil {
 		return err
 	}
-	if err := w.walk(); err != nil {
-		return err
-	}
-	if err := w.readFreelist(); err != nil {
-		return err
-	}
-	if i := slices.Index(w.seen, false); i >= 0 {
-		return corruptf("page %d is neither in use nor free", i)
-	}
-	return nil
+	_, err = w.pagesOf(metas[0])
+	return err
 }
 
 const (
@@ -77,34 +71,55 @@ type pageRef struct {
 	from, to []byte
 }
 
-// readMeta finds the meta page that bbolt will use: the younger of the valid
-// ones. One of the two may be damaged: that is what a crash while writing it
-// leaves.
-func (w *pageWalk) readMeta() error {
-	var best []byte
+// metas returns the valid ones of the two meta pages, first the younger, which is
+// the one that bbolt will use. The other may be damaged: that is what a crash
+// while writing it leaves.
+func (w *pageWalk) metas() ([][]byte, error) {
 	for size := int64(minPageSize); size <= maxPageSize; size <<= 1 {
+		var found [][]byte
 		for _, offset := range []int64{0, size} {
-			m := w.validMeta(offset, size)
-			if m != nil && (best == nil || txid(m) > txid(best)) {
-				best, w.pageSize = m, size
+			if m := w.validMeta(offset, size); m != nil {
+				found = append(found, m)
 			}
 		}
-		if best != nil {
-			break
+		if len(found) > 0 {
+			w.pageSize = size
+			slices.SortStableFunc(found, func(a, b []byte) int { return cmp.Compare(txid(b), txid(a)) })
+			return found, nil
 		}
 	}
-	if best == nil {
-		return corruptf("it is not a bbolt file, or both of its meta pages are damaged")
-	}
-	w.root = binary.NativeEndian.Uint64(best[16:])
-	w.freelist = binary.NativeEndian.Uint64(best[32:])
-	w.end = binary.NativeEndian.Uint64(best[40:])
+	return nil, corruptf("it is not a bbolt file, or both of its meta pages are damaged")
+}
+
+// pagesOf checks all that a meta page leads to, and returns which pages are in use,
+// by number. The others are free.
+func (w *pageWalk) pagesOf(meta []byte) (used []bool, err error) {
+	w.root = binary.NativeEndian.Uint64(meta[16:])
+	w.freelist = binary.NativeEndian.Uint64(meta[32:])
+	w.end = binary.NativeEndian.Uint64(meta[40:])
 	if w.end < 3 || w.end > uint64(w.size/w.pageSize) {
-		return corruptf("the file is cut short: it has %d bytes of %d pages of %d", w.size, w.end, w.pageSize)
+		return nil, corruptf("the file is cut short: it has %d bytes of %d pages of %d", w.size, w.end, w.pageSize)
 	}
 	w.seen = make([]bool, w.end)
 	w.seen[0], w.seen[1] = true, true
-	return nil
+	if err := w.walk(); err != nil {
+		return nil, err
+	}
+	free, err := w.readFreelist()
+	if err != nil {
+		return nil, err
+	}
+	used = slices.Clone(w.seen)
+	for _, id := range free {
+		if id >= w.end || w.seen[id] {
+			return nil, corruptf("page %d is on the list of free pages, but is in use or listed twice", id)
+		}
+		w.seen[id] = true
+	}
+	if i := slices.Index(w.seen, false); i >= 0 {
+		return nil, corruptf("page %d is neither in use nor free", i)
+	}
+	return used, nil
 }
 
 func txid(meta []byte) uint64 { return binary.NativeEndian.Uint64(meta[48:]) }
@@ -273,32 +288,29 @@ func (w *pageWalk) bucket(id uint64, value []byte) error {
 	return nil
 }
 
-// readFreelist checks the list of free pages, and marks them as seen. Whatever
-// stands there bbolt will overwrite.
-func (w *pageWalk) readFreelist() error {
+// readFreelist returns the list of free pages. Whatever stands there bbolt will
+// overwrite.
+func (w *pageWalk) readFreelist() ([]uint64, error) {
 	if w.freelist == noFreelist {
-		return corruptf("the list of free pages is missing")
+		return nil, corruptf("the list of free pages is missing")
 	}
 	page, err := w.read(w.freelist)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if binary.NativeEndian.Uint16(page[8:]) != flagFreelist {
-		return corruptf("page %d is not the list of free pages", w.freelist)
+		return nil, corruptf("page %d is not the list of free pages", w.freelist)
 	}
 	count, list := uint64(binary.NativeEndian.Uint16(page[10:])), page[pageHeader:]
 	if count == longList {
 		count, list = binary.NativeEndian.Uint64(list), list[8:]
 	}
 	if count > uint64(len(list)/8) {
-		return corruptf("the list of free pages is longer than its page")
+		return nil, corruptf("the list of free pages is longer than its page")
 	}
-	for i := range count {
-		id := binary.NativeEndian.Uint64(list[i*8:])
-		if id >= w.end || w.seen[id] {
-			return corruptf("page %d is on the list of free pages, but is in use or listed twice", id)
-		}
-		w.seen[id] = true
+	free := make([]uint64, count)
+	for i := range free {
+		free[i] = binary.NativeEndian.Uint64(list[i*8:])
 	}
-	return nil
+	return free, nil
 }

@@ -17,7 +17,8 @@ import (
 //
 //	meta           "schema", "canary", "canary_sha256"; its sequence is the revision
 //	connections    id                  → connectionRecord; its sequence is the incarnation begun last
-//	credentials    id                  → sealed credentialRecord
+//	data_keys      id of a connection  → data key, sealed under the keyset
+//	credentials    id of a connection  → credentialRecord, sealed under the data key
 //	clients        name                → clientRecord
 //	client_tokens  SHA-256 (32 bytes)  → name of the client
 //	rotations      id of a connection  → rotationRecord
@@ -28,6 +29,7 @@ import (
 var (
 	bucketMeta          = []byte("meta")
 	bucketConnections   = []byte("connections")
+	bucketDataKeys      = []byte("data_keys")
 	bucketCredentials   = []byte("credentials")
 	bucketClients       = []byte("clients")
 	bucketClientTokens  = []byte("client_tokens")
@@ -40,7 +42,7 @@ var (
 
 func buckets() [][]byte {
 	return [][]byte{
-		bucketMeta, bucketConnections, bucketCredentials, bucketClients,
+		bucketMeta, bucketConnections, bucketDataKeys, bucketCredentials, bucketClients,
 		bucketClientTokens, bucketRotations, bucketInvitations, bucketAnnouncements,
 		bucketIssues, bucketIssueKeys,
 	}

@@ -34,7 +34,7 @@ type schema struct {
 
 // currentSchema is what this program reads and writes.
 func currentSchema() schema {
-	return schema{version: 1}
+	return schema{version: 2, migrations: []migration{toDataKeys}}
 }
 
 // prepare fills an empty file.
@@ -45,16 +45,7 @@ func (s schema) prepare(db *bbolt.DB, a tink.AEAD) error {
 				return err
 			}
 		}
-		sealed, err := seal(a, byte(canarySchema), []byte(canaryText), canaryFacts())
-		if err != nil {
-			return err
-		}
-		sum := sha256.Sum256(sealed)
-		meta := tx.Bucket(bucketMeta)
-		if err := meta.Put(keyCanary, sealed); err != nil {
-			return err
-		}
-		if err := meta.Put(keyCanarySum, sum[:]); err != nil {
+		if err := putCanary(tx, a); err != nil {
 			return err
 		}
 		return putVersion(tx, s.version)
@@ -64,6 +55,19 @@ func (s schema) prepare(db *bbolt.DB, a tink.AEAD) error {
 const canarySchema = 1
 
 func canaryFacts() []byte { return associate(string(bucketMeta), string(keyCanary)) }
+
+func putCanary(tx *bbolt.Tx, a tink.AEAD) error {
+	sealed, err := seal(a, canarySchema, []byte(canaryText), canaryFacts())
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(sealed)
+	meta := tx.Bucket(bucketMeta)
+	if err := meta.Put(keyCanary, sealed); err != nil {
+		return err
+	}
+	return meta.Put(keyCanarySum, sum[:])
+}
 
 // accept reads the version of the store and opens the canary. It returns the
 // version, which is not above that of s.

@@ -45,8 +45,14 @@ type Store struct {
 
 	// mu is held by whoever writes, from before the transaction until the
 	// directory is replaced: bbolt lets the next writer in before that.
-	mu     sync.Mutex
-	closed bool // guarded by mu
+	mu         sync.Mutex
+	closed     bool      // guarded by mu, as are those that follow
+	backups    int       // in progress
+	idle       sync.Cond // of mu: told when the last backup has ended
+	unscrubbed bool      // pages not in use may hold what was removed
+
+	// reading is held, shared, by transactions of view: see scrub.
+	reading sync.RWMutex
 
 	directory atomic.Pointer[tokenstore.Directory]
 	revision  atomic.Uint64
@@ -101,7 +107,12 @@ func attach(ctx context.Context, o Options, sc schema, flag int) (*Store, error)
 		return nil, err
 	}
 	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc}
+	s.idle.L = &s.mu
 	err = guarded(func() error { return s.start(readOnly) })
+	if err == nil && !readOnly {
+		// What a crash has kept from being overwritten is not known, so all is.
+		err = s.scrub()
+	}
 	if err != nil {
 		if pe, ok := errors.AsType[*pageError](err); ok {
 			s.broken.Store(pe)
@@ -167,7 +178,14 @@ func (s *Store) Close() error {
 		// bbolt may hold its locks for ever now, so its mapping stays.
 		return release(s.file)
 	}
-	if err := s.db.Close(); err != nil {
+	for s.backups > 0 {
+		s.idle.Wait()
+	}
+	var err error
+	if s.unscrubbed {
+		err = s.scrub()
+	}
+	if err = errors.Join(err, s.db.Close()); err != nil {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
 	}
 	return nil
@@ -178,6 +196,8 @@ func (s *Store) view(ctx context.Context, action string, fn func(tx *bbolt.Tx) e
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
+	s.reading.RLock()
+	defer s.reading.RUnlock()
 	return s.run(action, func() error { return s.db.View(fn) })
 }
 
@@ -192,7 +212,8 @@ func (s *Store) update(ctx context.Context, action string, fn func(t *change) er
 // change is a transaction in progress.
 type change struct {
 	*bbolt.Tx
-	now time.Time
+	aead tink.AEAD
+	now  time.Time
 	// directory is set by what changes connections or clients.
 	directory bool
 }
@@ -210,13 +231,16 @@ func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *chan
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
+	if s.closed {
+		return fmt.Errorf("%s: the store is closed: %w", action, fs.ErrClosed)
+	}
 	var (
 		directory *tokenstore.Directory
 		revision  uint64
 	)
 	err := s.run(action, func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			t := &change{Tx: tx, now: utc(s.now())}
+			t := &change{Tx: tx, aead: s.aead, now: utc(s.now())}
 			err := fn(t)
 			if err != nil {
 				return err

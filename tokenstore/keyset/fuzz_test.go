@@ -3,6 +3,7 @@ package keyset_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,12 @@ func FuzzServiceURI(f *testing.F) {
 	} {
 		f.Add(rest)
 	}
+	fixed := []string{
+		"use aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID",
+		"use gcp-kms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY",
+		"use hcvault://HOST:PORT/transit/keys/NAME",
+		"no file is named for the encrypted keyset",
+	}
 	f.Fuzz(func(t *testing.T, rest string) {
 		for _, scheme := range []string{"aws-kms", "gcp-kms", "hcvault"} {
 			// Without a file nothing is called.
@@ -27,8 +34,9 @@ func FuzzServiceURI(f *testing.F) {
 			if err == nil {
 				t.Fatalf("it opens %v", l)
 			}
-			if len(rest) >= 12 && strings.Contains(err.Error(), strings.TrimPrefix(rest, "//")) {
-				t.Errorf("error %q repeats %q", err, rest)
+			says := err.Error()
+			if _, other, _ := strings.Cut(says, ": "); !slices.Contains(fixed, other) {
+				t.Errorf("error %q is not one of those that repeat nothing", says)
 			}
 		}
 	})

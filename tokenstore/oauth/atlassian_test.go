@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -54,7 +55,14 @@ func (a *atlassian) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	var request map[string]any
-	_ = json.Unmarshal(body, &request) // a nil map is refused below
+	if r.Header.Get("Content-Type") == "application/json" {
+		_ = json.Unmarshal(body, &request) // a nil map is refused below
+	} else if form, err := url.ParseQuery(string(body)); err == nil { // as to Data Center
+		request = make(map[string]any)
+		for name := range form {
+			request[name] = form.Get(name)
+		}
+	}
 
 	a.mu.Lock()
 	a.requests = append(a.requests, request)

@@ -165,7 +165,6 @@ func TestEndpointMisbehaves(t *testing.T) {
 		"redirect":                 {Kind: jirasim.Redirect, Status: 307},
 		"oversized":                {Kind: jirasim.Endless, Count: 100, AfterWork: true},
 		"rate limit":               {Kind: jirasim.RateLimit, Delay: time.Second},
-		"huge headers":             {Kind: jirasim.HugeHeaders},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,7 @@ type watchedStore struct {
 
 // newStore holds one active Cloud connection "acme" whose access token ends
 // after left.
-func newStore(t *testing.T, left time.Duration) *watchedStore {
+func newStore(t testing.TB, left time.Duration) *watchedStore {
 	t.Helper()
 	dir := t.TempDir()
 	keys, err := keyset.Open("file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
@@ -56,7 +56,7 @@ func newStore(t *testing.T, left time.Duration) *watchedStore {
 	return w
 }
 
-func (s *watchedStore) add(t *testing.T, id string, left time.Duration) {
+func (s *watchedStore) add(t testing.TB, id string, left time.Duration) {
 	t.Helper()
 	err := s.AddConnection(t.Context(), tokenstore.Connection{
 		ID: id, Edition: policy.Cloud, SiteURL: "https://" + id + ".atlassian.net",

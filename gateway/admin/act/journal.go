@@ -1,0 +1,112 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"jiragate/gateway/audit"
+)
+
+// ErrUnavailable: the act can't be recorded, so it must not be done.
+var ErrUnavailable = errors.New("the act can't be recorded")
+
+// Recorder is what a Journal needs of an audit.Log.
+type Recorder interface {
+	Begin(audit.Record) (*audit.Pending, error)
+	Append(audit.Record) (audit.Record, error)
+}
+
+// Journal writes acts. It is safe for concurrent use if its functions are.
+type Journal struct {
+	// Open returns the log. It is called for each act, so that it can be opened by
+	// the first.
+	Open func() (Recorder, error)
+	// PolicySHA256 tells the policy in force.
+	PolicySHA256 func() string
+	Now          func() time.Time
+	Logger       *slog.Logger
+}
+
+// Act is one that has begun. It is for one goroutine.
+type Act struct {
+	journal *Journal
+	ctx     context.Context
+	pending *audit.Pending
+	record  audit.Record
+	began   time.Time
+	ended   bool
+}
+
+// Begin writes the intent of an act by whoever ctx says, of which r tells the rest.
+// When it returns without an error the act may be done, and must be ended.
+// Otherwise it must not be done: the error is [ErrUnavailable].
+func (j *Journal) Begin(ctx context.Context, r audit.Record) (*Act, error) {
+	r = j.signed(ctx, r)
+	r.Decision = audit.DecisionAllow
+	log, err := j.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	intent := r
+	// A log that syncs the intents of writes only takes them from the method, and
+	// one act, the consent, comes by GET.
+	intent.Method = ""
+	p, err := log.Begin(intent)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return &Act{journal: j, ctx: ctx, pending: p, record: r, began: j.Now()}, nil
+}
+
+// ID returns the id of the act's record.
+func (a *Act) ID() string { return a.pending.ID() }
+
+// End writes what came of the act: the HTTP status that its caller gets, and the
+// code of a refusal or failure, empty if all went well. A 4xx with a code is a
+// refusal: nothing was changed. Ending an act again changes nothing.
+func (a *Act) End(status int, code string) {
+	if a.ended {
+		return
+	}
+	a.ended = true
+	r := outcome(a.record, status, code)
+	r.DurationMS = float64(a.journal.Now().Sub(a.began)) / float64(time.Millisecond)
+	// The intent is written: the log goes on trying, and says so itself.
+	if _, err := a.pending.Complete(r); err != nil {
+		a.journal.Logger.ErrorContext(a.ctx, "the outcome of an act is not recorded yet", "operation", r.Operation, "record", a.pending.ID(), "error", err)
+	}
+}
+
+// Refuse writes an act that was refused before it had begun. r may have an id
+// already. That it can't be written is logged: a refusal stands all the same.
+func (j *Journal) Refuse(ctx context.Context, r audit.Record, status int, code string) {
+	r = outcome(j.signed(ctx, r), status, code)
+	r.Decision = audit.DecisionDeny
+	log, err := j.Open()
+	if err == nil {
+		_, err = log.Append(r)
+	}
+	if err != nil {
+		j.Logger.ErrorContext(ctx, "a refused act is not recorded", "operation", r.Operation, "code", code, "error", err)
+	}
+}
+
+func (j *Journal) signed(ctx context.Context, r audit.Record) audit.Record {
+	who := From(ctx)
+	r.Client, r.ClientAddr = who.Name, who.Addr
+	r.PolicySHA256 = j.PolicySHA256()
+	return r
+}
+
+func outcome(r audit.Record, status int, code string) audit.Record {
+	r.Status, r.Code = status, code
+	r.Decision = audit.DecisionAllow
+	if code != "" && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		r.Decision = audit.DecisionDeny
+	}
+	return r
+}

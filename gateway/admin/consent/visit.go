@@ -1,0 +1,85 @@
+package consent
+
+import (
+	"context"
+	"net/http"
+
+	"jiragate/gateway/admin/act"
+	"jiragate/gateway/audit"
+	"jiragate/tokenstore"
+)
+
+// visit is one request of a browser, on its way to a page.
+type visit struct {
+	*Flow
+	w         http.ResponseWriter
+	r         *http.Request
+	reference string // the id of its audit record, or just of a line in the log
+	about     *tokenstore.Connection
+}
+
+// knownAs notes which connection the visit is about, as soon as the visitor has
+// shown to be invited to it. From then on there is a record of what comes of it.
+func (v *visit) knownAs(c *tokenstore.Connection) {
+	v.about = c
+	v.r = v.r.WithContext(act.With(v.r.Context(), act.Actor{Name: "customer:" + c.ID, Addr: v.r.RemoteAddr}))
+}
+
+// record is what there is to say about the visit.
+func (v *visit) record() audit.Record {
+	return audit.Record{
+		ID:         v.reference,
+		Connection: v.about.ID,
+		Edition:    string(v.about.Edition),
+		Region:     string(v.about.Region),
+		Credential: string(v.about.CredentialKind),
+		Method:     v.r.Method,
+		Operation:  Operation,
+		Path:       v.r.URL.Path,
+	}
+}
+
+// refused is a page for what ended before anything was asked or changed. Visitors
+// who have not shown to be invited get a line in the log only: they could fill the
+// records.
+func (v *visit) refused(p page, err error) *page {
+	v.log(p, err)
+	if v.about != nil {
+		v.o.Acts.Refuse(v.r.Context(), v.record(), p.status, p.code)
+	}
+	return &p
+}
+
+// act has do carried through, on record, even if the browser goes away.
+func (v *visit) act(do func(ctx context.Context) (page, error)) *page {
+	a, err := v.o.Acts.Begin(v.r.Context(), v.record())
+	if err != nil {
+		p := unrecorded()
+		v.log(p, err)
+		return &p
+	}
+	defer a.End(http.StatusInternalServerError, "internal") // of a panic
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), finishTimeout)
+	defer cancel()
+	p, err := do(ctx)
+	v.log(p, err)
+	a.End(p.status, p.code)
+	return &p
+}
+
+// log has the cause, which the page doesn't: it goes to the gateway's operator.
+func (v *visit) log(p page, err error) {
+	attrs := []any{"path", v.r.URL.Path, "reference", v.reference, "addr", v.r.RemoteAddr}
+	if v.about != nil {
+		attrs = append(attrs, "connection", v.about.ID)
+	}
+	if p.code == "" {
+		v.o.Logger.InfoContext(v.r.Context(), "consented", attrs...)
+		return
+	}
+	attrs = append(attrs, "code", p.code)
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	v.o.Logger.WarnContext(v.r.Context(), "no consent", attrs...)
+}

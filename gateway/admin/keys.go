@@ -1,0 +1,166 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"jiragate/tokenstore/keyset"
+)
+
+// rewrapBatch is how many records one request seals anew: few enough for one quick
+// transaction, beside the calls that go on.
+const rewrapBatch = 100
+
+// Keyring is what the API needs of a keyset.Live.
+type Keyring interface {
+	Keys() []keyset.KeyInfo
+	Rotate(ctx context.Context) (primary uint32, err error)
+	Drop(ctx context.Context, ids ...uint32) error
+}
+
+// Key is a key of the keyset as the API shows it. Nothing in it is secret.
+type Key struct {
+	ID      uint32 `json:"id"`
+	Primary bool   `json:"primary"` // it seals
+	Status  string `json:"status"`
+	Records int    `json:"records"` // how many of the store are sealed under it
+	CAKey   bool   `json:"ca_key"`  // that of the CA is
+}
+
+func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey }
+
+// Rotated is the answer of a rotation: from now on the new key seals.
+type Rotated struct {
+	Primary uint32 `json:"primary"`
+}
+
+// Rewrapped is the answer of one batch. The caller asks again until none is left.
+type Rewrapped struct {
+	Left int `json:"left"` // records not under the primary key yet
+	// CAKey: nothing is left, and the CA key is under the primary key, too.
+	CAKey bool `json:"ca_key"`
+}
+
+// Dropped lists the keys that are gone.
+type Dropped struct {
+	IDs []uint32 `json:"dropped"`
+}
+
+func noKeys() *Problem {
+	return refuse(http.StatusServiceUnavailable, CodeUnavailable, "the keyset can't be looked at here")
+}
+
+func (a *API) withKeys(h handlerFunc) handlerFunc {
+	if a.o.Keys != nil {
+		return h
+	}
+	return func(http.ResponseWriter, *http.Request) error { return noKeys() }
+}
+
+func (a *API) listKeys(w http.ResponseWriter, r *http.Request) error {
+	keys, err := a.keys(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, keys)
+}
+
+// keys are those of the keyset, the oldest first, with what is sealed under each.
+func (a *API) keys(ctx context.Context) ([]Key, error) {
+	keys := []Key{}
+	for _, k := range a.o.Keys.Keys() {
+		keys = append(keys, Key{ID: k.ID, Primary: k.Primary, Status: k.Status})
+	}
+	use, err := a.o.Store.KeyUse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ca, sealed, err := a.o.CASealedUnder()
+	if err != nil {
+		return nil, err
+	}
+	for i := range keys {
+		keys[i].Records = use[keys[i].ID]
+		keys[i].CAKey = sealed && ca == keys[i].ID
+	}
+	return keys, nil
+}
+
+// rotateKey adds a primary key. What is sealed under the old ones stays so until it
+// is rewrapped.
+func (a *API) rotateKey(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	if a.o.Keys == nil {
+		return answer{}, noKeys()
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
+	primary, err := a.o.Keys.Rotate(r.Context())
+	if err != nil {
+		return answer{}, keysetProblem(err)
+	}
+	a.o.Logger.InfoContext(r.Context(), "keyset rotated", "primary", primary)
+	return answer{status: http.StatusOK, body: Rotated{primary}}, nil
+}
+
+// rewrap seals one batch of records under the primary key, and after the last the
+// CA key. It can stop anywhere and go on later.
+func (a *API) rewrap(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	if a.o.Keys == nil {
+		return answer{}, noKeys()
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
+	left, err := a.o.Store.Rewrap(r.Context(), rewrapBatch)
+	if err != nil {
+		return answer{}, err
+	}
+	if left > 0 {
+		return answer{status: http.StatusOK, body: Rewrapped{Left: left}}, nil
+	}
+	if _, err := a.o.ResealCA(); err != nil {
+		return answer{}, err
+	}
+	a.o.Logger.InfoContext(r.Context(), "everything is sealed under the primary key")
+	return answer{status: http.StatusOK, body: Rewrapped{CAKey: true}}, nil
+}
+
+// dropKeys removes the keys that are not the primary one, if nothing is sealed
+// under any of them. Nothing new comes to be: only the primary key seals.
+func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	if a.o.Keys == nil {
+		return answer{}, noKeys()
+	}
+	keys, err := a.keys(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	old := slices.DeleteFunc(keys, func(k Key) bool { return k.Primary })
+	ids := []uint32{}
+	for _, k := range old {
+		if k.inUse() {
+			p := refuse(http.StatusConflict, CodeConflict, "key %d is still in use: %d records, CA key: %t", k.ID, k.Records, k.CAKey)
+			p.Hint = "jiragate key rewrap seals everything under the primary key"
+			return answer{}, p
+		}
+		ids = append(ids, k.ID)
+	}
+	if err := t.begin(); err != nil {
+		return answer{}, err
+	}
+	if err := a.o.Keys.Drop(r.Context(), ids...); err != nil {
+		return answer{}, keysetProblem(err)
+	}
+	a.o.Logger.InfoContext(r.Context(), "keys dropped", "count", len(ids))
+	return answer{status: http.StatusOK, body: Dropped{ids}}, nil
+}
+
+func keysetProblem(err error) error {
+	if errors.Is(err, keyset.ErrReadOnly) || errors.Is(err, keyset.ErrChanged) {
+		return refuse(http.StatusConflict, CodeConflict, "%v", err)
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"jiragate/certs"
+	"jiragate/gateway/admin"
+	"jiragate/gateway/admin/act"
+	"jiragate/gateway/audit"
+	"jiragate/gateway/egress"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/oauth"
+)
+
+// local is what a command needs to do the work of the admin API in this process,
+// while no gateway runs. What only some commands need is opened when it is needed.
+type local struct {
+	config     Config
+	foundation *foundation
+	policy     *livePolicy
+	logger     *slog.Logger
+
+	mu    sync.Mutex
+	log   *audit.Log
+	grant *oauth.Manager
+}
+
+// options are those of the admin API.
+func (l *local) options() admin.Options {
+	o := adminOptions(l.config, l.policy, l.foundation)
+	o.Logger = l.logger
+	o.Audit = l.openAudit
+	o.Probe = func(ctx context.Context, connection string) (admin.ProbeResult, error) {
+		return probeOnce(ctx, l.config, l.foundation, l.policy, l.logger, connection)
+	}
+	o.ResealCA = func() (bool, error) { return certs.Reseal(l.config.DataDir, l.foundation.keys) }
+	l.grant = newGrants(l.config, oauth.Options{Store: l.foundation.store, Transport: l.wayOut(), Logger: l.logger})
+	o.Consenter = l.grant
+	return o
+}
+
+// openAudit opens the log that acts are recorded in, once.
+func (l *local) openAudit() (act.Recorder, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.log == nil {
+		log, err := audit.Open(audit.Options{Dir: l.config.auditDir(), Sync: l.config.AuditSync, Logger: l.logger})
+		if err != nil {
+			return nil, err
+		}
+		l.log = log
+	}
+	return l.log, nil
+}
+
+// wayOut opens the egress when the first request leaves.
+func (l *local) wayOut() func(*tokenstore.Connection) http.RoundTripper {
+	open := sync.OnceValues(func() (func(*tokenstore.Connection) http.RoundTripper, error) {
+		roots, err := upstreamRoots(l.config.UpstreamCAFile)
+		if err != nil {
+			return nil, err
+		}
+		e, err := egress.New(egress.Options{Addresses: l.config.Egress, AllowPrivate: l.config.EgressAllowPrivate, Logger: l.logger})
+		if err != nil {
+			return nil, err
+		}
+		return func(c *tokenstore.Connection) http.RoundTripper { return grantTransport(e, c, roots) }, nil
+	})
+	return func(c *tokenstore.Connection) http.RoundTripper {
+		transport, err := open()
+		if err != nil {
+			return unusable{err}
+		}
+		return transport(c)
+	}
+}
+
+// close ends the command's use of everything.
+func (l *local) close() error {
+	var errs []error
+	if l.grant != nil {
+		errs = append(errs, l.grant.Close(context.Background()))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
+	}
+	return errors.Join(append(errs, l.foundation.close())...)
+}

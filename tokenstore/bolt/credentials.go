@@ -1,0 +1,144 @@
+package bolt
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+	"go.etcd.io/bbolt"
+
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
+)
+
+const credentialSchema = 2
+
+// credentialFacts says what a credential is bound to: its record and kind; the
+// making of its connection and the generation, the incarnation included, which
+// are kept in another record, so that an old ciphertext put back does not open;
+// and where the connection leads, so that whoever can edit the file can't have
+// the credential sent to a host of their own.
+func credentialFacts(r *connectionRecord) []byte {
+	return associate(
+		string(bucketCredentials),
+		r.ID,
+		string(r.CredentialKind),
+		r.CreatedAt.Format(time.RFC3339Nano),
+		fmt.Sprint(r.Generation),
+		string(r.Edition), r.SiteURL, r.CloudID, r.BaseURL, r.UpstreamCA,
+	)
+}
+
+// under adds the data key to the facts. Its name has one length, so that nothing
+// else reads the same.
+func (k *dataKey) under(facts []byte) []byte { return append(facts, k.wrapped[:]...) }
+
+// credentialRecord is the plaintext of a sealed credential. Kind and generation
+// are those of the connection record, to which it is bound.
+type credentialRecord struct {
+	Username     string    `json:"username,omitempty"`
+	Password     string    `json:"password,omitempty"`
+	Token        string    `json:"token,omitempty"`
+	AccessToken  string    `json:"access_token,omitempty"`
+	RefreshToken string    `json:"refresh_token,omitempty"`
+	Expiry       time.Time `json:"expiry,omitzero"`
+	Scopes       []string  `json:"scopes,omitempty"`
+	ClientID     string    `json:"client_id,omitempty"`
+	ClientSecret string    `json:"client_secret,omitempty"`
+	RedirectURL  string    `json:"redirect_url,omitempty"`
+	ConsumerKey  string    `json:"consumer_key,omitempty"`
+	PrivateKey   string    `json:"private_key,omitempty"`
+	ConsentedAt  time.Time `json:"consented_at,omitzero"`
+	LapsesAt     time.Time `json:"lapses_at,omitzero"`
+	EndsAt       time.Time `json:"ends_at,omitzero"`
+}
+
+// putCredential seals the credential under the data key of its connection.
+func (t *change) putCredential(r *connectionRecord, c *tokenstore.Credential) error {
+	plaintext, err := json.Marshal(credentialRecord{
+		Username:     c.Username,
+		Password:     c.Password.Reveal(),
+		Token:        c.Token.Reveal(),
+		AccessToken:  c.AccessToken.Reveal(),
+		RefreshToken: c.RefreshToken.Reveal(),
+		Expiry:       utc(c.Expiry),
+		Scopes:       c.Scopes,
+		ClientID:     c.ClientID,
+		ClientSecret: c.ClientSecret.Reveal(),
+		RedirectURL:  c.RedirectURL,
+		ConsumerKey:  c.ConsumerKey,
+		PrivateKey:   c.PrivateKey.Reveal(),
+		ConsentedAt:  utc(c.ConsentedAt),
+		LapsesAt:     utc(c.LapsesAt),
+		EndsAt:       utc(c.EndsAt),
+	})
+	if err != nil {
+		return fmt.Errorf("encoding: %w", err)
+	}
+	return t.sealCredential(r, plaintext)
+}
+
+// sealCredential wipes the plaintext.
+func (t *change) sealCredential(r *connectionRecord, plaintext []byte) error {
+	defer clear(plaintext)
+	key, err := readDataKey(t.Tx, t.aead, r)
+	if err != nil {
+		return err
+	}
+	sealed, err := seal(key, credentialSchema, plaintext, key.under(credentialFacts(r)))
+	if err != nil {
+		return err
+	}
+	return t.Bucket(bucketCredentials).Put([]byte(r.ID), sealed)
+}
+
+func (t *change) credential(r *connectionRecord) (tokenstore.Credential, error) {
+	return readCredential(t.Tx, t.aead, r)
+}
+
+// readCredential returns the credential of a connection. Nothing of it points into
+// the file.
+func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
+	plaintext, err := unsealCredential(tx, a, r)
+	if err != nil {
+		return tokenstore.Credential{}, err
+	}
+	defer clear(plaintext)
+	var c credentialRecord
+	// Not decode, which makes copies that nobody wipes, and need not: what opens is
+	// what was sealed.
+	if err := json.Unmarshal(plaintext, &c); err != nil {
+		// Without the cause, which may quote what was decrypted.
+		return tokenstore.Credential{}, corruptf("a sealed record opens but is not a credential")
+	}
+	return tokenstore.Credential{
+		Kind:         r.CredentialKind,
+		Username:     c.Username,
+		Password:     secret.New(c.Password),
+		Token:        secret.New(c.Token),
+		AccessToken:  secret.New(c.AccessToken),
+		RefreshToken: secret.New(c.RefreshToken),
+		Expiry:       c.Expiry,
+		Scopes:       c.Scopes,
+		ClientID:     c.ClientID,
+		ClientSecret: secret.New(c.ClientSecret),
+		RedirectURL:  c.RedirectURL,
+		ConsumerKey:  c.ConsumerKey,
+		PrivateKey:   secret.New(c.PrivateKey),
+		ConsentedAt:  c.ConsentedAt,
+		LapsesAt:     c.LapsesAt,
+		EndsAt:       c.EndsAt,
+		Generation:   r.Generation,
+	}, nil
+}
+
+// unsealCredential returns the plaintext, to be wiped.
+func unsealCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) ([]byte, error) {
+	key, err := readDataKey(tx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	sealed := tx.Bucket(bucketCredentials).Get([]byte(r.ID))
+	return unseal(key, credentialSchema, sealed, key.under(credentialFacts(r)))
+}
