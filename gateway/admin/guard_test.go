@@ -107,6 +107,77 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// The pages of the consent are open, under the host of the redirect URL too. Nothing
+// else is, whatever it looks like.
+func TestGuardBesideConsents(t *testing.T) {
+	store, _ := openStore(t)
+	o := options(t, store)
+	o.RedirectURL = "https://Gate.example:8443/jira/oauth/callback"
+	guard := admin.Guard{Token: secret.New(adminToken), Hosts: []string{"admin.internal"}, OpenMetrics: true}
+	h, err := newAPI(t, o).Network(guard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type edit = func(*http.Request)
+	for _, tt := range []struct {
+		name, method, path, host string
+		edits                    []edit
+		status                   int
+		page                     bool
+	}{
+		{"link", "GET", "/oauth/start?invitation=x", "gate.example", nil, 404, true},
+		{"link, with a port", "GET", "/oauth/start", "GATE.example:8443", nil, 404, true},
+		{"link, admin host", "GET", "/oauth/start", "admin.internal:8081", nil, 404, true},
+		{"link, loopback", "GET", "/oauth/start", "127.0.0.1:8081", nil, 404, true},
+		{"link, rebound name", "GET", "/oauth/start", "evil.example", nil, 421, false},
+		{"link, below the name", "GET", "/oauth/start", "gate.example.evil.example", nil, 421, false},
+		{"link, no host", "GET", "/oauth/start", "", nil, 421, false},
+		{"callback", "GET", "/oauth/callback?state=x", "gate.example", nil, 400, true},
+		{"callback from another site, as it must be", "GET", "/oauth/callback?state=x", "gate.example", []edit{header("Sec-Fetch-Site", "cross-site")}, 400, true},
+		{"form", "POST", "/oauth/site", "gate.example", []edit{header("Sec-Fetch-Site", "same-origin")}, 400, true},
+		{"form of another site", "POST", "/oauth/site", "gate.example", []edit{header("Sec-Fetch-Site", "cross-site")}, 403, true},
+		{"form of another origin", "POST", "/oauth/site", "gate.example", []edit{header("Origin", "https://evil.example")}, 403, true},
+		{"style", "GET", "/oauth/style.css", "gate.example", nil, 200, false},
+		{"a page that there is not", "GET", "/oauth/other", "gate.example", nil, 421, false},
+		{"a page that there is not, admin host", "GET", "/oauth/other", "localhost", nil, 401, false},
+		{"a path that only begins so", "GET", "/oauth/start/../../v1/clients", "gate.example", []edit{bearer()}, 421, false},
+		{"escaped", "GET", "/oauth/%2e%2e/v1/clients", "gate.example", []edit{bearer()}, 421, false},
+		{"API under the redirect URL's host", "GET", "/v1/clients", "gate.example", []edit{bearer()}, 421, false},
+		{"API below its prefix", "GET", "/jira/v1/clients", "gate.example", []edit{bearer()}, 421, false},
+		{"health", "GET", "/healthz", "gate.example", nil, 421, false},
+		{"metrics", "GET", "/metrics", "gate.example", nil, 421, false},
+		{"API under its own", "GET", "/v1/clients", "admin.internal", []edit{bearer()}, 200, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, tt.path, nil)
+			r.Host = tt.host
+			for _, e := range tt.edits {
+				e(r)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != tt.status {
+				t.Errorf("status %d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+			if page := strings.HasPrefix(w.Header().Get("Content-Type"), "text/html"); page != tt.page {
+				t.Errorf("a page: %t", page)
+			}
+			if !strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+				t.Error("the answer has no security headers")
+			}
+		})
+	}
+}
+
+// The socket is not for browsers.
+func TestLocalHasNoConsents(t *testing.T) {
+	store, _ := openStore(t)
+	status, body := call(t, local(t, options(t, store)), "GET", "/oauth/start", "")
+	if wantCode(t, body, admin.CodeNotFound); status != 404 {
+		t.Errorf("status %d", status)
+	}
+}
+
 func TestNetworkNeedsToken(t *testing.T) {
 	if _, err := newAPI(t, options(t, nil)).Network(admin.Guard{}); err == nil {
 		t.Error("a network face without a token was made")

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -256,6 +257,9 @@ func TestDamageWhileInUse(t *testing.T) {
 // Records that don't fit together are named by Check, each.
 func TestCheckNamesTheRecords(t *testing.T) {
 	bucket := func(tx *bbolt.Tx, name string) *bbolt.Bucket { return tx.Bucket([]byte(name)) }
+	put := func(name, key, value string) func(tx *bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return bucket(tx, name).Put([]byte(key), []byte(value)) }
+	}
 	tests := []struct {
 		name   string
 		damage func(tx *bbolt.Tx) error
@@ -264,6 +268,24 @@ func TestCheckNamesTheRecords(t *testing.T) {
 		{"credential of no connection", func(tx *bbolt.Tx) error {
 			return putCredential(tx, "nobody", credentialOf(tx, "acme"))
 		}, `credential of connection "nobody"`},
+		{"data key of no connection", func(tx *bbolt.Tx) error {
+			return putDataKey(tx, "nobody", dataKeyOf(tx, "acme"))
+		}, `data key of connection "nobody"`},
+		{"rotation of no connection", put("rotations", "nobody", `{"connection":"nobody","generation":1,"since":"2026-01-01T00:00:00Z"}`), `rotation of connection "nobody"`},
+		{"rotation of an old generation", put("rotations", "acme", `{"connection":"acme","generation":4294967297,"since":"2026-01-01T00:00:00Z"}`), `rotation of connection "acme"`},
+		{"rotation of another connection", put("rotations", "acme", `{"connection":"tyrell","generation":4294967298,"since":"2026-01-01T00:00:00Z"}`), `rotation of connection "acme"`},
+		{"rotation that is no record", put("rotations", "acme", "hunter2"), `rotation of connection "acme"`},
+		{"invitation of no connection", put("invitations", "nobody", `{"connection":"nobody","token_sha256":"`+strings.Repeat("07", 32)+`","created_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-01T00:00:00Z"}`), `invitation of connection "nobody"`},
+		{"invitation of another connection", put("invitations", "acme", `{"connection":"tyrell"}`), `invitation of connection "acme"`},
+		{"invitation with half a digest", put("invitations", "acme", `{"connection":"acme","token_sha256":"00"}`), `invitation of connection "acme"`},
+		{"invitation that is no record", put("invitations", "acme", "hunter2"), `invitation of connection "acme"`},
+		{"announcement of no connection", put("announcements", "nobody", `{"connection":"nobody","state":"active"}`), `announcement of connection "nobody"`},
+		{"announcement of another connection", put("announcements", "acme", `{"connection":"tyrell","state":"active"}`), `announcement of connection "acme"`},
+		{"announcement that is no record", put("announcements", "acme", "hunter2"), `announcement of connection "acme"`},
+		{"announcement of no state", put("announcements", "acme", `{"connection":"acme","state":"hunter2"}`), "announcement of connection acme"},
+		{"calls for which nobody consented", func(tx *bbolt.Tx) error {
+			return editConnection(tx, "waiting", "state", "active")
+		}, `credential of connection "waiting"`},
 		{"connection of an incarnation to come", func(tx *bbolt.Tx) error {
 			return bucket(tx, "connections").SetSequence(3)
 		}, `connection "tyrell"`},
@@ -342,6 +364,7 @@ func TestOpenNamesTheRecords(t *testing.T) {
 		{"client of another name", put("clients", "reports", `{"name":"billing"}`), `client "reports"`},
 		{"client with half a digest", put("clients", "reports", `{"name":"reports","token_sha256":"00"}`), `client "reports"`},
 		{"client with a grant to nothing", put("clients", "reports", `{"name":"reports","connections":["nobody"]}`), "client reports"},
+		{"bucket of data keys missing", func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("data_keys")) }, "data_keys"},
 		{"bucket missing", func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("issue_keys")) }, "issue_keys"},
 		{"schema missing", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("schema")) }, "schema"},
 		{"canary missing", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("canary")) }, "keyset"},

@@ -3,18 +3,38 @@
 // Start with [Open] and [Store], which implements tokenstore.Store. [Verify]
 // checks a copy before it is put in place.
 //
-// Credentials are sealed: encrypted under the keyset, each bound to the record
-// it belongs to, to the place its connection leads to and to its generation, which
-// never comes twice, so that a ciphertext put elsewhere, or back, does not open
-// (see seal.go).
-// Connections, clients and published issues are JSON in clear; of client tokens
-// only the SHA-256 is stored.
+// # What is sealed
+//
+// Each connection has a data key of its own, wrapped under the keyset
+// (datakeys.go), and its credential is encrypted under that (credentials.go). A
+// data key is bound to the making of its connection. A credential is bound to its
+// wrapped data key, to the record it belongs to, to the place its connection leads
+// to and to its generation, which never comes twice. So what is put elsewhere, or
+// back, does not open.
+//
+// Connections, clients, published issues, and what is noted of rotations,
+// invitations and announcements, are JSON in clear; of the tokens of clients and
+// invitations only the SHA-256 is stored.
+//
+// # What remains of it, and where
+//
+//   - A credential that was replaced stays in pages that bbolt has freed, until
+//     they are used again, sealed under the data key of its connection. No page is
+//     overwritten for a replacement alone.
+//   - When [Store.RemoveConnection] returns, pages that are not in use are zeros,
+//     on disk: nothing is left of the data key, nor of any credential under it. The
+//     same holds when [Store.Rewrap] has nothing left to do, and when [Open]
+//     returns, whatever a crash has left (scrub.go). While a backup is being made
+//     its pages are needed: then it holds when the last backup ends.
+//   - A backup holds the pages in use and zeros for the others. Its data keys open
+//     with the keyset of its time, whatever is removed later.
+//   - What a file system that copies on write, or an SSD, keeps of overwritten
+//     blocks is beyond this package.
 //
 // The package knows nothing of HTTP, of OAuth, or of where the keyset is kept.
 //
-// Caveats: one process at a time can have the file open. Pages that bbolt has
-// freed keep old ciphertexts until they are used again. A file that is rolled back
-// as a whole, by a restore for instance, looks perfectly healthy: compare
+// Caveats: one process at a time can have the file open. A file that is rolled
+// back as a whole, by a restore for instance, looks perfectly healthy: compare
 // [Store.Revision] with one seen before. It also numbers its next incarnations
 // like those that were lost, so no program that knew those may go on with it.
 // Once a page turns out to be damaged while the store is in use, all calls fail

@@ -76,8 +76,9 @@ func must(t testing.TB, errs ...error) {
 	}
 }
 
-// fill puts a bit of everything into a store: two connections of each edition,
-// clients, grants, published issues, and credentials that were replaced.
+// fill puts a bit of everything into a store: two connections of each edition, one
+// that waits for consent, clients, grants, published issues, credentials that were
+// replaced, and notes of each kind.
 func fill(t testing.TB, s *bolt.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -91,7 +92,14 @@ func fill(t testing.TB, s *bolt.Store) {
 		s.AddClient(ctx, tokenstore.Client{Name: "billing", TokenSHA256: storetest.Token("t2"), CertificateSANs: []string{"dns:billing.internal"}}),
 		s.RecordIssue(ctx, storetest.Issue(s, "acme", "10042", "ACME-17")),
 		s.RecordIssue(ctx, storetest.Issue(s, "umbrella", "7", "UMB-7")),
+		s.AddConnection(ctx, storetest.CloudConnection("waiting"), tokenstore.Credential{Kind: tokenstore.KindOAuth2}),
+		s.Invite(ctx, tokenstore.Invitation{Connection: "waiting", TokenSHA256: storetest.Token("i"), ExpiresAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}),
+		s.SetAnnounced(ctx, tokenstore.Announcement{Connection: "tyrell", Incarnation: 4, State: tokenstore.StateActive}),
 	)
+	_, err := s.BeginRotation(ctx, "initech", storetest.FirstGeneration(s, "initech"))
+	must(t, err)
+	_, err = s.ImportIssues(ctx, "tyrell", []tokenstore.PublishedIssue{{Connection: "tyrell", ID: "8"}, {Connection: "tyrell", Key: "TYR-9"}})
+	must(t, err)
 }
 
 // filled returns the options of a store that fill has filled, closed.

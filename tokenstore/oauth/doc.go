@@ -1,8 +1,13 @@
-// Package oauth keeps the access tokens of Jira Cloud connections alive.
+// Package oauth keeps grants alive: those of Jira Cloud, and of Jira Data Center
+// as an OAuth 2.0 provider. And it obtains them, by consent, for application links
+// of OAuth 1.0a, too.
 //
-// Start with [New] and [Manager.AccessToken], which returns the token to inject
-// into a call, and renews it early, once for all callers, where it is about to
-// end. [Store] is what it needs of tokenstore.
+// Start with [New]. [Manager.AccessToken] gives the token to inject into a call,
+// [Manager.Renew] another one when Jira has refused it. [Manager.Run] renews what
+// is used and uses what would lapse, so that calls need not wait and grants last.
+// [Manager.BeginConsent], [Manager.FinishConsent] and [Manager.Connect] are the
+// three legs of a consent; [Manager.Revoke] ends a grant, and [Manager.Status]
+// tells of it. [Store] is what all of this needs of tokenstore.
 //
 // # Incarnations
 //
@@ -18,28 +23,40 @@
 // again for 10 minutes; after that its use ends the whole grant, and a person
 // must consent anew
 // (https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens;
-// the leeway: https://community.developer.atlassian.com/t/54172). Hence:
+// the leeway: https://community.developer.atlassian.com/t/54172). Data Center
+// replaces it, too, and documents no leeway. Hence:
 //
 //   - One refresh at a time for each incarnation of a connection, carried through
 //     although the callers that asked for it go away.
+//   - That a refresh token will be sent is noted on disk before it is. The note
+//     ends with the new pair, in one transaction, or when it is certain that the
+//     token was not exchanged. While it stands the rotation is ambiguous, and
+//     repeated with the same token until there is a clear answer: by the Manager
+//     itself, at once when the program comes back, within the leeway at the pace of
+//     any other failure, and slowly after it, since there is nothing to lose.
 //   - The new pair is on disk before anyone gets its access token. A pair that
 //     could not be stored is kept, and storing it is tried again first.
-//   - A refresh without a clear answer is repeated with the old token, by the
-//     Manager itself if need be, while the leeway lasts.
 //   - Only the error "invalid_grant" in the answer's body ends a grant: the
 //     connection becomes needs_reauthorisation, if the refused credential is still
-//     its own, and Atlassian isn't asked again. Everything else is taken to pass,
-//     and backed off.
+//     its own, and nobody is asked again. Everything else is taken to pass, and
+//     backed off.
 //
 // Tokens are opaque: nothing here looks into one.
 //
+// # Clocks
+//
+// A refresh token lapses when it isn't used for 90 days, and a grant of Cloud ends
+// 365 days after the consent. Both are stored with the credential
+// (tokenstore.Credential) and announced before they come. Expiries are compared
+// with the clock on the wall, and beside it with one that can't be set, as far as
+// a token was obtained by this process.
+//
 // # Caveats
 //
-// A crash between Atlassian's answer and the store's commit loses the new pair.
-// The stored refresh token still works if the program comes back, and the
-// connection is called, within the leeway. So it is for a connection that is made
-// to lead elsewhere while its token is renewed, and takes the old pair along.
+// What a crash between the answer and the store's commit loses can be had again
+// within the leeway only. So it is for a connection that is made to lead elsewhere
+// while its token is renewed, and takes the old pair along.
 //
-// The package knows no backend of the store, and how the token endpoint is
+// The package knows no backend of the store, and how authorization servers are
 // reached is the business of the transport that it is given.
 package oauth

@@ -28,7 +28,7 @@ var (
 
 	// ErrStillRefused: Jira refuses a token that is as new as can be, so that another
 	// one would be no better. A scope that is missing shows so, too.
-	ErrStillRefused = errors.New("Jira refuses an access token that was issued a moment ago")
+	ErrStillRefused = errors.New("an access token that was issued a moment ago is refused by Jira")
 
 	// ErrReplaced: the connection is no longer of the incarnation that was asked
 	// for. What the caller knows of it, where it leads above all, is out of date.

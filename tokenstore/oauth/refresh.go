@@ -113,15 +113,16 @@ func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
 	return o
 }
 
-// renewed is the credential after a refresh that began at now. A scope that can't
-// be stored is no reason to lose the tokens that came with it.
+// renewed is the credential after a refresh that began at now. Scopes that don't
+// look like any of Jira's are left out, since scopes are shown; one that can't be
+// stored is no reason to lose the tokens that came with it.
 func renewed(p *provider, old tokenstore.Credential, g grant, now time.Time) tokenstore.Credential {
 	c := old
 	c.AccessToken, c.RefreshToken, c.Expiry = g.accessToken, g.refreshToken, g.expiry
 	p.life.prolong(&c, now)
-	if len(g.scopes) > 0 {
+	if scopes := slices.DeleteFunc(sortedScopes(g.scopes), func(s string) bool { return !scopeForm.MatchString(s) }); len(scopes) > 0 {
 		with := c
-		with.Scopes = sortedScopes(g.scopes)
+		with.Scopes = scopes
 		if with.Validate() == nil {
 			return with
 		}

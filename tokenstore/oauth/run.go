@@ -171,8 +171,11 @@ func (k *keeper) findDue() {
 	now := k.m.now()
 	for h, r := range k.m.renewals {
 		used := r.used
-		if used.generation == 0 || r.running != nil || !r.ends(used.generation, used.expiry, now) || now.Before(r.with(used.generation).waitUntil) {
+		if used.generation == 0 || r.running != nil || !r.ends(used.generation, used.expiry, now) {
 			continue
+		}
+		if r.with(used.generation).failures > 0 {
+			continue // whether it is tried again unasked, and when, is backOff's to say
 		}
 		c, ok := directory.Connection(h.connection)
 		if !ok || c.Incarnation != h.incarnation || !k.m.kept(c) || r.last.generation > used.generation {

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -343,6 +344,36 @@ func TestRunCatchesUp(t *testing.T) {
 			t.Errorf("%d notes stand, after %d requests, %d at once", n, f.requests(), f.most)
 		}
 	})
+}
+
+// TestRunDoesNotInsist: what only a person can mend is tried once, and an outage
+// for some minutes, or else at a slow pace; calls do the rest.
+func TestRunDoesNotInsist(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		way         func(*http.Request) (*http.Response, error)
+		least, most int
+	}{
+		{"wrong client", inMemory{answerJSON(401, map[string]any{"error": "invalid_client"})}.RoundTrip, 1, 1},
+		{"out of reach", func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }, 10, 25},
+		{"down", inMemory{answer(503, "text/html", "")}.RoundTrip, 10 + 23*4, 25 + 24*9},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				m := managerOn(t, newStore(t, time.Hour), "https://auth.example", roundTrip(func(r *http.Request) (*http.Response, error) {
+					n++
+					return test.way(r)
+				}))
+				run(t, m)
+				wantToken(t, m, accessToken(0))
+				time.Sleep(24 * time.Hour)
+				if n < test.least || n > test.most {
+					t.Errorf("%d requests, want %d to %d", n, test.least, test.most)
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkSweep is the hourly look at every connection. They are few here

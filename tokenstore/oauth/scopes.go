@@ -31,7 +31,7 @@ func (e *ScopeError) Error() string {
 const otherScope = "(another)"
 
 // scopeForm is that of Jira's scopes: read:jira-work, read:issue:jira, WRITE.
-var scopeForm = regexp.MustCompile(`^(?:(?:read|write|delete|manage|admin|send|validate)(?::[a-z-]{1,40}){1,2}|offline_access|READ|WRITE|ADMIN|SYSTEM_ADMIN)$`)
+var scopeForm = regexp.MustCompile(`^(?:(?:read|write|delete|manage|admin|send|validate)(?::[a-z.-]{1,40}){1,2}|offline_access|READ|WRITE|ADMIN|SYSTEM_ADMIN)$`)
 
 // checkScopes compares what was granted with what an edition's connections need:
 // for Cloud exactly the four; for Data Center WRITE, with or without the READ that

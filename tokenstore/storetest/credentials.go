@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,6 +19,16 @@ func credentialTests() map[string]func(*testing.T, tokenstore.Store) {
 		"credentials of all kinds come back as they were": func(t *testing.T, s tokenstore.Store) {
 			pat := DataCenterConnection("pat")
 			pat.CredentialKind = tokenstore.KindPAT
+			link := DataCenterConnection("link")
+			link.CredentialKind = tokenstore.KindOAuth1
+			granted := OAuth1("1")
+			granted.ConsentedAt = time.Date(2025, 3, 4, 5, 6, 7, 800, time.UTC)
+			granted.EndsAt = granted.ConsentedAt.AddDate(5, 0, 0)
+			provider := DataCenterConnection("provider")
+			provider.CredentialKind = tokenstore.KindOAuth2
+			full := OAuth2("2")
+			full.ClientID, full.ClientSecret, full.RedirectURL = "client", secret.New("hunter2"), "https://gateway.example/oauth/callback"
+			full.ConsentedAt, full.LapsesAt, full.EndsAt = granted.ConsentedAt, granted.EndsAt.Add(time.Hour), granted.EndsAt
 			for _, test := range []struct {
 				c    tokenstore.Connection
 				cred tokenstore.Credential
@@ -26,6 +37,8 @@ func credentialTests() map[string]func(*testing.T, tokenstore.Store) {
 				{CloudConnection("fresh"), tokenstore.Credential{Kind: tokenstore.KindOAuth2, RefreshToken: secret.New("r")}},
 				{DataCenterConnection("basic"), Basic(`quote " backslash \ <&> ü 漢 ` + "\u2028")},
 				{pat, tokenstore.Credential{Kind: tokenstore.KindPAT, Token: secret.New("MTIz+/==")}},
+				{link, granted},
+				{provider, full},
 			} {
 				mustDo(t, s.AddConnection(t.Context(), test.c, test.cred))
 				got, err := s.Credential(t.Context(), test.c.ID)

@@ -26,8 +26,15 @@ func Run(t *testing.T, open func(t *testing.T) tokenstore.Store) {
 		{"Connections", connectionTests()},
 		{"Incarnations", incarnationTests()},
 		{"Credentials", credentialTests()},
+		{"Consent", consentTests()},
+		{"Ending", endingTests()},
+		{"Rotations", rotationTests()},
+		{"Invitations", invitationTests()},
+		{"Announcements", announcementTests()},
+		{"Machine", machineTests()},
 		{"Clients", clientTests()},
 		{"Issues", issueTests()},
+		{"Imports", importTests()},
 		{"Directory", directoryTests()},
 		{"Whole", wholeTests()},
 	} {
@@ -96,6 +103,14 @@ func Basic(password string) tokenstore.Credential {
 	return tokenstore.Credential{Kind: tokenstore.KindBasic, Username: "svc-jiragate", Password: secret.New(password)}
 }
 
+// OAuth1 returns the credential of an application link, to which nobody has
+// consented if token is empty.
+func OAuth1(token string) tokenstore.Credential {
+	return tokenstore.Credential{
+		Kind: tokenstore.KindOAuth1, ConsumerKey: "jiragate", PrivateKey: secret.New("-----BEGIN hunter2-----\n"), Token: secret.New(token),
+	}
+}
+
 // Token returns the digest of a token for tests.
 func Token(token string) [sha256.Size]byte { return tokenstore.TokenSHA256(token) }
 
@@ -149,7 +164,13 @@ func picture(t *testing.T, s tokenstore.Store) string {
 	for _, c := range s.Directory().Connections() {
 		cred, err := s.Credential(t.Context(), c.ID)
 		p += fmt.Sprintf("%+v %s %s %s %+v %v\n", *c, cred.AccessToken.Reveal(), cred.RefreshToken.Reveal(), cred.Password.Reveal(), cred, err)
+		invitation, err := s.Invitation(t.Context(), c.ID)
+		p += fmt.Sprintf("%+v %v\n", invitation, err)
 	}
+	rotations, err := s.Rotations(t.Context())
+	p += fmt.Sprintf("%+v %v\n", rotations, err)
+	announced, err := s.Announced(t.Context())
+	p += fmt.Sprintf("%+v %v\n", announced, err)
 	for _, c := range s.Directory().Clients() {
 		p += fmt.Sprintf("%+v\n", *c)
 	}

@@ -99,6 +99,7 @@ func (v *visit) connect(ctx context.Context, s started, g *oauth.Granted, site o
 // the change somebody may make another link; that would end then, and theirs is a
 // rare loss, which shows.
 func (v *visit) putBack(ctx context.Context, s started) error {
+	ctx = context.WithoutCancel(ctx) // what failed may have used up the time
 	// Connecting may have made it a new incarnation. One that was added since has
 	// another birthday.
 	c, ok := v.o.Store.Directory().Connection(s.consent.Connection)

@@ -96,11 +96,11 @@ func siteOf(c *tokenstore.Connection) string {
 
 // permissions says what the scopes of a consent come to.
 func permissions(c *tokenstore.Connection) []string {
-	account := "All of it within the permissions of the account above: what that may not see or do, the gateway can't either."
+	account := "All of it within the permissions of the account that consented: what that may not see or do, the gateway can't either."
 	if c.Edition == policy.Cloud {
 		return []string{
 			"Read projects, issue types, fields, components and priorities (read:jira-work).",
-			"Create issues, and delete those that it created (write:jira-work).",
+			"Create issues, and delete issues (write:jira-work). As a rule the gateway deletes those that it created only.",
 			"Read the names of users, to assign issues (read:jira-user).",
 			"Stay connected without asking you each hour (offline_access).",
 			account,
@@ -108,7 +108,7 @@ func permissions(c *tokenstore.Connection) []string {
 	}
 	return []string{
 		"Read projects, issue types, fields, components, priorities and the names of users.",
-		"Create issues, and delete those that it created.",
+		"Create issues, and delete issues. As a rule the gateway deletes those that it created only.",
 		account,
 	}
 }

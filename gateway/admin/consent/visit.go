@@ -73,8 +73,12 @@ func (v *visit) log(p page, err error) {
 	if v.about != nil {
 		attrs = append(attrs, "connection", v.about.ID)
 	}
-	if p.code == "" {
+	switch {
+	case p.code == "":
 		v.o.Logger.InfoContext(v.r.Context(), "consented", attrs...)
+		return
+	case p.status < http.StatusBadRequest:
+		v.o.Logger.InfoContext(v.r.Context(), "consented, a site is to be chosen", attrs...)
 		return
 	}
 	attrs = append(attrs, "code", p.code)

@@ -1,0 +1,171 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jiragate/tokenstore"
+)
+
+func rotationTests() map[string]func(*testing.T, tokenstore.Store) {
+	return map[string]func(*testing.T, tokenstore.Store){
+		"a rotation is noted once, with its first time": func(t *testing.T, s tokenstore.Store) {
+			var want []tokenstore.Rotation
+			for _, id := range []string{"acme", "acme-1", "zeta"} {
+				mustDo(t, s.AddConnection(t.Context(), CloudConnection(id), OAuth2("1")))
+			}
+			wantRotations(t, s)
+			for _, id := range []string{"zeta", "acme-1", "acme"} { // not in the order of their ids
+				want = append([]tokenstore.Rotation{mustBegin(t, s, id)}, want...)
+			}
+			wantRotations(t, s, want...)
+			for i, r := range want {
+				c, _ := s.Directory().Connection(r.Connection)
+				if r.Connection != c.ID || r.Generation != FirstGeneration(s, c.ID) || !r.Since.After(c.CreatedAt) || r.Since.Location() != time.UTC {
+					t.Errorf("note %d is %+v", i, r)
+				}
+				unchanged(t, s, nil, "noting it again", func() error {
+					if again := mustBegin(t, s, r.Connection); again != r {
+						t.Errorf("again it is %+v, was %+v", again, r)
+					}
+					return nil
+				})
+			}
+		},
+		"only the rotation of the present generation is noted": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t,
+				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")),
+				s.ReplaceCredential(t.Context(), "acme", FirstGeneration(s, "acme"), OAuth2("2")))
+			first := FirstGeneration(s, "acme")
+			for _, g := range []uint64{0, 2, first - 1, first, first + 2, tokenstore.FirstGeneration(tokenstore.Incarnation(first)+1) + 1} {
+				unchanged(t, s, tokenstore.ErrConflict, fmt.Sprint("noting generation ", g), func() error {
+					_, err := s.BeginRotation(t.Context(), "acme", g)
+					return err
+				})
+			}
+			unchanged(t, s, tokenstore.ErrNotFound, "an unknown connection", func() error {
+				_, err := s.BeginRotation(t.Context(), "nobody", first+1)
+				return err
+			})
+		},
+		"a replacement ends a rotation": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t,
+				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")),
+				s.AddConnection(t.Context(), CloudConnection("other"), OAuth2("1")))
+			first, other := mustBegin(t, s, "acme"), mustBegin(t, s, "other")
+			unchanged(t, s, tokenstore.ErrConflict, "a replacement that fails", func() error {
+				return s.ReplaceCredential(t.Context(), "acme", first.Generation+1, OAuth2("2"))
+			})
+			mustDo(t, s.ReplaceCredential(t.Context(), "acme", first.Generation, OAuth2("2")))
+			wantRotations(t, s, other)
+			next := mustBegin(t, s, "acme")
+			if next.Generation != first.Generation+1 || !next.Since.After(first.Since) {
+				t.Errorf("the next one is %+v, after %+v", next, first)
+			}
+			wantRotations(t, s, next, other)
+		},
+		"a note is taken back by its generation": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t,
+				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")),
+				s.AddConnection(t.Context(), CloudConnection("other"), OAuth2("1")))
+			r, other := mustBegin(t, s, "acme"), mustBegin(t, s, "other")
+			for what, end := range map[string]func() error{
+				"that of the generation before": func() error { return s.EndRotation(t.Context(), "acme", r.Generation-1) },
+				"that of the generation after":  func() error { return s.EndRotation(t.Context(), "acme", r.Generation+1) },
+				"that of another connection":    func() error { return s.EndRotation(t.Context(), "acme", other.Generation) },
+				"that of an unknown connection": func() error { return s.EndRotation(t.Context(), "nobody", r.Generation) },
+			} {
+				unchanged(t, s, nil, what, end)
+			}
+			mustDo(t, s.EndRotation(t.Context(), "acme", r.Generation))
+			wantRotations(t, s, other)
+			unchanged(t, s, nil, "again", func() error { return s.EndRotation(t.Context(), "acme", r.Generation) })
+			if again := mustBegin(t, s, "acme"); !again.Since.After(r.Since) {
+				t.Errorf("it has the time of the one that was taken back: %+v", again)
+			}
+		},
+		"a definite refusal ends a rotation, in every state": func(t *testing.T, s tokenstore.Store) {
+			for i, state := range []tokenstore.State{
+				tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled,
+			} {
+				c := CloudConnection(fmt.Sprint("acme-", i))
+				c.State = state
+				mustDo(t, s.AddConnection(t.Context(), c, OAuth2("1")))
+				r := mustBegin(t, s, c.ID)
+				unchanged(t, s, tokenstore.ErrConflict, "that of another generation", func() error {
+					return s.RequireReauthorisation(t.Context(), c.ID, r.Generation+1, "invalid_grant")
+				})
+				mustDo(t, s.RequireReauthorisation(t.Context(), c.ID, r.Generation, "invalid_grant"))
+				wantRotations(t, s)
+			}
+		},
+		"changes of the state leave the note": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			r := mustBegin(t, s, "acme")
+			mustDo(t,
+				s.AnnounceEnd(t.Context(), "acme", r.Generation, "soon"),
+				s.SetState(t.Context(), "acme", tokenstore.StateDisabled, "by hand"),
+				s.SetState(t.Context(), "acme", tokenstore.StateNeedsReauthorisation, "by hand"),
+				s.SetState(t.Context(), "acme", tokenstore.StateActive, ""))
+			wantRotations(t, s, r)
+		},
+		"a note goes along to a new incarnation": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			r := mustBegin(t, s, "acme")
+			mustDo(t, s.UpdateConnection(t.Context(), "acme", func(c *tokenstore.Connection) error {
+				c.Region = tokenstore.RegionEU
+				return nil
+			}))
+			wantRotations(t, s, r)
+			mustDo(t, s.UpdateConnection(t.Context(), "acme", func(c *tokenstore.Connection) error {
+				c.SiteURL = "https://acme-2.atlassian.net"
+				return nil
+			}))
+			carried := r
+			carried.Generation = FirstGeneration(s, "acme")
+			if carried.Generation == r.Generation {
+				t.Fatal("it is no new incarnation")
+			}
+			wantRotations(t, s, carried)
+			unchanged(t, s, nil, "taking back that of the old one", func() error {
+				return s.EndRotation(t.Context(), "acme", r.Generation)
+			})
+			if again := mustBegin(t, s, "acme"); again != carried {
+				t.Errorf("noted again it is %+v, was %+v", again, carried)
+			}
+		},
+		"a note goes with its connection": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			old := mustBegin(t, s, "acme")
+			mustDo(t, s.RemoveConnection(t.Context(), "acme"))
+			wantRotations(t, s)
+			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			wantRotations(t, s)
+			if r := mustBegin(t, s, "acme"); !r.Since.After(old.Since) {
+				t.Errorf("it has the time of the connection before: %+v", r)
+			}
+		},
+	}
+}
+
+// mustBegin notes a rotation of the present credential.
+func mustBegin(t *testing.T, s tokenstore.Store, connection string) tokenstore.Rotation {
+	t.Helper()
+	c, err := s.Credential(t.Context(), connection)
+	mustDo(t, err)
+	r, err := s.BeginRotation(t.Context(), connection, c.Generation)
+	mustDo(t, err)
+	return r
+}
+
+func wantRotations(t *testing.T, s tokenstore.Store, want ...tokenstore.Rotation) {
+	t.Helper()
+	got, err := s.Rotations(t.Context())
+	mustDo(t, err)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the rotations: %s", d)
+	}
+}
