@@ -105,10 +105,31 @@ func (tr trail) records(t *testing.T) []audit.Record {
 	return all
 }
 
+// lockedLog is a log of several goroutines.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
 func options(t *testing.T, store tokenstore.Store) admin.Options {
 	t.Helper()
+	var log lockedLog
+	t.Cleanup(func() {
+		for _, secret := range []string{"S3cret", "jgi_", "jgc_", "PRIVATE KEY"} {
+			if strings.Contains(log.text.String(), secret) {
+				t.Errorf("the log holds a secret (%s):\n%s", secret, log.text.String())
+			}
+		}
+	})
 	p := policy.Default()
 	return admin.Options{
+		Logger: textLogger(&log),
 		Store:  store,
 		Region: tokenstore.RegionUS,
 		Audit:  newTrail(t).log,

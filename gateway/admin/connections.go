@@ -104,10 +104,16 @@ func (a *API) disableConnection(_ http.ResponseWriter, r *http.Request, t *task)
 func (a *API) enableConnection(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	return a.setState(r, t, func(c *tokenstore.Connection) (tokenstore.State, string, error) {
 		cred, err := a.o.Store.Credential(r.Context(), c.ID)
-		if err == nil && !cred.Consented() {
+		if err != nil {
+			return "", "", err
+		}
+		if !cred.Consented() {
 			return tokenstore.StateNeedsReauthorisation, tokenstore.ReasonAwaitsConsent, nil
 		}
-		return tokenstore.StateActive, "", err
+		if ending := cred.Ending(a.o.Now()); ending != "" {
+			return tokenstore.StateExpiring, ending, nil
+		}
+		return tokenstore.StateActive, "", nil
 	})
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -181,8 +182,18 @@ func (a *API) inFull(ctx context.Context, c *tokenstore.Connection) (Connection,
 	return shown, nil
 }
 
-// testConsent is the probe, as the consent in the browser wants it.
+// testConsent is the probe, as the consent in the browser wants it. Its detail is for
+// operators, and may name what is inside; the code is for everybody.
 func (a *API) testConsent(ctx context.Context, connection string) (consent.Tested, error) {
 	result, err := a.o.Probe(ctx, connection)
-	return consent.Tested{OK: result.OK, Account: result.Account, Reason: result.Detail}, err
+	t := consent.Tested{OK: result.OK, Account: result.Account}
+	switch {
+	case err != nil:
+		return consent.Tested{}, err
+	case result.Code != "":
+		t.Reason = fmt.Sprintf("The gateway could not make the call (%s).", result.Code)
+	case !result.OK:
+		t.Reason = fmt.Sprintf("Jira answered the call with status %d.", result.Status)
+	}
+	return t, nil
 }

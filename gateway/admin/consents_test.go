@@ -276,6 +276,24 @@ func TestEnableAfterAPause(t *testing.T) {
 	}
 }
 
+func TestEnableWhatEndsSoon(t *testing.T) {
+	h, store := consenting(t)
+	call(t, h, "POST", "/v1/connections", cloudConnection)
+	cred, err := store.Credential(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cred.EndsAt = time.Now().Add(24 * time.Hour)
+	if err := store.ReplaceCredential(t.Context(), "acme", cred.Generation, cred); err != nil {
+		t.Fatal(err)
+	}
+	call(t, h, "POST", "/v1/connections/acme/disable", "")
+	_, body := call(t, h, "POST", "/v1/connections/acme/enable", "")
+	if c := decodeInto[admin.Connection](t, body); c.State != "expiring" || !strings.Contains(c.StateReason, "consent anew") {
+		t.Errorf("%s", body)
+	}
+}
+
 // consenter has a grant, and revokes as it is told.
 type consenter struct {
 	consent.Consenter

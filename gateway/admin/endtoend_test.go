@@ -35,6 +35,7 @@ type world struct {
 	server  *httptest.Server
 	browser *http.Client
 	manager *oauth.Manager
+	probed  *admin.ProbeResult // instead of a real call
 }
 
 func newWorld(t *testing.T) *world {
@@ -86,6 +87,9 @@ func newWorld(t *testing.T) *world {
 
 // probe asks Jira who the gateway is, with the token that was stored.
 func (w *world) probe(ctx context.Context, id string) (admin.ProbeResult, error) {
+	if w.probed != nil {
+		return *w.probed, nil
+	}
 	c, ok := w.store.Directory().Connection(id)
 	if !ok {
 		return admin.ProbeResult{}, tokenstore.ErrNotFound
@@ -259,6 +263,53 @@ func (w *world) wantActs(t *testing.T, want ...string) {
 	}
 	if report, err := audit.Verify(w.trail.dir); err != nil {
 		t.Errorf("the records: %v %v", report, err)
+	}
+}
+
+// The first call may fail although the consent is good. The customer is told what
+// concerns them, and not what is inside.
+func TestFirstCallThatFails(t *testing.T) {
+	for reason, result := range map[string]admin.ProbeResult{
+		"Jira answered the call with status 403.":                     {Status: 403},
+		"The gateway could not make the call (upstream_unreachable).": {Status: 502, Code: "upstream_unreachable", Detail: "dial 10.1.2.3"},
+	} {
+		w := newWorld(t)
+		w.probed = &result
+		w.sim.SetSites(jirasim.Site{ID: w.sim.CloudID(), URL: w.sim.SiteURL()})
+		var added admin.Invited
+		w.api(t, "POST", "/v1/connections", `{"id": "acme", "edition": "cloud"}`, 201, &added)
+		resp, err := w.browser.Get(added.ConsentURL)
+		status, page := w.open(t, resp, err)
+		wantPage(t, status, page, 200, "the first call did not work", reason)
+		if strings.Contains(page, "10.1.2.3") {
+			t.Error("the page tells what is inside")
+		}
+	}
+}
+
+// What Atlassian grants may be another thing than was asked for.
+func TestGrantThatWillNotDo(t *testing.T) {
+	for _, tt := range []struct {
+		name, body, page string
+		status           int
+		sites            []jirasim.Site
+	}{
+		{"wrong site", `{"id": "acme", "edition": "cloud", "site_url": "https://another.atlassian.net"}`, "https://another.atlassian.net", 409, []jirasim.Site{{ID: jirasim.DefaultCloudID, URL: jirasim.DefaultSiteURL}}},
+		{"no site", `{"id": "acme", "edition": "cloud"}`, "no Jira site", 409, []jirasim.Site{}},
+		{"no Jira site", `{"id": "acme", "edition": "cloud"}`, "no Jira site", 409, []jirasim.Site{{ID: jirasim.DefaultCloudID, URL: jirasim.DefaultSiteURL, Scopes: []string{"read:confluence-space"}}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.SetSites(tt.sites...)
+			var added admin.Invited
+			w.api(t, "POST", "/v1/connections", tt.body, 201, &added)
+			resp, err := w.browser.Get(added.ConsentURL)
+			status, page := w.open(t, resp, err)
+			wantPage(t, status, page, tt.status, tt.page)
+			if c, _ := w.store.Directory().Connection("acme"); c.State != tokenstore.StateNeedsReauthorisation {
+				t.Errorf("it is %s", c.State)
+			}
+		})
 	}
 }
 

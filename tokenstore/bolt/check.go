@@ -181,7 +181,7 @@ func (s *Store) checkIssues(tx *bbolt.Tx, f *findings) error {
 		if tx.Bucket(bucketConnections).Get([]byte(r.Connection)) == nil {
 			f.add("issue %q: there is no such connection", k)
 		}
-		if r.ID != "" && r.Key != "" && string(keys.Get(issueName(r.Connection, r.Key))) != r.ID {
+		if r.Key != "" && string(keys.Get(issueName(r.Connection, r.Key))) != r.ID {
 			f.add("issue %q: its key does not lead to it", k)
 		}
 		return nil

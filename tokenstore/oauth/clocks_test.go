@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,9 @@ func TestClockSetBack(t *testing.T) {
 		m := managerOn(t, s, "https://auth.example", inMemory{a})
 		run(t, m)
 		wantToken(t, m, accessToken(1))
+		s.mu.Lock()
 		s.skew = 2 * time.Hour
+		s.mu.Unlock()
 		wantToken(t, m, accessToken(1))
 		time.Sleep(time.Hour)
 		if c := s.credential(t); c.AccessToken.Reveal() != accessToken(2) || a.times() != 2 {
@@ -76,10 +79,13 @@ func TestClockOff(t *testing.T) {
 			t.Run(name+" after "+after.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					a, s := newAtlassian(), newStore(t, -5*time.Minute)
+					var mu sync.Mutex
 					ends := map[string]time.Time{} // by Jira's clock
 					began := time.Now()
 					m := managerOn(t, s, "https://auth.example", roundTrip(func(r *http.Request) (*http.Response, error) {
 						res, err := inMemory{a}.RoundTrip(r)
+						mu.Lock()
+						defer mu.Unlock()
 						ends[accessToken(a.times())] = time.Now().Add(time.Hour)
 						return res, err
 					}), func(o *Options) {
@@ -98,8 +104,11 @@ func TestClockOff(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if !time.Now().Before(ends[token.Reveal()]) {
-							t.Fatalf("%s has ended at %v", token.Reveal(), ends[token.Reveal()])
+						mu.Lock()
+						end := ends[token.Reveal()]
+						mu.Unlock()
+						if !time.Now().Before(end) {
+							t.Fatalf("%s has ended at %v", token.Reveal(), end)
 						}
 					}
 					if n := a.times(); n < 10 || n > 13 {

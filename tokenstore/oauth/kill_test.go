@@ -108,8 +108,8 @@ func forceRefresh(ctx context.Context, m *Manager, id string) error {
 // thousand refreshes, the connection is never stranded.
 func TestKilledAtAnyMoment(t *testing.T) {
 	enough := 1000
-	if testing.Short() {
-		enough = 100
+	if testing.Short() || underRace {
+		enough = 200
 	}
 	dir := t.TempDir()
 	sim, err := jirasim.Start(jirasim.Options{})

@@ -53,13 +53,20 @@ func TestNothingSecretOfAConsent(t *testing.T) {
 		{status: 500, contentType: "text/html", body: "%q"},
 		{fail: true},
 	}
+	const granting, promising = 1, 3 // of ways: tokens, and a request token
 	for _, edition := range []policy.Edition{policy.Cloud, policy.DataCenter} {
 		for kind, cred := range credentials {
 			if edition == policy.Cloud && kind != tokenstore.KindOAuth2 {
 				continue
 			}
 			for i := range len(ways) * len(ways) {
-				first, then := ways[i/len(ways)], ways[i%len(ways)]
+				// After an answer that a consent goes on from any other may come; after
+				// the others it is enough to have them all.
+				n, next := i/len(ways), i%len(ways)
+				if n != granting && n != promising && n != next {
+					continue
+				}
+				first, then := ways[n], ways[next]
 				t.Run(fmt.Sprintf("%s %s %d", edition, kind, i), func(t *testing.T) {
 					s := newStore(t, time.Hour)
 					c := tokenstore.Connection{ID: "acme", Edition: edition, Region: tokenstore.RegionUS, CredentialKind: kind}

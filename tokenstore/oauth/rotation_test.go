@@ -163,6 +163,7 @@ func TestAmbiguousIsRetriedForEver(t *testing.T) {
 		m := managerOn(t, s, "https://auth.example", inMemory{a})
 		wantError(t, m, ErrUnavailable)
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if early < 10 || early > 25 {
 			t.Errorf("%d requests within the leeway", early)
 		}

@@ -247,6 +247,7 @@ func TestKeptAlive(t *testing.T) {
 			t.Errorf("%d refreshes on the day of the import", f.requests())
 		}
 		time.Sleep(26 * time.Hour)
+		synctest.Wait()
 		if f.requests() != connections || f.most > maxIdle {
 			t.Errorf("%d refreshes the day after, %d at once", f.requests(), f.most)
 		}
@@ -261,6 +262,7 @@ func TestKeptAlive(t *testing.T) {
 		}
 		// Nobody calls for another month.
 		time.Sleep(keepAliveAfter + 26*time.Hour)
+		synctest.Wait()
 		for token, at := range f.asked {
 			for i := range at[1:] {
 				if idle := at[i+1].Sub(at[i]); idle < keepAliveAfter || idle > keepAliveAfter+26*time.Hour {
@@ -368,6 +370,7 @@ func TestRunDoesNotInsist(t *testing.T) {
 				run(t, m)
 				wantToken(t, m, accessToken(0))
 				time.Sleep(24 * time.Hour)
+				synctest.Wait()
 				if n < test.least || n > test.most {
 					t.Errorf("%d requests, want %d to %d", n, test.least, test.most)
 				}

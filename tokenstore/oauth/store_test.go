@@ -98,6 +98,8 @@ func (s *watchedStore) Credential(ctx context.Context, id string) (tokenstore.Cr
 		s.beforeCredential()
 	}
 	c, err := s.Store.Credential(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !c.Expiry.IsZero() {
 		c.Expiry = c.Expiry.Add(s.skew)
 	}

@@ -71,10 +71,9 @@ func (m mortal) EndRotation(ctx context.Context, id string, generation uint64) e
 // live takes a gateway through the steps.
 func live(t *testing.T, steps []step) error {
 	a, s := newAtlassian(), newStore(t, time.Hour)
-	unreachable := false
+	var unreachable atomic.Bool
 	way := roundTrip(func(r *http.Request) (*http.Response, error) {
-		if unreachable {
-			unreachable = false
+		if unreachable.CompareAndSwap(true, false) {
 			return nil, errors.New("no route")
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -111,7 +110,8 @@ func live(t *testing.T, steps []step) error {
 	calm := func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		unreachable, a.faults = false, nil
+		a.faults = nil
+		unreachable.Store(false)
 		s.failNextReplace()
 	}
 	for i, step := range steps {
@@ -128,7 +128,7 @@ func live(t *testing.T, steps []step) error {
 		case "garbage":
 			a.fail(answer(200, "text/html", "<p>"))
 		case "unreachable":
-			unreachable = true
+			unreachable.Store(true)
 		case "disk full":
 			s.failNextReplace(syscall.ENOSPC, syscall.ENOSPC)
 		case "crash":

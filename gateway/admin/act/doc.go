@@ -11,7 +11,7 @@
 // colon in it as no client's has; ClientAddr where it came from; Operation the
 // name of the act, "admin.connection.add" for instance; Method, Path, Connection,
 // Edition, Region and Credential what it is about; PolicySHA256 the policy in
-// force. Decision is "deny" if nothing was changed because the act was refused,
+// force. Path is that of the request, or of the client that was added. Decision is "deny" if nothing was changed because the act was refused,
 // with the refusal's Code and Status, and "allow" otherwise. An act that failed is
 // an allowed one with a Code.
 //
