@@ -35,16 +35,20 @@ type Store interface {
 	// effect. change must not use the store.
 	//
 	// One that leads elsewhere now, in SiteURL, CloudID, BaseURL or UpstreamCA, is a
-	// new incarnation: it keeps its credential, at a first generation, with the
-	// note of its rotation if there is one, its invitation and its grants; but what is known of its published issues goes, since who answers
-	// now may be another Jira, with other issues of the same keys.
+	// new incarnation: it keeps its credential, at a first generation, with the note
+	// of its rotation if there is one, which is of that generation then, its
+	// invitation, its announcement and its grants; but what is known of its
+	// published issues goes, since who answers now may be another Jira, with other
+	// issues of the same keys.
 	// Errors: ErrNotFound.
 	UpdateConnection(ctx context.Context, id string, change func(*Connection) error) error
 	// RemoveConnection removes a connection, its credential, the grants that
 	// clients have to it, and all else that is known of it. The credential is
 	// shredded: the key under which it and all before it were sealed is destroyed,
-	// so that old pages and files hold nothing that opens.
-	// Errors: ErrNotFound.
+	// and no trace of either is left in the store. While a backup is being made that
+	// takes until its end.
+	// Errors: ErrNotFound. Another error may mean that the connection is removed,
+	// which the Directory shows, but not shredded yet; opening the store does that.
 	RemoveConnection(ctx context.Context, id string) error
 	// SetState changes the state of a connection, and says why in one line.
 	// StateSince changes only if the state does. A connection whose credential
@@ -53,7 +57,8 @@ type Store interface {
 	SetState(ctx context.Context, id string, s State, reason string) error
 	// RequireReauthorisation changes an active or expiring connection to
 	// needs_reauthorisation because of its credential, if that is still the one of
-	// this generation. In another state it stays as it is.
+	// this generation. In another state it stays as it is. In each, the note of a
+	// rotation goes: that the credential is refused is a definite answer.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
 	// AnnounceEnd changes an active connection to expiring because of its credential,
@@ -68,8 +73,9 @@ type Store interface {
 	// generation, and increments the generation (that of c is not looked at). c must
 	// be [Credential.Consented]. In the same transaction the scopes of an oauth2
 	// credential become those of its connection, the note of a rotation goes, and a
-	// connection in state needs_reauthorisation becomes active, as does one that is
-	// expiring unless c is [Credential.Ending] too; a disabled one stays disabled.
+	// connection in state needs_reauthorisation becomes active (ErrInvalid if it is
+	// not [Connection.Located]), as does one that is expiring unless c is
+	// [Credential.Ending] too; a disabled one stays disabled.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c Credential) error
 
@@ -84,7 +90,8 @@ type Store interface {
 	Rotations(ctx context.Context) ([]Rotation, error)
 
 	// Invite stores an invitation, in place of any earlier one of its connection.
-	// The store sets CreatedAt. Errors: ErrNotFound for the connection.
+	// It has a token and an end. The store sets CreatedAt. Errors: ErrNotFound for
+	// the connection.
 	Invite(ctx context.Context, i Invitation) error
 	// Invitation returns the invitation of a connection, which may have expired.
 	// Errors: ErrNotFound if there is none.
@@ -123,7 +130,9 @@ type Store interface {
 	RecordIssue(ctx context.Context, i PublishedIssue) error
 	// ImportIssues remembers issues that were published before there was a gateway,
 	// in one change: all or none, at most [MaxImport]. Their Incarnation is not
-	// looked at. What is known already stays as it is. It returns how many were new.
+	// looked at. What is known already stays as it is, but of an issue of which only
+	// the id or only the key was known, the other is known then. It returns how many
+	// were new, these not counted.
 	// Errors: ErrNotFound for the connection; ErrInvalid for an issue of another one.
 	ImportIssues(ctx context.Context, connection string, issues []PublishedIssue) (int, error)
 	// IssuePublished reports whether the issue with this id or key was created
@@ -138,7 +147,10 @@ type Store interface {
 	KeyUse(ctx context.Context) (map[uint32]int, error)
 	// Rewrap seals up to limit records anew that are not under the primary key of
 	// the keyset, each under a data key of its own that is new, and returns how many
-	// are left. Calls and changes go on meanwhile; to be called until none is left.
+	// are left. Generations stay. Calls and changes go on meanwhile; to be called
+	// until none is left, or there is an error. When none is left, no trace of what
+	// was sealed before is, as after RemoveConnection. Errors: ErrCorrupt for records
+	// that don't open; all others are sealed anew nevertheless.
 	Rewrap(ctx context.Context, limit int) (left int, err error)
 
 	// Backup writes a consistent copy of the store as of now, while changes go on,

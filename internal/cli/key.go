@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
+	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/keyset"
 )
 
 const keysPath = "/v1/keys"
@@ -23,40 +26,37 @@ func newKey(a *app) *cobra.Command {
 }
 
 func newKeyInit(a *app) *cobra.Command {
-	return &cobra.Command{
+	var from string
+	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make the master keyset",
+		Short: "Make the master keyset, or bring it from another place",
 		Long: `Make the master keyset, as the gateway does at its first start: in the file that JIRAGATE_KEY_URI
 names, or, where that names a key of a key management service, in keyset.json of the data directory,
 encrypted by that key. Keep a copy of it apart from the backups of the store: without it they are
-lost, and with it they are open.`,
+lost, and with it they are open.
+
+With --from, no new keys are made: the keyset moves from where that key URI says. The gateway must be
+stopped. Destroy the old one when you have seen that the gateway starts.`,
+		Example: `  jiragate key init
+  mv data/keyset.json old.json
+  JIRAGATE_KEY_URI=aws-kms://arn:aws:kms:... jiragate key init --from file:old.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := a.config
-			place, isFile := strings.CutPrefix(c.keyURI(), "file:")
-			switch {
-			case strings.HasPrefix(c.keyURI(), "env:"):
-				return hint(fmt.Errorf("a keyset in an environment variable cannot be made here"),
-					"make it in a file, with JIRAGATE_KEY_URI=file:PATH, and put its content into the variable")
-			case !isFile:
-				place = c.keysetFile()
-			}
-			if err := prepareDataDir(c.DataDir); err != nil {
+			place, err := a.newKeysetPlace()
+			if err != nil {
 				return err
 			}
-			if there, err := exists(place); err != nil {
-				return err
-			} else if there {
-				return fmt.Errorf("there is a keyset in %s already", place)
+			o := keyset.Options{Create: true, EncryptedFile: a.config.keysetFile()}
+			if from != "" {
+				o.From, err = a.oldKeyset(cmd.Context(), from)
+			} else {
+				err = a.nothingSealed(place)
 			}
-			if sealed, err := anythingSealed(c); err != nil {
+			if err != nil {
 				return err
-			} else if sealed {
-				return hint(fmt.Errorf("%s was sealed under a keyset that is not in %s, and a new one would not open it", c.DataDir, place),
-					"put the keyset back, or set JIRAGATE_KEY_URI to where it is")
 			}
 			return a.record(cmd.Context(), "admin.key.init", func() error {
-				k, err := openKeyset(cmd.Context(), c, true)
+				k, err := keyset.OpenLive(cmd.Context(), a.config.keyURI(), o)
 				if err != nil {
 					return err
 				}
@@ -64,6 +64,58 @@ lost, and with it they are open.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&from, "from", "", "key URI of the keyset to bring: file:PATH, env:NAME, or that of a KMS key under which keyset.json is encrypted")
+	return cmd
+}
+
+// newKeysetPlace is the file in which a keyset is to be made, where there is none
+// yet.
+func (a *app) newKeysetPlace() (string, error) {
+	place, isFile := strings.CutPrefix(a.config.keyURI(), "file:")
+	switch {
+	case strings.HasPrefix(a.config.keyURI(), "env:"):
+		return "", hint(fmt.Errorf("a keyset in an environment variable cannot be made here"),
+			"make it in a file, with JIRAGATE_KEY_URI=file:PATH, and put its content into the variable")
+	case !isFile:
+		place = a.config.keysetFile()
+	}
+	if err := prepareDataDir(a.config.DataDir); err != nil {
+		return "", err
+	}
+	if there, err := exists(place); err != nil {
+		return "", err
+	} else if there {
+		return "", fmt.Errorf("there is a keyset in %s already", place)
+	}
+	return place, nil
+}
+
+// nothingSealed refuses new keys where old ones have sealed something.
+func (a *app) nothingSealed(place string) error {
+	sealed, err := anythingSealed(a.config)
+	if err == nil && sealed {
+		err = hint(fmt.Errorf("%s was sealed under a keyset that is not in %s, and a new one would not open it", a.config.DataDir, place),
+			"put the keyset back, set JIRAGATE_KEY_URI to where it is, or bring it with --from")
+	}
+	return err
+}
+
+// oldKeyset opens the keyset that is to be brought, and makes sure that it opens
+// what there is.
+func (a *app) oldKeyset(ctx context.Context, from string) (*keyset.Live, error) {
+	old, err := keyset.OpenLive(ctx, from, keyset.Options{EncryptedFile: a.config.keysetFile()})
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	there, err := exists(a.config.storeFile())
+	if err != nil || !there {
+		return old, err
+	}
+	store, err := bolt.Open(ctx, bolt.Options{Path: a.config.storeFile(), AEAD: old, LockTimeout: commandLockTimeout})
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	return old, store.Close()
 }
 
 func newKeyList(a *app) *cobra.Command {

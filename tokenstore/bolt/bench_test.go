@@ -70,3 +70,24 @@ func BenchmarkSetState(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRemoveConnection includes the shredding, in a store of many issues.
+func BenchmarkRemoveConnection(b *testing.B) {
+	s := fleet(b)
+	for n := range 20 {
+		var issues []tokenstore.PublishedIssue
+		for i := range tokenstore.MaxImport {
+			id := 1 + n*tokenstore.MaxImport + i
+			issues = append(issues, tokenstore.PublishedIssue{Connection: "customer-077", ID: fmt.Sprint(id), Key: fmt.Sprint("ACME-", id)})
+		}
+		if _, err := s.ImportIssues(b.Context(), "customer-077", issues); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b,
+			s.AddConnection(b.Context(), storetest.CloudConnection("acme"), storetest.OAuth2("1")),
+			s.RemoveConnection(b.Context(), "acme"))
+	}
+}

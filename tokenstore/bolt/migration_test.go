@@ -24,13 +24,17 @@ import (
 // seal1 seals as schema 1 did, always under the keyset itself.
 func seal1(t testing.TB, a tink.AEAD, plaintext string, facts ...string) []byte {
 	t.Helper()
+	ciphertext, err := a.Encrypt([]byte(plaintext), associated1(facts...))
+	must(t, err)
+	return append([]byte{1, 1}, ciphertext...)
+}
+
+func associated1(facts ...string) []byte {
 	associated := []byte{1, 1}
 	for _, f := range facts {
 		associated = append(binary.AppendUvarint(associated, uint64(len(f))), f...)
 	}
-	ciphertext, err := a.Encrypt([]byte(plaintext), associated)
-	must(t, err)
-	return append([]byte{1, 1}, ciphertext...)
+	return associated
 }
 
 const (

@@ -180,6 +180,33 @@ func TestSealedRecordsCannotBeMoved(t *testing.T) {
 	}
 }
 
+// A credential opens beside the wrapped data key that it was sealed beside: not even
+// the same key, wrapped once more, will do.
+func TestCredentialIsBoundToItsWrappedKey(t *testing.T) {
+	o := filled(t)
+	edit(t, o.Path, func(tx *bbolt.Tx) error {
+		var r struct {
+			CreatedAt string `json:"created_at"`
+		}
+		if err := json.Unmarshal(tx.Bucket([]byte("connections")).Get([]byte("acme")), &r); err != nil {
+			return err
+		}
+		facts := []string{"data_keys", "acme", r.CreatedAt}
+		key, err := o.AEAD.Decrypt(dataKeyOf(tx, "acme")[2:], associated1(facts...))
+		if err != nil {
+			return err
+		}
+		return putDataKey(tx, "acme", seal1(t, o.AEAD, string(key), facts...))
+	})
+	s := mustOpen(t, o)
+	if _, err := s.Credential(t.Context(), "acme"); !errors.Is(err, tokenstore.ErrCorrupt) {
+		t.Errorf("error %v, want ErrCorrupt", err)
+	}
+	if _, err := s.Credential(t.Context(), "umbrella"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The credential of before a replacement, put back, does not open: neither that
 // of an earlier generation nor that of an earlier connection of the same name.
 func TestOldSealedRecordsDoNotOpen(t *testing.T) {

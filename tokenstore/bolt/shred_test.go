@@ -239,22 +239,28 @@ func TestCloseDuringABackup(t *testing.T) {
 // Whoever reads while a connection is removed reads to the end what there was.
 func TestShreddingWaitsForReaders(t *testing.T) {
 	o, s, sealed := crowd(t)
-	last := sealed[len(sealed)-1]
+	last := sealed[len(sealed)-1:]
 	removed := make(chan error, 1)
 	err := s.View(func(tx *bbolt.Tx) error {
 		go func() { removed <- s.RemoveConnection(t.Context(), "acme") }()
-		for there := true; there; {
+		// The removal, and the commit after it, which is the last step before.
+		for lastCommit(t, o.Path) < uint64(tx.ID())+2 {
 			runtime.Gosched()
-			_, there = s.Directory().Connection("acme")
 		}
-		for range 1000 {
-			runtime.Gosched() // time enough to make the mistake
-		}
-		if !bytes.Equal(credentialOf(tx, "acme"), last) {
-			t.Error("a reader's page was overwritten")
+		for range 30 { // time enough to make the mistake
+			if remains(readFile(t, o.Path), last) == 0 || !bytes.Equal(credentialOf(tx, "acme"), last[0]) {
+				t.Fatal("a reader's page was overwritten")
+			}
 		}
 		return nil
 	})
 	must(t, err, <-removed)
 	wantShredded(t, o.Path, sealed)
+}
+
+// lastCommit returns the id of the last transaction that is in a file.
+func lastCommit(t testing.TB, path string) uint64 {
+	t.Helper()
+	file := readFile(t, path)
+	return max(number(file, 16+48), number(file, os.Getpagesize()+16+48))
 }

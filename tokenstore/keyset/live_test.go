@@ -369,3 +369,43 @@ func TestLivesPrintWithoutKeys(t *testing.T) {
 		t.Errorf("it prints %q, want %q", got, want)
 	}
 }
+
+// A keyset moves from a file in clear to a place under a KMS key, and back: what
+// was sealed still opens.
+func TestKeysetMoves(t *testing.T) {
+	dir := t.TempDir()
+	clear, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "clear.json"), keyset.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clear.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := clear.Encrypt([]byte("text"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypted := keyset.Options{Create: true, EncryptedFile: filepath.Join(dir, "encrypted.json"), From: clear}
+	inVault, err := keyset.OpenLive(t.Context(), startVault(t).uri, encrypted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := inVault.Decrypt(sealed, nil); err != nil || string(text) != "text" {
+		t.Errorf("under the KMS key: %q, %v", text, err)
+	}
+	moved, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: inVault})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := moved.Decrypt(sealed, nil); err != nil || string(text) != "text" || moved.PrimaryKeyID() != clear.PrimaryKeyID() {
+		t.Errorf("%q, %v; %v and %v", text, err, moved, clear)
+	}
+	// What is there already is not replaced.
+	other, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "other.json"), keyset.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: other}); err != nil || again.PrimaryKeyID() != moved.PrimaryKeyID() {
+		t.Errorf("%v, %v", again, err)
+	}
+}

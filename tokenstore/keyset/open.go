@@ -18,6 +18,9 @@ type Options struct {
 	// Create makes a new keyset where its file doesn't exist yet. The file has mode
 	// 0600, and appears as a whole or not at all.
 	Create bool
+	// From is what Create makes the keyset of, so that it moves to another place; nil
+	// means new keys.
+	From *Live
 
 	// EncryptedFile is where the keyset lies that is encrypted under a key of a key
 	// management service. Other key URIs don't use it.
@@ -85,7 +88,7 @@ func Open(uri string, o Options) (*Keyset, error) {
 }
 
 func openPlace(ctx context.Context, p *place, o Options) (*Live, error) {
-	k, sum, err := p.load(ctx, o.Create)
+	k, sum, err := p.load(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -28,12 +28,11 @@ type place struct {
 	kms  *kmsKey // nil: in clear
 }
 
-// load reads the keyset, and makes it first where there is no file and create
-// is set.
-func (p *place) load(ctx context.Context, create bool) (*Keyset, privatefile.Sum, error) {
+// load reads the keyset, and makes it first where there is no file and o says so.
+func (p *place) load(ctx context.Context, o Options) (*Keyset, privatefile.Sum, error) {
 	k, sum, err := p.read(ctx)
-	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := p.create(ctx); err != nil {
+	if o.Create && errors.Is(err, fs.ErrNotExist) {
+		if err := p.create(ctx, o.From); err != nil {
 			return nil, privatefile.Sum{}, fmt.Errorf("making a keyset in file %s: %w", p.path, err)
 		}
 		// Read back, because another process may have been faster, and so that nothing
@@ -64,10 +63,13 @@ func (p *place) read(ctx context.Context) (*Keyset, privatefile.Sum, error) {
 
 // create leaves a file alone that another process has made meanwhile: both go
 // on with that one.
-func (p *place) create(ctx context.Context) error {
+func (p *place) create(ctx context.Context, from *Live) error {
 	k, err := New()
 	if err != nil {
 		return err
+	}
+	if from != nil {
+		k = from.keys.Load()
 	}
 	content, err := p.encode(ctx, k)
 	if err != nil {

@@ -164,3 +164,8 @@ func TestNothingSecretOfAConsent(t *testing.T) {
 		}
 	}
 }
+
+// secretsOf is everything of a consent that must not be seen.
+func secretsOf(c *Consent) []secret.Secret {
+	return []secret.Secret{secret.New(c.State), secret.New(c.URL), c.verifier, c.request.Token}
+}
