@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -11,6 +13,76 @@ import (
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
+
+// Credential returns the present credential of a connection.
+func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
+	var c tokenstore.Credential
+	err := s.view(ctx, "reading the credential of connection "+id, func(tx *bbolt.Tx) error {
+		r, err := readConnection(tx, id)
+		if err != nil {
+			return err
+		}
+		c, err = readCredential(tx, s.aead, r)
+		return err
+	})
+	if err != nil {
+		return tokenstore.Credential{}, err
+	}
+	return c, nil
+}
+
+// ReplaceCredential stores a new credential if the present one is of that
+// generation.
+func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+	return s.update(ctx, "replacing the credential of connection "+id, func(t *change) error {
+		r, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		if err := validFor(r.CredentialKind, &c); err != nil {
+			return err
+		}
+		if !c.Consented() {
+			return invalidf("nobody has consented to it: it would take what is there away")
+		}
+		if r.Generation != generation {
+			return conflict(generation, r.Generation)
+		}
+		r.Generation++
+		if err := t.endRotation(id); err != nil {
+			return err
+		}
+		// Both passed the same validation, so that the record stays valid.
+		rescoped := c.Kind == tokenstore.KindOAuth2 && !slices.Equal(r.Scopes, c.Scopes)
+		if rescoped {
+			r.Scopes, r.UpdatedAt = c.Scopes, t.now
+		}
+		reactivate := r.State == tokenstore.StateNeedsReauthorisation ||
+			r.State == tokenstore.StateExpiring && c.Ending(t.now) == ""
+		if reactivate {
+			if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
+				return err
+			}
+		}
+		if err := t.putConnection(r); err != nil {
+			return err
+		}
+		if err := t.putCredential(r, &c); err != nil {
+			return err
+		}
+		// Of the generation only the incarnation is in the directory, so that most
+		// replacements leave it alone.
+		t.directory = reactivate || rescoped
+		return nil
+	})
+}
+
+func validFor(kind tokenstore.CredentialKind, c *tokenstore.Credential) error {
+	if c.Kind != kind {
+		return invalidf("the connection takes a credential of kind %q, not %q", kind, c.Kind)
+	}
+	return c.Validate()
+}
 
 const credentialSchema = 2
 

@@ -22,7 +22,9 @@ import (
 type Options struct {
 	// Path is the file. It is made, with mode 0600, where there is none.
 	Path string
-	// AEAD seals the credentials.
+	// AEAD wraps the data keys, under which credentials are sealed. As with every
+	// keyset of Tink, its ciphertexts tell their key: they begin with a byte 0x01 and
+	// the key id, big endian.
 	AEAD tink.AEAD
 	// Now is the clock for the times in records. Nil means [time.Now].
 	Now func() time.Time
@@ -51,7 +53,7 @@ type Store struct {
 	idle       sync.Cond // of mu: told when the last backup has ended
 	unscrubbed bool      // pages not in use may hold what was removed
 
-	// reading is held, shared, by transactions of view: see scrub.
+	// reading is held, shared, during the transactions of view: see awaitReaders.
 	reading sync.RWMutex
 
 	directory atomic.Pointer[tokenstore.Directory]
@@ -62,7 +64,7 @@ type Store struct {
 var _ tokenstore.Store = (*Store)(nil)
 
 // Open opens the store, and makes it where there is none. The whole file is read
-// once to see that its pages are in order.
+// once to see that its pages are in order, and those not in use are overwritten.
 //
 // Errors: tokenstore.ErrLocked, ErrWrongKey, ErrCorrupt and ErrSchemaTooNew; one
 // that gives the command to run where others than the owner have access to the
@@ -110,7 +112,8 @@ func attach(ctx context.Context, o Options, sc schema, flag int) (*Store, error)
 	s.idle.L = &s.mu
 	err = guarded(func() error { return s.start(readOnly) })
 	if err == nil && !readOnly {
-		// What a crash has kept from being overwritten is not known, so all is.
+		// What a crash has kept from being overwritten isn't known, so all is. Nobody
+		// else has the store yet.
 		err = s.scrub()
 	}
 	if err != nil {
@@ -166,7 +169,7 @@ func (s *Store) Directory() *tokenstore.Directory { return s.directory.Load() }
 // in its place.
 func (s *Store) Revision() uint64 { return s.revision.Load() }
 
-// Close closes the file, after the calls in progress.
+// Close closes the file, after the calls in progress, backups included.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

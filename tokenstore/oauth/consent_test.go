@@ -14,7 +14,6 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
-	"jiragate/tokenstore/secret"
 )
 
 // TestAuthorizeURL has what Atlassian and Jira document, and PKCE.
