@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
@@ -130,6 +132,53 @@ func TestConnectOverBackoff(t *testing.T) {
 			t.Errorf("%d more requests for the grant before", a.times()-asked)
 		}
 	})
+}
+
+// TestNewGrantIsNotTakenForTheOldOne: that the grant before it was used is no
+// reason for Run to look after a new one again and again.
+func TestNewGrantIsNotTakenForTheOldOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, s := newAtlassian(), newStore(t, 10*time.Minute)
+		m := managerOn(t, s, "https://auth.example", inMemory{a})
+		wantToken(t, m, accessToken(0))
+		g := s.granted(t, m, 3*time.Hour)
+		if err := m.Connect(t.Context(), g, g.Sites[0]); err != nil {
+			t.Fatal(err)
+		}
+		var reads atomic.Int64
+		s.beforeCredential = func() { reads.Add(1) }
+		run(t, m)
+		time.Sleep(2*time.Hour + 30*time.Minute)
+		synctest.Wait()
+		if n := reads.Load(); n > 5 || a.times() != 0 {
+			t.Errorf("%d looks at the credential, %d requests", n, a.times())
+		}
+	})
+}
+
+// TestReplacedWhileLocated: the connection that a consent was to lead somewhere is
+// another one at the moment at which that is stored.
+func TestReplacedWhileLocated(t *testing.T) {
+	s := newStore(t, time.Hour)
+	m := managerOn(t, s, "https://auth.example", inMemory{newAtlassian()})
+	unlocated := func() {
+		err := errors.Join(s.RemoveConnection(t.Context(), "acme"), s.AddConnection(t.Context(), tokenstore.Connection{
+			ID: "acme", Edition: policy.Cloud, Region: tokenstore.RegionUS, CredentialKind: tokenstore.KindOAuth2,
+		}, tokenstore.Credential{Kind: tokenstore.KindOAuth2}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlocated()
+	g := s.granted(t, m, time.Hour)
+	site := Site{ID: "99999999-2222-3333-4444-555555555555", URL: "https://new.atlassian.net"}
+	s.beforeUpdate = unlocated
+	if err := m.Connect(t.Context(), g, site); !errors.Is(err, ErrReplaced) {
+		t.Error(err)
+	}
+	if c := s.connection(t); c.CloudID != "" || c.SiteURL != "" || c.State != tokenstore.StateNeedsReauthorisation {
+		t.Errorf("%+v", c)
+	}
 }
 
 // TestStatus of a grant through a lost answer.

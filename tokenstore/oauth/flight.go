@@ -70,8 +70,9 @@ type experience struct {
 	waitUntil time.Time
 	err       error
 	// pending: it may have been exchanged, so that the refresh is carried through
-	// although the token isn't due.
-	pending bool
+	// although the token isn't due; and since when.
+	pending      bool
+	pendingSince time.Time
 	// unstored should replace the credential, but the store didn't take it.
 	unstored *unstored
 }
@@ -176,8 +177,6 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 	r := m.renewalOf(h)
 	r.running = nil
 	switch {
-	case o.generation != 0 && o.generation < r.last.generation:
-		// The credential was replaced meanwhile; what is known of its successor stays.
 	case o.err != nil:
 		m.backOff(h, r, o)
 	case o.lifetime > 0:
@@ -202,17 +201,26 @@ func (m *Manager) backOff(h holder, r *renewal, o outcome) {
 	}
 	last.failures++
 	last.err = o.err
-	last.pending = o.pending
 	if o.unstored != nil {
 		last.unstored = o.unstored
 	}
 	wait := max(backoff(last.failures), o.retryAfter)
+	since := last.failedAt
+	if o.pending {
+		if !last.pending {
+			last.pendingSince = now
+		} else if left := insistence - now.Sub(last.pendingSince); left > 0 {
+			wait = min(wait, left) // the leeway doesn't wait, whatever was asked for
+		}
+		since = last.pendingSince
+	}
+	last.pending = o.pending
 	last.waitUntil = now.Add(wait)
 	r.last = last
 
 	// A lost answer may have replaced the refresh token, and an answer that
 	// isn't stored has. Waiting for the next caller might be waiting too long.
-	insist := last.waitUntil.Sub(last.failedAt) < insistence
+	insist := last.waitUntil.Sub(since) <= insistence
 	switch {
 	case m.closed:
 		return

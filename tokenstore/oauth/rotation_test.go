@@ -180,6 +180,36 @@ func TestAmbiguousIsRetriedForEver(t *testing.T) {
 	})
 }
 
+// TestLostLateInAnOutage: the leeway counts from the answer that was lost, not from
+// the failures before it, and isn't waited away although the server asks for that.
+func TestLostLateInAnOutage(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			a, s := newAtlassian(), newStore(t, -time.Second)
+			reachable := false
+			m := managerOn(t, s, "https://auth.example", roundTrip(func(r *http.Request) (*http.Response, error) {
+				if !reachable {
+					return nil, errors.New("no route")
+				}
+				return inMemory{a}.RoundTrip(r)
+			}))
+			wantError(t, m, ErrUnavailable)
+			time.Sleep(30 * time.Minute)
+			synctest.Wait()
+			reachable = true
+			a.fail(a.lost, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(429)
+			})
+			wantError(t, m, ErrUnavailable)
+			time.Sleep(2 * time.Hour)
+			if c := s.credential(t); c.RefreshToken.Reveal() != refreshToken(2) || a.dead {
+				t.Errorf("stored: %s, state %s", c.RefreshToken.Reveal(), s.connection(t).State)
+			}
+		})
+	}
+}
+
 // TestLostForTooLong: the reason of needs_reauthorisation tells what came before.
 func TestLostForTooLong(t *testing.T) {
 	const lost = "the answer to a refresh at 2000-01-01T00:00:0"

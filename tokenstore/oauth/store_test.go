@@ -26,8 +26,9 @@ type watchedStore struct {
 	failBegin   []error  // likewise
 	failState   error
 
-	beforeCredential, beforeReplace, beforeState func()
-	skew                                         time.Duration // of what is read, from the clock that wrote it
+	beforeCredential, beforeReplace, beforeState, beforeUpdate func()
+
+	skew time.Duration // of what is read, from the clock that wrote it
 }
 
 // newStore holds one active Cloud connection "acme" whose access token ends
@@ -127,6 +128,13 @@ func (s *watchedStore) standing(t *testing.T) []tokenstore.Rotation {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func (s *watchedStore) UpdateConnection(ctx context.Context, id string, change func(*tokenstore.Connection) error) error {
+	if s.beforeUpdate != nil {
+		s.beforeUpdate()
+	}
+	return s.Store.UpdateConnection(ctx, id, change)
 }
 
 func (s *watchedStore) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {
