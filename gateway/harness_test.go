@@ -80,8 +80,8 @@ func newWorld(t testing.TB, c change) *world {
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	keys := must(keyset.New())(t)
-	w.store = must(bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(w.dir, "store.db"), AEAD: keys.AEAD()}))(t)
-	authority := must(certs.Open(certs.Options{Dir: w.dir, Sealer: keys.AEAD()}))(t)
+	w.store = must(bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(w.dir, "store.db"), AEAD: keys}))(t)
+	authority := must(certs.Open(certs.Options{Dir: w.dir, Sealer: keys}))(t)
 	w.roots = x509.NewCertPool()
 	w.roots.AppendCertsFromPEM(authority.RootPEM())
 	out := must(egress.New(egress.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: logger}))(t)

@@ -75,7 +75,7 @@ func FuzzParseAuthority(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ca, err := certs.Open(certs.Options{Dir: f.TempDir(), Sealer: keys.AEAD()})
+	ca, err := certs.Open(certs.Options{Dir: f.TempDir(), Sealer: keys})
 	if err != nil {
 		f.Fatal(err)
 	}

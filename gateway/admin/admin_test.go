@@ -40,7 +40,7 @@ func openStore(t *testing.T) (*bolt.Store, *keyset.Keyset) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(t.TempDir(), "store.db"), AEAD: keys.AEAD()})
+	store, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(t.TempDir(), "store.db"), AEAD: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (k *fakeKeys) Rotate(context.Context) (uint32, error) { return 0, k.err }
 func (k *fakeKeys) Drop(context.Context, ...uint32) error  { return k.err }
 
 func TestKeys(t *testing.T) {
-	keys, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(t.TempDir(), "keyset.json"), keyset.Options{Create: true})
+	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "keyset.json"), keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func newOnDisk(t *testing.T) *onDisk {
 
 func (s *onDisk) open(t *testing.T) {
 	t.Helper()
-	store, err := bolt.Open(t.Context(), bolt.Options{Path: s.path, AEAD: s.keys.AEAD()})
+	store, err := bolt.Open(t.Context(), bolt.Options{Path: s.path, AEAD: s.keys})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (f *foundation) close() error { return f.store.Close() }
 // openKeyset opens the keyset that JIRAGATE_KEY_URI names. One that a KMS key
 // encrypts is in the data directory.
 func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error) {
-	return keyset.OpenLive(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile()})
+	return keyset.Open(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile()})
 }
 
 // anythingSealed reports whether the data directory holds something that only

@@ -56,7 +56,7 @@ stopped. Destroy the old one when you have seen that the gateway starts.`,
 				return err
 			}
 			return a.record(cmd.Context(), "admin.key.init", func() error {
-				k, err := keyset.OpenLive(cmd.Context(), a.config.keyURI(), o)
+				k, err := keyset.Open(cmd.Context(), a.config.keyURI(), o)
 				if err != nil {
 					return err
 				}
@@ -103,7 +103,7 @@ func (a *app) nothingSealed(place string) error {
 // oldKeyset opens the keyset that is to be brought, and makes sure that it opens
 // what there is.
 func (a *app) oldKeyset(ctx context.Context, from string) (*keyset.Live, error) {
-	old, err := keyset.OpenLive(ctx, from, keyset.Options{EncryptedFile: a.config.keysetFile()})
+	old, err := keyset.Open(ctx, from, keyset.Options{EncryptedFile: a.config.keysetFile()})
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}

@@ -58,7 +58,7 @@ func work(dir, task string) error {
 }
 
 func crashOptions(ctx context.Context, dir string) (bolt.Options, *keyset.Live, error) {
-	k, err := keyset.OpenLive(ctx, "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	k, err := keyset.Open(ctx, "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
 	if err != nil {
 		return bolt.Options{}, nil, err
 	}

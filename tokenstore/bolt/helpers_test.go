@@ -32,7 +32,7 @@ func newAEAD(t testing.TB) tink.AEAD {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k.AEAD()
+	return k
 }
 
 // options are those of a store that doesn't exist yet.

@@ -20,7 +20,7 @@ import (
 func liveOptions(t testing.TB) (bolt.Options, *keyset.Live) {
 	t.Helper()
 	o := options(t)
-	keys, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(filepath.Dir(o.Path), "keyset.json"), keyset.Options{Create: true})
+	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(filepath.Dir(o.Path), "keyset.json"), keyset.Options{Create: true})
 	must(t, err)
 	o.AEAD = keys
 	return o, keys

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // the old keys now and then, over and over.
 func changeUntilKilled(file string) error {
 	ctx := context.Background()
-	l, err := keyset.OpenLive(ctx, "file:"+file, keyset.Options{Create: true})
+	l, err := keyset.Open(ctx, "file:"+file, keyset.Options{Create: true})
 	if err != nil {
 		return err
 	}

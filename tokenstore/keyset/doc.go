@@ -1,7 +1,7 @@
 // Package keyset opens the master keyset, under which everything secret in the
 // data directory is sealed, and adds and removes keys while it is in use.
 //
-// Start with [OpenLive], which reads it from where JIRAGATE_KEY_URI says. A
+// Start with [Open], which reads it from where JIRAGATE_KEY_URI says. A
 // keyset is a Tink keyset of AES-256-GCM keys: one of them, the primary, seals;
 // all of them open, so that what was sealed before a rotation ([Live.Rotate])
 // stays readable. Each ciphertext begins with the id of its key, by which one

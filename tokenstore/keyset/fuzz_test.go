@@ -30,7 +30,7 @@ func FuzzServiceURI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rest string) {
 		for _, scheme := range []string{"aws-kms", "gcp-kms", "hcvault"} {
 			// Without a file nothing is called.
-			l, err := keyset.OpenLive(t.Context(), scheme+":"+rest, keyset.Options{Create: true})
+			l, err := keyset.Open(t.Context(), scheme+":"+rest, keyset.Options{Create: true})
 			if err == nil {
 				t.Fatalf("it opens %v", l)
 			}
@@ -61,7 +61,7 @@ func FuzzFile(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := keyset.OpenLive(t.Context(), "file:"+path, keyset.Options{Create: true})
+		l, err := keyset.Open(t.Context(), "file:"+path, keyset.Options{Create: true})
 		if err != nil {
 			return
 		}

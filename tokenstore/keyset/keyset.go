@@ -68,8 +68,17 @@ func fromHandle(handle *tinkkeyset.Handle) (*Keyset, error) {
 	return &Keyset{handle: handle, aead: a, primary: primary.KeyID()}, nil
 }
 
-// AEAD returns what seals under the primary key and opens under any key.
-func (k *Keyset) AEAD() tink.AEAD { return k.aead }
+var _ tink.AEAD = (*Keyset)(nil)
+
+// Encrypt implements [tink.AEAD], under the primary key.
+func (k *Keyset) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
+	return k.aead.Encrypt(plaintext, associatedData)
+}
+
+// Decrypt implements [tink.AEAD], under whichever key it was encrypted.
+func (k *Keyset) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
+	return k.aead.Decrypt(ciphertext, associatedData)
+}
 
 // PrimaryKeyID returns the id of the key that seals. It is no secret: every
 // ciphertext begins with it.

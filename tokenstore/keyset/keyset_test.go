@@ -12,6 +12,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"jiragate/tokenstore/keyset"
 	"jiragate/tokenstore/secret"
@@ -35,17 +36,17 @@ func rotated(t *testing.T, k *keyset.Keyset) *keyset.Keyset {
 	return r
 }
 
-func seal(t *testing.T, k *keyset.Keyset, text string) []byte {
+func seal(t *testing.T, k tink.AEAD, text string) []byte {
 	t.Helper()
-	c, err := k.AEAD().Encrypt([]byte(text), []byte("associated"))
+	c, err := k.Encrypt([]byte(text), []byte("associated"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func opens(k *keyset.Keyset, ciphertext []byte) (string, bool) {
-	p, err := k.AEAD().Decrypt(ciphertext, []byte("associated"))
+func opens(k tink.AEAD, ciphertext []byte) (string, bool) {
+	p, err := k.Decrypt(ciphertext, []byte("associated"))
 	return string(p), err == nil
 }
 

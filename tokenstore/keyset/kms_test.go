@@ -29,7 +29,7 @@ func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "data", "k
 
 func openLive(t *testing.T, uri string, o keyset.Options) *keyset.Live {
 	t.Helper()
-	l, err := keyset.OpenLive(t.Context(), uri, o)
+	l, err := keyset.Open(t.Context(), uri, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestServiceCreatesAndReopens(t *testing.T) {
 		file := newFile(t)
 		o := f.options(file)
 		o.Create = false
-		if _, err := keyset.OpenLive(t.Context(), f.uri, o); !errors.Is(err, fs.ErrNotExist) || f.calls.Load() != 0 {
+		if _, err := keyset.Open(t.Context(), f.uri, o); !errors.Is(err, fs.ErrNotExist) || f.calls.Load() != 0 {
 			t.Fatalf("without Create: error %v after %d calls, want ErrNotExist and none", err, f.calls.Load())
 		}
 		first := openLive(t, f.uri, f.options(file))
@@ -221,7 +221,7 @@ func TestServiceRefusesFiles(t *testing.T) {
 		} {
 			test.spoil()
 			before, _ := os.ReadFile(file)
-			_, err := keyset.OpenLive(t.Context(), test.uri, f.options(file))
+			_, err := keyset.Open(t.Context(), test.uri, f.options(file))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%s: error %v, want one that says %q", test.name, err, test.want)
 			} else {

@@ -56,7 +56,7 @@ func TestServiceInTrouble(t *testing.T) {
 				test.trouble()
 				defer func() { f.denied.Store(false); f.instead(nil) }()
 				for doing, file := range map[string]string{"decrypting": file, "encrypting": newFile(t)} {
-					l, err := keyset.OpenLive(t.Context(), f.uri, f.options(file).ForTest(test.timeout, f.google...))
+					l, err := keyset.Open(t.Context(), f.uri, f.options(file).ForTest(test.timeout, f.google...))
 					if err == nil {
 						t.Fatalf("%s: it opens as %v", doing, l)
 					}
@@ -87,7 +87,7 @@ func TestServiceOutOfReach(t *testing.T) {
 	services(t, func(t *testing.T, f *fake) {
 		o := f.options(newFile(t)).ForTest(f.repeated(), f.google...)
 		f.server.Close()
-		_, err := keyset.OpenLive(t.Context(), f.uri, o)
+		_, err := keyset.Open(t.Context(), f.uri, o)
 		if err == nil || !strings.Contains(err.Error(), "connection refused") && !strings.Contains(err.Error(), "can't be reached") {
 			t.Errorf("error %v", err)
 		}
@@ -99,7 +99,7 @@ func TestServiceWithAnUntrustedCertificate(t *testing.T) {
 		t.Setenv("AWS_CA_BUNDLE", "")
 		t.Setenv("VAULT_CACERT", "")
 		o := f.options(newFile(t)).ForTest(f.repeated(), f.google[:min(2, len(f.google))]...)
-		_, err := keyset.OpenLive(t.Context(), f.uri, o)
+		_, err := keyset.Open(t.Context(), f.uri, o)
 		// gRPC makes no difference between this and a service out of reach.
 		if err == nil || !strings.Contains(err.Error(), "not one to trust") && !strings.Contains(err.Error(), "can't be reached") {
 			t.Errorf("error %v", err)
@@ -115,7 +115,7 @@ func TestServiceCallsEndWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		f.instead(func(w http.ResponseWriter, r *http.Request) { cancel(); hanging(w, r) })
-		if _, err := keyset.OpenLive(ctx, f.uri, f.options(newFile(t))); !errors.Is(err, context.Canceled) {
+		if _, err := keyset.Open(ctx, f.uri, f.options(newFile(t))); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want Canceled", err)
 		}
 	})
@@ -132,7 +132,7 @@ func TestServiceInClearIsRefused(t *testing.T) {
 	} {
 		f := test.start(t)
 		t.Setenv(test.name, test.value)
-		_, err := keyset.OpenLive(t.Context(), f.uri, f.options(newFile(t)))
+		_, err := keyset.Open(t.Context(), f.uri, f.options(newFile(t)))
 		if err == nil || !strings.Contains(err.Error(), test.want) || f.calls.Load() != 0 {
 			t.Errorf("%s=%s: error %v after %d calls", test.name, test.value, err, f.calls.Load())
 		}
@@ -161,7 +161,7 @@ func TestServiceEnvironment(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			_, err := keyset.OpenLive(t.Context(), f.uri, f.options(newFile(t)))
+			_, err := keyset.Open(t.Context(), f.uri, f.options(newFile(t)))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want one that says %q", err, test.want)
 			}

@@ -33,12 +33,12 @@ type KeyInfo struct {
 
 // Encrypt implements [tink.AEAD], under the primary key.
 func (l *Live) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
-	return l.keys.Load().aead.Encrypt(plaintext, associatedData)
+	return l.keys.Load().Encrypt(plaintext, associatedData)
 }
 
 // Decrypt implements [tink.AEAD], under whichever key it was encrypted.
 func (l *Live) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	return l.keys.Load().aead.Decrypt(ciphertext, associatedData)
+	return l.keys.Load().Decrypt(ciphertext, associatedData)
 }
 
 // PrimaryKeyID returns the id of the key that seals.

@@ -255,7 +255,7 @@ func TestUseWhileRotating(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				stored, err := keyset.OpenLive(t.Context(), uri, keyset.Options{})
+				stored, err := keyset.Open(t.Context(), uri, keyset.Options{})
 				if err != nil || !slices.Contains(stored.KeyIDs(), keyOf(c)) {
 					t.Errorf("sealed under key %d, on disk are %v, %v", keyOf(c), stored, err)
 					return
@@ -374,7 +374,7 @@ func TestLivesPrintWithoutKeys(t *testing.T) {
 // was sealed still opens.
 func TestKeysetMoves(t *testing.T) {
 	dir := t.TempDir()
-	clear, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "clear.json"), keyset.Options{Create: true})
+	clear, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "clear.json"), keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,14 +386,14 @@ func TestKeysetMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	encrypted := keyset.Options{Create: true, EncryptedFile: filepath.Join(dir, "encrypted.json"), From: clear}
-	inVault, err := keyset.OpenLive(t.Context(), startVault(t).uri, encrypted)
+	inVault, err := keyset.Open(t.Context(), startVault(t).uri, encrypted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text, err := inVault.Decrypt(sealed, nil); err != nil || string(text) != "text" {
 		t.Errorf("under the KMS key: %q, %v", text, err)
 	}
-	moved, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: inVault})
+	moved, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: inVault})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,11 +401,11 @@ func TestKeysetMoves(t *testing.T) {
 		t.Errorf("%q, %v; %v and %v", text, err, moved, clear)
 	}
 	// What is there already is not replaced.
-	other, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "other.json"), keyset.Options{Create: true})
+	other, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "other.json"), keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := keyset.OpenLive(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: other}); err != nil || again.PrimaryKeyID() != moved.PrimaryKeyID() {
+	if again, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "moved.json"), keyset.Options{Create: true, From: other}); err != nil || again.PrimaryKeyID() != moved.PrimaryKeyID() {
 		t.Errorf("%v, %v", again, err)
 	}
 }

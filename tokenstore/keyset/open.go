@@ -13,7 +13,7 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
-// Options of [OpenLive].
+// Options of [Open].
 type Options struct {
 	// Create makes a new keyset where its file doesn't exist yet. The file has mode
 	// 0600, and appears as a whole or not at all.
@@ -30,7 +30,7 @@ type Options struct {
 	timeout time.Duration         // of tests; 0 means kmsTimeout
 }
 
-// OpenLive opens the keyset that a key URI names:
+// Open opens the keyset that a key URI names:
 //
 //	file:PATH  a file of mode 0600 (not a symbolic link) holding the keyset as JSON
 //	env:NAME   an environment variable holding the keyset as JSON
@@ -51,7 +51,7 @@ type Options struct {
 //
 // A file that is missing, without Create, is [fs.ErrNotExist]. A service that
 // doesn't answer in time is [context.DeadlineExceeded].
-func OpenLive(ctx context.Context, uri string, o Options) (*Live, error) {
+func Open(ctx context.Context, uri string, o Options) (*Live, error) {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	switch scheme {
 	case "file":
@@ -76,15 +76,6 @@ func OpenLive(ctx context.Context, uri string, o Options) (*Live, error) {
 	}
 	// Not quoted: it may be the keyset itself, given in place of its URI.
 	return nil, errors.New("the key URI is of an unknown kind: use file:PATH or env:NAME, or name a key with aws-kms:, gcp-kms: or hcvault: before it")
-}
-
-// Open is [OpenLive] for a keyset that never changes.
-func Open(uri string, o Options) (*Keyset, error) {
-	l, err := OpenLive(context.Background(), uri, o)
-	if err != nil {
-		return nil, err
-	}
-	return l.keys.Load(), nil
 }
 
 func openPlace(ctx context.Context, p *place, o Options) (*Live, error) {

@@ -16,14 +16,14 @@ func TestOpenCreatesTheFileOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "keyset.json")
 	uri := "file:" + path
 
-	if _, err := keyset.Open(uri, keyset.Options{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := keyset.Open(t.Context(), uri, keyset.Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("without Create: error %v, want ErrNotExist", err)
 	}
-	first, err := keyset.Open(uri, keyset.Options{Create: true})
+	first, err := keyset.Open(t.Context(), uri, keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := keyset.Open(uri, keyset.Options{Create: true})
+	again, err := keyset.Open(t.Context(), uri, keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,12 @@ func TestOpenCreateRace(t *testing.T) {
 	uri := "file:" + filepath.Join(t.TempDir(), "keyset.json")
 	var (
 		wg   sync.WaitGroup
-		sets [8]*keyset.Keyset
+		sets [8]*keyset.Live
 	)
 	for i := range sets {
 		wg.Go(func() {
 			var err error
-			if sets[i], err = keyset.Open(uri, keyset.Options{Create: true}); err != nil {
+			if sets[i], err = keyset.Open(t.Context(), uri, keyset.Options{Create: true}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -87,7 +87,7 @@ func TestOpenRefusesFiles(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keyset.json")
-			if _, err := keyset.Open("file:"+path, keyset.Options{Create: true}); err != nil {
+			if _, err := keyset.Open(t.Context(), "file:"+path, keyset.Options{Create: true}); err != nil {
 				t.Fatal(err)
 			}
 			if err := test.spoil(path); err != nil {
@@ -97,7 +97,7 @@ func TestOpenRefusesFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = keyset.Open("file:"+path, keyset.Options{Create: true})
+			_, err = keyset.Open(t.Context(), "file:"+path, keyset.Options{Create: true})
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("error %v, want one that says %q and names the file", err, test.want)
 			}
@@ -115,7 +115,7 @@ func TestOpenFromTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TEST_KEYSET", s.Reveal())
-	got, err := keyset.Open("env:TEST_KEYSET", keyset.Options{})
+	got, err := keyset.Open(t.Context(), "env:TEST_KEYSET", keyset.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,11 +126,11 @@ func TestOpenFromTheEnvironment(t *testing.T) {
 		t.Error("the variable is still there for child processes to inherit")
 	}
 
-	if _, err := keyset.Open("env:TEST_KEYSET", keyset.Options{Create: true}); err == nil || !strings.Contains(err.Error(), "TEST_KEYSET") {
+	if _, err := keyset.Open(t.Context(), "env:TEST_KEYSET", keyset.Options{Create: true}); err == nil || !strings.Contains(err.Error(), "TEST_KEYSET") {
 		t.Errorf("without the variable: error %v", err)
 	}
 	t.Setenv("TEST_KEYSET", "hunter2")
-	if _, err := keyset.Open("env:TEST_KEYSET", keyset.Options{}); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := keyset.Open(t.Context(), "env:TEST_KEYSET", keyset.Options{}); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("not a keyset: error %v, want one that does not quote it", err)
 	}
 }
@@ -169,7 +169,7 @@ func TestOpenRefusesURIs(t *testing.T) {
 	}
 	for uri, want := range tests {
 		t.Run(uri, func(t *testing.T) {
-			k, err := keyset.Open(uri, keyset.Options{Create: true})
+			k, err := keyset.Open(t.Context(), uri, keyset.Options{Create: true})
 			if err == nil {
 				t.Fatalf("it opens %v", k)
 			}

@@ -34,9 +34,9 @@ const (
 	renewalSpread = time.Minute
 	shortLived    = 5
 
-	// youth is how long after it was issued a token is not renewed because Jira
-	// refuses it: a new one would fare no better.
-	youth = 10 * time.Minute
+	// forcedPause is how long after a token was renewed because Jira refused it no
+	// other is: a new one would fare no better.
+	forcedPause = 10 * time.Minute
 )
 
 // life is how long a grant lasts: idle without a refresh, and absolute since the

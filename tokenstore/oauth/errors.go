@@ -26,9 +26,9 @@ var (
 	// blame.
 	ErrClientRejected = errors.New("the OAuth client is refused")
 
-	// ErrStillRefused: Jira refuses a token that is as new as can be, so that another
+	// ErrStillRefused: Jira refuses a token that was renewed for that reason, so that another
 	// one would be no better. A scope that is missing shows so, too.
-	ErrStillRefused = errors.New("an access token that was issued a moment ago is refused by Jira")
+	ErrStillRefused = errors.New("Jira refuses an access token that was renewed a moment ago because it had refused the one before")
 
 	// ErrReplaced: the connection is no longer of the incarnation that was asked
 	// for. What the caller knows of it, where it leads above all, is out of date.

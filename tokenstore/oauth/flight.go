@@ -47,6 +47,11 @@ type renewal struct {
 	running *flight
 	retry   *time.Timer // nil unless armed
 	last    experience
+	// forced is what was renewed last because Jira refused it, and when.
+	forced struct {
+		generation uint64
+		at         time.Time
+	}
 
 	// used is what was used for a call last, as far as Run has to know it.
 	used struct {
@@ -60,10 +65,10 @@ type renewal struct {
 type experience struct {
 	generation uint64
 	margin     time.Duration // how long before its end to renew it; 0: not known
-	// refreshedAt is when this process got it from a refresh, and renewAt when to
-	// renew it; zero if it didn't. As times in memory they hold what was read from a
-	// clock that can't be set (see package time).
-	refreshedAt, renewAt time.Time
+	// renewAt is when to renew it; zero if this process didn't get it from a refresh.
+	// As a time in memory it holds what was read from a clock that can't be set (see
+	// package time).
+	renewAt time.Time
 
 	failures  int
 	failedAt  time.Time // for the first time
@@ -182,7 +187,7 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 	case o.lifetime > 0:
 		now := m.now()
 		early := margin(o.lifetime, r.spread)
-		r.last = experience{generation: o.generation, margin: early, refreshedAt: now, renewAt: now.Add(o.lifetime - early)}
+		r.last = experience{generation: o.generation, margin: early, renewAt: now.Add(o.lifetime - early)}
 	}
 	f.token, f.err = o.token, o.err
 	close(f.done)

@@ -33,11 +33,11 @@ type killed struct {
 }
 
 func openKilled(dir string) (*bolt.Store, error) {
-	keys, err := keyset.Open("file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	keys, err := keyset.Open(context.Background(), "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
 	if err != nil {
 		return nil, err
 	}
-	return bolt.Open(context.Background(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys.AEAD(), LockTimeout: 5 * time.Second})
+	return bolt.Open(context.Background(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys, LockTimeout: 5 * time.Second})
 }
 
 func (k killed) manager(s Store) *Manager {

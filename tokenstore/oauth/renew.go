@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
 
@@ -13,10 +12,11 @@ import (
 // the one which has replaced it, or else comes from a refresh, for all who ask at
 // the same time, and although by its expiry the token would do.
 //
-// A token that was issued a few minutes ago is not renewed: that Jira refuses it
-// has another cause, such as a missing scope, and who refreshes on every 401 never
-// ends. That is [ErrStillRefused]; so it is for a token that can't be renewed for
-// want of a refresh token. The other errors are those of [Manager.AccessToken].
+// One refresh of this kind is made in ten minutes at most: if Jira refuses the token
+// that came of it, too, there is another cause, such as a missing scope, and who
+// refreshes on every 401 never ends. That is [ErrStillRefused]; so it is for a token
+// that can't be renewed for want of a refresh token. The other errors are those of
+// [Manager.AccessToken].
 func (m *Manager) Renew(ctx context.Context, connection string, incarnation uint64, refused secret.Secret) (secret.Secret, error) {
 	token, err := m.renew(ctx, holder{connection, incarnation}, refused)
 	if err != nil {
@@ -37,7 +37,7 @@ func (m *Manager) renew(ctx context.Context, h holder, refused secret.Secret) (s
 			return m.accessToken(ctx, h)
 		}
 		now := m.now()
-		if cred.RefreshToken.IsZero() || m.young(h, &cred, now) {
+		if cred.RefreshToken.IsZero() || m.forcedLately(h, cred.Generation, now) {
 			return secret.Secret{}, ErrStillRefused
 		}
 		f, err := m.join(ctx, h, c, cred, now, demand{call: true, force: cred.Generation})
@@ -52,24 +52,26 @@ func (m *Manager) renew(ctx context.Context, h holder, refused secret.Secret) (s
 			return secret.Secret{}, err
 		}
 		if !token.Equal(refused) {
+			m.forced(h, cred.Generation, now)
 			return token, nil
 		}
 	}
 	return secret.Secret{}, fmt.Errorf("%w: the refreshes under way did not renew it", ErrUnavailable)
 }
 
-// young reports whether a credential was issued a moment ago. Where this process
-// hasn't seen it, what is stored tells; a time that is yet to come tells nothing.
-func (m *Manager) young(h holder, cred *tokenstore.Credential, now time.Time) bool {
+// forcedLately reports whether a token came, a moment ago, in place of one that
+// Jira had refused, or after that.
+func (m *Manager) forcedLately(h holder, generation uint64, now time.Time) bool {
 	m.mu.Lock()
-	at := m.renewalOf(h).with(cred.Generation).refreshedAt
-	m.mu.Unlock()
-	if at.IsZero() {
-		var ok bool
-		if at, ok = issuedAt(cred); !ok {
-			return false
-		}
-	}
-	age := now.Sub(at)
-	return age >= 0 && age < youth
+	defer m.mu.Unlock()
+	last := m.renewalOf(h).forced
+	return generation > last.generation && !last.at.IsZero() && now.Sub(last.at) < forcedPause
+}
+
+// forced notes that this generation was renewed because Jira had refused it.
+func (m *Manager) forced(h holder, generation uint64, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.renewalOf(h)
+	r.forced.generation, r.forced.at = generation, now
 }

@@ -36,11 +36,11 @@ type watchedStore struct {
 func newStore(t testing.TB, left time.Duration) *watchedStore {
 	t.Helper()
 	dir := t.TempDir()
-	keys, err := keyset.Open("file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys.AEAD(), LockTimeout: time.Second})
+	s, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys, LockTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func newHarness(t *testing.T, changes ...func(*consent.Options)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(t.TempDir(), "store.db"), AEAD: keys.AEAD()})
+	store, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(t.TempDir(), "store.db"), AEAD: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
