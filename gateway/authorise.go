@@ -60,29 +60,30 @@ func (g *Gateway) stored(ctx context.Context, c *Call) (tokenstore.Credential, *
 			return none, credentialRefusal(c.connection, err)
 		case credential.Incarnation() != c.connection.Incarnation:
 			return none, replaced()
-		case c.turn.holds(credential.Generation), credential.Kind != tokenstore.KindBasic:
+		case credential.Kind != tokenstore.KindBasic:
 			return credential, nil
+		case c.turn.holds(credential.Generation):
+			// Once more, since the call that went first may have found that Jira
+			// refuses it: what that has stored is seen by who gets the next turn.
+			return credential, g.stillCallable(c)
 		}
 		c.turn.done(false) // of a credential that was replaced meanwhile
-		var waited bool
-		if c.turn, waited, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
+		if c.turn, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
 			return none, credentialRefusal(c.connection, err)
 		}
-		if !waited {
-			return credential, nil
-		}
-		// The call that went first may have found that Jira refuses it.
-		now, ok := g.directory().Connection(c.connection.ID)
-		switch {
-		case !ok || now.Incarnation != c.connection.Incarnation:
-			return none, replaced()
-		case now.State == tokenstore.StateNeedsReauthorisation:
-			return none, needsReauthorisation(now, nil)
-		}
-		if refused := c.resolver.usable(now); refused != nil {
-			return none, refused
-		}
 	}
+}
+
+// stillCallable looks at the connection as it is now.
+func (g *Gateway) stillCallable(c *Call) *refusal {
+	now, ok := g.directory().Connection(c.connection.ID)
+	switch {
+	case !ok || now.Incarnation != c.connection.Incarnation:
+		return replaced()
+	case now.State == tokenstore.StateNeedsReauthorisation:
+		return needsReauthorisation(now, nil)
+	}
+	return c.resolver.usable(now)
 }
 
 // authorization is the header value for a request by a credential that is used
@@ -142,6 +143,9 @@ func credentialRefusal(c *tokenstore.Connection, err error) *refusal {
 	case errors.Is(err, oauth.ErrNotConfigured):
 		return &refusal{code: CodeCredentialUnconfigured, cause: err,
 			detail: "The gateway's OAuth client is not configured or not accepted (JIRAGATE_OAUTH_CLIENT_ID, JIRAGATE_OAUTH_CLIENT_SECRET_FILE)."}
+	case errors.Is(err, errScoutAway), errors.Is(err, errBlocked):
+		return &refusal{code: CodeCredentialUnavailable, cause: err,
+			detail: "Whether Jira still accepts the connection's password is being found out by another call, so that the account is not locked. Nothing was sent; try again shortly."}
 	case errors.Is(err, context.Canceled):
 		return &refusal{code: CodeClientDisconnected, detail: "The client went away.", cause: err}
 	}

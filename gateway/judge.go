@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,11 +26,16 @@ func (g *Gateway) heed(ctx context.Context, c *Call, r *http.Response) {
 	}
 	verdict := judge(c.connection.CredentialKind, r)
 	c.noted = verdict.code
-	if verdict.pause != "" {
-		g.pause(ctx, c, verdict.pause)
+	// The turn ends last, so that the calls that wait for it find the connection
+	// paused.
+	if verdict.pause == "" {
+		c.turn.done(verdict.accepted)
+		return
 	}
-	// Last, so that the calls that wait for it find the connection paused.
-	c.turn.done(verdict.accepted)
+	if !g.pause(ctx, c, verdict.pause) {
+		c.turn.block()
+	}
+	c.turn.refused()
 }
 
 // refreshed is the answer to go on with: a, unless it says that the access
@@ -112,24 +118,28 @@ const (
 )
 
 func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
-	var reasons string
-	for _, v := range r.Header[seraphReason] {
-		reasons += "," + v
-	}
+	reasons := words(r.Header[seraphReason])
 	denied := strings.Join(r.Header[seraphDenied], ",")
-	refused := r.StatusCode == http.StatusUnauthorized
+	failed := slices.Contains(reasons, reasonFailed)
+	// Jira may answer 401 to who is logged in and lacks a permission.
+	loggedIn := slices.Contains(reasons, reasonOK) && !failed && denied == ""
+	refused := r.StatusCode == http.StatusUnauthorized && !loggedIn
 	switch {
-	case kind == tokenstore.KindBasic && (strings.Contains(denied, deniedCaptcha) || strings.Contains(reasons, reasonDenied)):
+	case kind == tokenstore.KindBasic && (strings.Contains(denied, deniedCaptcha) || slices.Contains(reasons, reasonDenied)):
 		return verdict{code: CodeCaptchaRequired, pause: pauseCaptcha}
 	case kind == tokenstore.KindOAuth1 && refused:
 		return judgeLink(applink.Problem(r.Header))
 	case kind == tokenstore.KindPAT && refused:
 		return verdict{code: CodeCredentialRefused, pause: pausePAT}
-	case kind == tokenstore.KindBasic && (refused || strings.Contains(reasons, reasonFailed)):
+	case kind == tokenstore.KindBasic && (refused || failed):
 		return verdict{code: CodeCredentialRefused, pause: pausePassword}
 	}
-	success := r.StatusCode >= 200 && r.StatusCode < 300
-	return verdict{accepted: success || strings.Contains(reasons, reasonOK)}
+	return verdict{accepted: loggedIn || r.StatusCode >= 200 && r.StatusCode < 300}
+}
+
+// words splits the values of a field at commas and white space.
+func words(values []string) []string {
+	return strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
 // judgeLink tells from the problem that came with a 401 whether the token of an
@@ -145,14 +155,16 @@ func judgeLink(problem string) verdict {
 }
 
 // pause keeps a credential that Jira has refused from being sent again, unless
-// it was replaced meanwhile.
-func (g *Gateway) pause(ctx context.Context, c *Call, reason string) {
+// it was replaced meanwhile. It reports whether that is stored.
+func (g *Gateway) pause(ctx context.Context, c *Call, reason string) bool {
 	err := g.options.Credentials.RequireReauthorisation(context.WithoutCancel(ctx), c.connection.ID, c.generation, reason)
 	switch {
 	case errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
+		return true
 	case err != nil:
 		g.log.Error("connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err)
-	default:
-		g.log.Error("connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID)
+		return false
 	}
+	g.log.Error("connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID)
+	return true
 }

@@ -37,6 +37,8 @@ func TestJudge(t *testing.T) {
 		{"not found", basic, 404, seraph("OK"), "", false, true},
 		{"not found by somebody else, perhaps", basic, 404, nil, "", false, false},
 		{"no permission", basic, 403, seraph("OK"), "", false, true},
+		{"a permission, with 401", basic, 401, seraph("OK"), "", false, true},
+		{"let in, and failed", basic, 401, seraph("OK, AUTHENTICATED_FAILED"), CodeCredentialRefused, true, false},
 		{"a load balancer's page", basic, 503, nil, "", false, false},
 		{"single sign-on", basic, 302, nil, "", false, false},
 		{"wrong password", basic, 401, seraph("AUTHENTICATED_FAILED"), CodeCredentialRefused, true, false},
@@ -49,6 +51,7 @@ func TestJudge(t *testing.T) {
 
 		{"token accepted", pat, 200, nil, "", false, true},
 		{"token refused", pat, 401, nil, CodeCredentialRefused, true, false},
+		{"token without permission, with 401", pat, 401, seraph("OK"), "", false, true},
 		{"token without permission", pat, 403, nil, "", false, false},
 
 		{"signature accepted", link, 200, nil, "", false, true},

@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"jiragate/internal/jirasim"
 	"jiragate/policy"
@@ -81,6 +83,28 @@ func TestBurstWithAStalePassword(t *testing.T) {
 	if w.sent() != 1 || w.sim.CaptchaLocked(jirasim.DefaultUsername) {
 		t.Errorf("the password was sent %d times; locked: %v", w.sent(), w.sim.CaptchaLocked(jirasim.DefaultUsername))
 	}
+}
+
+// Clients that do not wait for the answer don't keep the refusal from being seen.
+func TestStalePasswordAndImpatientClients(t *testing.T) {
+	w := newWorld(t, change{})
+	w.sim.SetPassword(jirasim.DefaultUsername, "changed-overnight")
+	defer w.sim.Fault(jirasim.Fault{Kind: jirasim.Latency, Delay: 300 * time.Millisecond})()
+	for range 6 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		r := must(http.NewRequestWithContext(ctx, "GET", w.sim.DataCenterURL()+"/rest/api/2/myself", nil))(t)
+		if resp, err := w.billing().Do(r); err == nil {
+			resp.Body.Close()
+		}
+		cancel()
+	}
+	for deadline := time.Now().Add(10 * time.Second); w.state("dc").State == tokenstore.StateActive && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if w.state("dc").State != tokenstore.StateNeedsReauthorisation || w.sim.CaptchaLocked(jirasim.DefaultUsername) {
+		t.Errorf("the connection is %s, locked: %v", w.state("dc").State, w.sim.CaptchaLocked(jirasim.DefaultUsername))
+	}
+	w.paused(w.billing(), w.sim.DataCenterURL()+"/rest/api/2/myself", "user name and password")
 }
 
 // A burst with the right password all passes, and only its beginning waits.

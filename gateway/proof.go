@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type proofs struct {
 type proof struct {
 	generation uint64
 	accepted   time.Time     // by Jira, for the last time
+	blocked    time.Time     // until then it is not sent
 	scout      chan struct{} // closed when the scout is back; nil while there is none
 }
 
@@ -33,32 +35,38 @@ type turn struct {
 	scout      chan struct{} // not nil: the call is the scout
 }
 
+var (
+	// errScoutAway: whether Jira accepts the password is not known yet.
+	errScoutAway = errors.New("the call that tries the password first is not back")
+	// errBlocked: Jira has refused the password, which could not be stored.
+	errBlocked = errors.New("the password was refused by Jira a moment ago")
+)
+
 // take waits until the credential of this generation may be used: it was
-// accepted lately, or the call goes first to find out. A wait that is longer than
-// proofPatience ends too, lest one slow answer holds up all: then the call is
-// another scout. The second result says whether it waited, so that what the caller
-// knew may be out of date.
-func (p *proofs) take(ctx context.Context, connection string, generation uint64) (turn, bool, error) {
+// accepted lately, or the call goes first to find out. Whoever gets a turn looks
+// at the connection again before it sends anything: what another call has found
+// is known by then.
+func (p *proofs) take(ctx context.Context, connection string, generation uint64) (turn, error) {
 	t := turn{proofs: p, connection: connection, generation: generation}
-	timeout := time.NewTimer(proofPatience)
-	defer timeout.Stop()
-	for waited, late := false, false; ; waited = true {
-		busy := p.enter(&t, late)
+	patience := time.NewTimer(proofPatience)
+	defer patience.Stop()
+	for {
+		busy, err := p.enter(&t)
 		if busy == nil {
-			return t, waited, nil
+			return t, err
 		}
 		select {
 		case <-busy:
-		case <-timeout.C:
-			late = true
+		case <-patience.C:
+			return turn{}, errScoutAway
 		case <-ctx.Done():
-			return turn{}, waited, ctx.Err()
+			return turn{}, ctx.Err()
 		}
 	}
 }
 
 // enter returns the scout to wait for, or nil.
-func (p *proofs) enter(t *turn, late bool) chan struct{} {
+func (p *proofs) enter(t *turn) (chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.byID[t.connection]
@@ -70,21 +78,36 @@ func (p *proofs) enter(t *turn, late bool) chan struct{} {
 		p.byID[t.connection] = known
 	}
 	switch {
-	case known.generation > t.generation: // read before it was replaced: on its own
-		return nil
+	case known.generation > t.generation: // read before it was replaced: to be read again
+		return nil, nil
+	case time.Now().Before(known.blocked):
+		return nil, errBlocked
 	case time.Since(known.accepted) < proofLifetime:
-		return nil
-	case known.scout != nil && !late:
-		return known.scout
+		return nil, nil
+	case known.scout != nil:
+		return known.scout, nil
 	}
 	t.scout = make(chan struct{})
 	known.scout = t.scout
-	return nil
+	return nil, nil
 }
 
 // holds reports whether the turn is for this generation.
 func (t *turn) holds(generation uint64) bool {
 	return t.proofs != nil && t.generation == generation
+}
+
+// block keeps the credential from being sent for a while, where the store did not
+// take that Jira has refused it.
+func (t *turn) block() {
+	if t.proofs == nil {
+		return
+	}
+	t.proofs.mu.Lock()
+	defer t.proofs.mu.Unlock()
+	if known := t.proofs.byID[t.connection]; known != nil && known.generation == t.generation {
+		known.accepted, known.blocked = time.Time{}, time.Now().Add(proofLifetime)
+	}
 }
 
 // done ends a turn: accepted says that Jira let the credential in. A zero turn
@@ -108,6 +131,19 @@ func (t *turn) done(accepted bool) {
 		close(t.scout)
 	}
 	*t = turn{}
+}
+
+// refused ends a turn of which Jira refused the credential: what was proven before
+// counts no more.
+func (t *turn) refused() {
+	if t.proofs != nil {
+		t.proofs.mu.Lock()
+		if known := t.proofs.byID[t.connection]; known != nil && known.generation == t.generation {
+			known.accepted = time.Time{}
+		}
+		t.proofs.mu.Unlock()
+	}
+	t.done(false)
 }
 
 // keep forgets the connections that are no more.

@@ -13,26 +13,23 @@ import (
 // One call tries a password that was not accepted lately; the others wait for
 // what it finds.
 func TestProofs(t *testing.T) {
-	take := func(t *testing.T, p *proofs, generation uint64) (turn, bool) {
+	take := func(t *testing.T, p *proofs, generation uint64) turn {
 		t.Helper()
-		got, waited, err := p.take(t.Context(), "dc", generation)
+		got, err := p.take(t.Context(), "dc", generation)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got, waited
+		return got
 	}
 	t.Run("accepted: all go on", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var p proofs
 			var passed atomic.Int32
-			first, _ := take(t, &p, 1)
+			first := take(t, &p, 1)
 			var calls sync.WaitGroup
 			for range 10 {
 				calls.Go(func() {
-					got, waited := take(t, &p, 1)
-					if !waited {
-						t.Error("it did not wait")
-					}
+					got := take(t, &p, 1)
 					passed.Add(1)
 					got.done(true)
 				})
@@ -43,11 +40,11 @@ func TestProofs(t *testing.T) {
 			}
 			first.done(true)
 			calls.Wait()
-			if _, waited := take(t, &p, 1); waited {
-				t.Error("an accepted password is waited for")
+			if late := take(t, &p, 1); late.scout != nil {
+				t.Error("an accepted password is tried by one")
 			}
 			time.Sleep(proofLifetime)
-			late, _ := take(t, &p, 1)
+			late := take(t, &p, 1)
 			if late.scout == nil {
 				t.Error("an old proof still counts")
 			}
@@ -61,7 +58,7 @@ func TestProofs(t *testing.T) {
 			var calls sync.WaitGroup
 			for range 10 {
 				calls.Go(func() {
-					got, _ := take(t, &p, 1)
+					got := take(t, &p, 1)
 					most.Store(max(most.Load(), running.Add(1)))
 					time.Sleep(time.Millisecond)
 					running.Add(-1)
@@ -74,38 +71,74 @@ func TestProofs(t *testing.T) {
 			}
 		})
 	})
-	t.Run("patience ends", func(t *testing.T) {
+	t.Run("patience ends, and nobody goes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var p proofs
-			slow, _ := take(t, &p, 1)
+			slow := take(t, &p, 1)
 			begun := time.Now()
-			second, _ := take(t, &p, 1)
-			if waited := time.Since(begun); waited != proofPatience || second.scout == nil {
-				t.Errorf("waited for %v, scout %v", waited, second.scout != nil)
+			var calls sync.WaitGroup
+			for range 10 {
+				calls.Go(func() {
+					if _, err := p.take(t.Context(), "dc", 1); !errors.Is(err, errScoutAway) || time.Since(begun) != proofPatience {
+						t.Errorf("%v after %v", err, time.Since(begun))
+					}
+				})
 			}
-			slow.done(false) // must not end the turn of the second
+			calls.Wait()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, _, err := p.take(ctx, "dc", 1); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("a third call went: %v", err)
+			if _, err := p.take(ctx, "dc", 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a caller that leaves: %v", err)
 			}
-			second.done(true)
-			second.done(true)
+			slow.done(false)
+			slow.done(false)
+			next := take(t, &p, 1)
+			if next.scout == nil {
+				t.Error("the next does not go first")
+			}
+			next.done(true)
+		})
+	})
+	t.Run("refused: what was proven counts no more", func(t *testing.T) {
+		var p proofs
+		first := take(t, &p, 1)
+		first.done(true)
+		second, third := take(t, &p, 1), take(t, &p, 1)
+		second.refused()
+		if late := take(t, &p, 1); late.scout == nil {
+			t.Error("a refused password goes without a scout")
+		}
+		third.done(false)
+	})
+	t.Run("refused, and not stored: not sent for a while", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var p proofs
+			first := take(t, &p, 1)
+			first.block()
+			first.refused()
+			if _, err := p.take(t.Context(), "dc", 1); !errors.Is(err, errBlocked) {
+				t.Errorf("%v", err)
+			}
+			fresh := take(t, &p, 2)
+			fresh.done(true)
+			time.Sleep(proofLifetime)
+			again := take(t, &p, 2)
+			again.done(true)
 		})
 	})
 	t.Run("a new password starts anew", func(t *testing.T) {
 		var p proofs
-		old, _ := take(t, &p, 1)
-		fresh, waited := take(t, &p, 2)
-		if waited || fresh.scout == nil {
+		old := take(t, &p, 1)
+		fresh := take(t, &p, 2)
+		if fresh.scout == nil {
 			t.Error("the new password waits for the old one")
 		}
 		old.done(true)
-		if stale, waited := take(t, &p, 1); waited || stale.scout != nil {
+		if stale := take(t, &p, 1); stale.scout != nil {
 			t.Error("a call with the old password disturbs the new one")
 		}
 		fresh.done(true)
-		if again, _ := take(t, &p, 2); again.scout != nil {
+		if again := take(t, &p, 2); again.scout != nil {
 			t.Error("the new password is not known as accepted")
 		}
 	})

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"jiragate/gateway/egress"
+	"jiragate/tokenstore"
 )
 
 // answer is Jira's answer on its way to the client: its header, the first
@@ -42,7 +43,13 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	if err != nil {
 		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
 	}
-	ctx, cancel := context.WithCancelCause(c.out.Context())
+	base := c.out.Context()
+	if c.connection.CredentialKind == tokenstore.KindBasic {
+		// A password that Jira has seen is judged even if the client has left:
+		// otherwise each client that gives up is one more bad login.
+		base = context.WithoutCancel(base)
+	}
+	ctx, cancel := context.WithCancelCause(base)
 	queue := time.AfterFunc(upstreamConnTimeout, func() { cancel(errBusy) })
 	defer queue.Stop()
 	ctx, span := g.tracer.Start(ctx, c.out.Method, trace.WithSpanKind(trace.SpanKindClient))

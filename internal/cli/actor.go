@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"strconv"
+	"strings"
 
 	"jiragate/gateway/admin"
 )
@@ -20,10 +22,32 @@ func processActor() admin.Actor {
 // none.
 func actorOf(uid, pid string) admin.Actor {
 	name := "uid=" + uid
-	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
-		name = u.Username
+	if login, ok := loginName(passwdFile, uid); ok {
+		name = login
 	}
 	return admin.Actor{Name: "operator:" + name, Addr: "unix:pid=" + pid}
+}
+
+const (
+	passwdFile = "/etc/passwd"
+	maxPasswd  = 1 << 20 // bytes
+)
+
+// loginName looks a user up in a file as passwd(5) has it. Package os/user is not
+// asked, since it may take the word of $USER for who runs the process.
+func loginName(file, uid string) (name string, ok bool) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close() // only read from
+	for lines := bufio.NewScanner(io.LimitReader(f, maxPasswd)); lines.Scan(); {
+		fields := strings.Split(lines.Text(), ":")
+		if len(fields) == 7 && fields[2] == uid && fields[0] != "" {
+			return fields[0], true
+		}
+	}
+	return "", false
 }
 
 // peerListener notes of each connection to the admin socket who is at its other

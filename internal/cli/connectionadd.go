@@ -133,13 +133,14 @@ func newConnectionCredential(a *app) *cobra.Command {
 		Use:   "credential ID",
 		Short: "Give a connection a new credential, as after a new consent or password",
 		Long: `Give a connection a new credential of the kind that it has. A connection in the state
-needs_reauthorisation becomes active; a disabled one stays disabled.
+needs_reauthorisation becomes active; a disabled one stays disabled. For --auth oauth2 it is a new client
+secret of the link in Jira: the grant stays. What a consent brings, connection consent replaces.
 ` + credentialHelp,
 		Example: `  jiragate connection credential acme --oauth-token-file token.json
   jiragate connection credential globex --auth basic --username integration --secret-file -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cred, err := a.readCredential(auth)
+			cred, err := a.readNewCredential(policy.DataCenter, auth)
 			if err != nil {
 				return err
 			}
@@ -158,5 +159,6 @@ needs_reauthorisation becomes active; a disabled one stays disabled.
 		},
 	}
 	auth.addTo(cmd)
+	auth.addClientTo(cmd)
 	return cmd
 }

@@ -86,18 +86,13 @@ type livePolicy struct {
 }
 
 func openPolicy(file string) (*livePolicy, error) {
-	l := &livePolicy{file: file}
-	return l, l.reload()
-}
-
-// reload reads the file again. If it is broken, the policy stays as it was.
-func (l *livePolicy) reload() error {
-	p, err := loadPolicy(l.file)
+	p, err := loadPolicy(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	l := &livePolicy{file: file}
 	l.current.Store(p)
-	return nil
+	return l, nil
 }
 
 func loadPolicy(file string) (*policy.Policy, error) {

@@ -2,12 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
-	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/audit"
+	"jiragate/policy"
 )
 
 // Names in the records of policies that come into force, or don't.
@@ -16,61 +17,78 @@ const (
 	codePolicyInvalid   = "policy_invalid"
 )
 
-// ReloadPolicy reads the policy file again. If it is broken, the policy stays
-// as it was and the error says why. Either is on record.
+// ReloadPolicy reads the policy file again. If it is broken, or if the change can't
+// be put on record, the policy stays as it was and the error says why.
 func (s *Server) ReloadPolicy() error {
-	ctx := context.Background()
 	who := processActor()
 	who.Addr = "signal:SIGHUP"
-	if err := s.policy.reload(); err != nil {
-		s.journal().Refuse(act.With(ctx, who), s.policyRecord(), http.StatusBadRequest, codePolicyInvalid)
+	ctx := act.With(context.Background(), who)
+	p, err := loadPolicy(s.policy.file)
+	if err != nil {
+		s.policyJournal(s.policy.current.Load()).Refuse(ctx, s.policyRecord(), http.StatusBadRequest, codePolicyInvalid)
 		return err
 	}
-	p := s.policy.current.Load()
+	if p.SHA256() != s.policy.current.Load().SHA256() {
+		loading, err := s.policyJournal(p).Begin(ctx, s.policyRecord())
+		if err != nil {
+			return err
+		}
+		defer loading.End(http.StatusOK, "")
+	}
+	s.policy.current.Store(p)
 	s.log.Info("policy reloaded", "version", p.Version(), "sha256", p.SHA256())
-	s.recordPolicy(ctx, who)
 	return nil
 }
 
-// recordPolicy puts a change of the policy on record, unless the records show
-// already that this policy is in force. Each call's own record names its policy in
-// any case, so that a log that can't be written is for calls to refuse.
-func (s *Server) recordPolicy(ctx context.Context, who admin.Actor) {
-	last := lastPolicy(s.config.auditDir())
-	if last == s.policy.current.Load().SHA256() || last == "" && s.config.PolicyFile == "" {
-		return
+// recordPolicy puts a policy on record with which the gateway starts, unless the
+// records show that it was in force before. A first start without rules changes
+// nothing.
+func (s *Server) recordPolicy(ctx context.Context) error {
+	p := s.policy.current.Load()
+	last, any := lastPolicy(s.config.auditDir())
+	if last == p.SHA256() || !any && s.config.PolicyFile == "" {
+		return nil
 	}
-	loading, err := s.journal().Begin(act.With(ctx, who), s.policyRecord())
+	loading, err := s.policyJournal(p).Begin(act.With(ctx, processActor()), s.policyRecord())
 	if err != nil {
-		s.log.Error("the change of the policy is not on record", "error", err)
-		return
+		return fmt.Errorf("starting with another policy than before: %w", err)
 	}
 	loading.End(http.StatusOK, "")
+	return nil
 }
 
 func (s *Server) policyRecord() audit.Record {
 	return audit.Record{Operation: operationLoadPolicy, Path: s.config.PolicyFile}
 }
 
-func (s *Server) journal() *act.Journal {
+// policyJournal writes that p comes into force.
+func (s *Server) policyJournal(p *policy.Policy) *act.Journal {
 	return &act.Journal{
 		Open:         func() (act.Recorder, error) { return s.engine.audit, nil },
-		PolicySHA256: func() string { return s.policy.current.Load().SHA256() },
+		PolicySHA256: p.SHA256,
 		Now:          time.Now,
 		Logger:       s.log,
 	}
 }
 
-// recentRecords are looked at for the policy. Most records name it.
+// recentRecords are looked at first for the policy in force: most name it.
 const recentRecords = 100
 
-// lastPolicy is the policy that the newest records name, "" if they name none.
-func lastPolicy(dir string) (sha256 string) {
-	for entry, err := range audit.Query(dir, audit.Filter{Limit: recentRecords}) {
-		// What can't be read is for audit verify to report.
-		if err == nil && entry.Record.PolicySHA256 != "" {
-			sha256 = entry.Record.PolicySHA256
+// lastPolicy is the policy that the newest record names which names one, "" if
+// none does; any says whether there are records at all.
+func lastPolicy(dir string) (sha256 string, any bool) {
+	for limit := recentRecords; ; limit *= 10 {
+		found := 0
+		for entry, err := range audit.Query(dir, audit.Filter{Limit: limit}) {
+			found++
+			// What can't be read is for audit verify to report. A policy that was
+			// refused was not in force; its record names the one that stayed.
+			if err == nil && entry.Record.PolicySHA256 != "" {
+				sha256 = entry.Record.PolicySHA256
+			}
+		}
+		if sha256 != "" || found < limit {
+			return sha256, found > 0
 		}
 	}
-	return sha256
 }

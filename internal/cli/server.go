@@ -77,7 +77,9 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.engine, err = openEngine(ctx, c, s.foundation, s.policy, own, o); err != nil {
 		return nil, err
 	}
-	s.recordPolicy(ctx, processActor())
+	if err := s.recordPolicy(ctx); err != nil {
+		return nil, err
+	}
 	network, local, err := s.adminHandlers()
 	if err != nil {
 		return nil, err

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"jiragate/gateway/admin"
@@ -74,7 +72,7 @@ func gatewayRuns(ctx context.Context, dir string) (bool, error) {
 	switch {
 	case err == nil:
 		return true, conn.Close()
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errNoGateway):
 		return false, nil
 	}
 	return false, fmt.Errorf("asking for a running gateway: %w", err)
@@ -136,13 +134,19 @@ func (a *app) localSession(o admin.Options, closer func() error) (*session, erro
 	return newSession(inProcess{api.Local(func(*http.Request) admin.Actor { return processActor() })}, closer), nil
 }
 
-// withSession opens a session for the time of do.
+// withSession opens a session for the time of do. Where a gateway has ended before
+// it could be asked anything, do is called again.
 func (a *app) withSession(ctx context.Context, use storeUse, do func(*session) error) error {
-	s, err := a.openSession(ctx, use)
-	if err != nil {
-		return err
+	for deadline := time.Now().Add(lockPatience); ; {
+		s, err := a.openSession(ctx, use)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(do(s), s.close())
+		if !errors.Is(err, errNoGateway) || time.Now().After(deadline) {
+			return err
+		}
 	}
-	return errors.Join(do(s), s.close())
 }
 
 // call sends body, if there is one, and reads the answer into result, if there

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // socketName is the admin socket in the data directory.
@@ -78,6 +79,9 @@ func removeSocket(dir string) error {
 	return nil
 }
 
+// errNoGateway: nobody listens at the admin socket, so that nothing was asked.
+var errNoGateway = errors.New("no gateway runs")
+
 // dialSocket connects to the gateway that runs on dir.
 func dialSocket(ctx context.Context, dir string) (conn net.Conn, err error) {
 	err = withSocketPath(dir, func(path string) (err error) {
@@ -85,5 +89,8 @@ func dialSocket(ctx context.Context, dir string) (conn net.Conn, err error) {
 		conn, err = d.DialContext(ctx, "unix", path)
 		return err
 	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w: %w", errNoGateway, err)
+	}
 	return conn, err
 }
