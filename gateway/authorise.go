@@ -62,15 +62,19 @@ func (g *Gateway) stored(ctx context.Context, c *Call) (tokenstore.Credential, *
 			return none, replaced()
 		case credential.Kind != tokenstore.KindBasic:
 			return credential, nil
-		case c.turn.holds(credential.Generation):
-			// Once more, since the call that went first may have found that Jira
-			// refuses it: what that has stored is seen by who gets the next turn.
-			return credential, g.stillCallable(c)
 		}
-		c.turn.done(false) // of a credential that was replaced meanwhile
-		if c.turn, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
-			return none, credentialRefusal(c.connection, err)
+		if !c.turn.holds(credential.Generation) {
+			c.turn.done(false) // of a credential that was replaced meanwhile
+			if c.turn, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
+				return none, credentialRefusal(c.connection, err)
+			}
+			if !c.turn.fresh {
+				continue
+			}
 		}
+		// Looked at once more, since the call that went first may have found that Jira
+		// refuses it: what that has stored is seen by who gets the next turn.
+		return credential, g.stillCallable(c)
 	}
 }
 

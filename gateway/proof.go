@@ -33,6 +33,9 @@ type turn struct {
 	connection string
 	generation uint64
 	scout      chan struct{} // not nil: the call is the scout
+	// fresh: it was got at once, and of the newest generation, so that what the call
+	// has just read of the credential will do.
+	fresh bool
 }
 
 var (
@@ -50,9 +53,10 @@ func (p *proofs) take(ctx context.Context, connection string, generation uint64)
 	t := turn{proofs: p, connection: connection, generation: generation}
 	patience := time.NewTimer(proofPatience)
 	defer patience.Stop()
-	for {
+	for first := true; ; first = false {
 		busy, err := p.enter(&t)
 		if busy == nil {
+			t.fresh = t.fresh && first
 			return t, err
 		}
 		select {
@@ -78,15 +82,17 @@ func (p *proofs) enter(t *turn) (chan struct{}, error) {
 		p.byID[t.connection] = known
 	}
 	switch {
-	case known.generation > t.generation: // read before it was replaced: to be read again
+	case known.generation > t.generation: // read before it was replaced
 		return nil, nil
 	case time.Now().Before(known.blocked):
 		return nil, errBlocked
 	case time.Since(known.accepted) < proofLifetime:
+		t.fresh = true
 		return nil, nil
 	case known.scout != nil:
 		return known.scout, nil
 	}
+	t.fresh = true
 	t.scout = make(chan struct{})
 	known.scout = t.scout
 	return nil, nil
