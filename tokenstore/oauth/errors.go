@@ -28,7 +28,7 @@ var (
 
 	// ErrStillRefused: Jira refuses a token that was renewed for that reason, so that another
 	// one would be no better. A scope that is missing shows so, too.
-	ErrStillRefused = errors.New("Jira refuses an access token that was renewed a moment ago because it had refused the one before")
+	ErrStillRefused = errors.New("an access token that was renewed because Jira had refused the one before is refused as well")
 
 	// ErrReplaced: the connection is no longer of the incarnation that was asked
 	// for. What the caller knows of it, where it leads above all, is out of date.
