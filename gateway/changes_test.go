@@ -16,6 +16,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // slowPost sends the head of a POST through the base-URL door, lets change
@@ -47,7 +48,7 @@ func TestReplacedConnectionGetsNoCredentialOfItsSuccessor(t *testing.T) {
 	defer other.Close()
 	w.secrets = append(w.secrets, "password-of-the-other-jira")
 	got := w.slowPost("/c/dc/rest/api/2/issue", documented[20].body, func() {
-		if err := w.store.RemoveConnection(t.Context(), "dc"); err != nil {
+		if err := storetest.Remove(t.Context(), w.store, "dc"); err != nil {
 			t.Fatal(err)
 		}
 		w.addConnection(tokenstore.Connection{
@@ -73,7 +74,7 @@ func TestChangesTakeEffectWhileABodyArrives(t *testing.T) {
 		"not_granted":         func(w *world) error { return w.store.Revoke(w.t.Context(), "billing", "dc") },
 		"client_revoked":      func(w *world) error { return w.store.RemoveClient(w.t.Context(), "billing") },
 		"connection_disabled": func(w *world) error { return w.store.SetState(w.t.Context(), "dc", tokenstore.StateDisabled, "test") },
-		"connection_replaced": func(w *world) error { return w.store.RemoveConnection(w.t.Context(), "dc") },
+		"connection_replaced": func(w *world) error { return storetest.Remove(w.t.Context(), w.store, "dc") },
 		"":                    func(w *world) error { return w.store.SetState(w.t.Context(), "acme", tokenstore.StateDisabled, "test") },
 	} {
 		t.Run(code, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestPublishedIssueOfAReplacedConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, _ := w.store.Directory().Connection("dc")
-	if err := w.store.RemoveConnection(t.Context(), "dc"); err != nil {
+	if err := storetest.Remove(t.Context(), w.store, "dc"); err != nil {
 		t.Fatal(err)
 	}
 	again := *old

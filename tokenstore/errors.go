@@ -24,7 +24,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: there is a record of that name, or a client with that token.
 	ErrExists = errors.New("exists already")
-	// ErrConflict: the credential was replaced since it was read.
+	// ErrConflict: the credential, or the connection, was replaced since it was read.
 	ErrConflict = errors.New("changed in the meantime")
 	// ErrInvalid: what should be stored is not in the form it must have. The
 	// wrapped error says which form that is.

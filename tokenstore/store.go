@@ -42,14 +42,16 @@ type Store interface {
 	// issues of the same keys.
 	// Errors: ErrNotFound.
 	UpdateConnection(ctx context.Context, id string, change func(*Connection) error) error
-	// RemoveConnection removes a connection, its credential, the grants that
-	// clients have to it, and all else that is known of it. The credential is
-	// shredded: the key under which it and all before it were sealed is destroyed,
-	// and no trace of either is left in the store. While a backup is being made that
-	// takes until its end.
-	// Errors: ErrNotFound. Another error may mean that the connection is removed,
-	// which the Directory shows, but not shredded yet; opening the store does that.
-	RemoveConnection(ctx context.Context, id string) error
+	// RemoveConnection removes a connection, if it is still of this incarnation, its
+	// credential, the grants that clients have to it, and all else that is known of
+	// it. The credential is shredded: the key under which it and all before it were
+	// sealed is destroyed, and no trace of either is left in the store. While a
+	// backup is being made that takes until its end.
+	// Errors: ErrNotFound; ErrConflict if the stored incarnation is another one, be it
+	// because the connection leads elsewhere now or because another has its id. Another
+	// error may mean that the connection is removed, which the Directory shows, but
+	// not shredded yet; opening the store does that.
+	RemoveConnection(ctx context.Context, id string, incarnation uint64) error
 	// SetState changes the state of a connection, and says why in one line.
 	// StateSince changes only if the state does. A connection whose credential
 	// nobody has consented to can't be made active or expiring (ErrInvalid).

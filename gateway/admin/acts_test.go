@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,7 +12,10 @@ import (
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/audit"
+	"jiragate/tokenstore"
+	"jiragate/tokenstore/oauth"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // acting returns the local face over a store, and the records of its acts.
@@ -79,6 +83,9 @@ func TestEveryChangeIsOnRecord(t *testing.T) {
 		r := all[0]
 		if got := fmt.Sprintf("%s %s %s %s", r.Operation, r.Connection, r.Decision, r.Code); got != step.want {
 			t.Errorf("%s %s: %q, want %q", step.method, step.path, got, step.want)
+		}
+		if r.BytesIn != int64(len(step.body)) {
+			t.Errorf("%s %s: %d bytes in, want %d", step.method, step.path, r.BytesIn, len(step.body))
 		}
 		if r.Client != "operator:root" || r.ClientAddr != "unix:pid=123" || r.Method != step.method || r.Status != step.status ||
 			!strings.HasPrefix(r.Path, step.path) || r.PolicySHA256 == "" || r.Decision == "allow" && r.Connection == "globex" && strings.Contains(step.path, "/globex/") && strings.HasPrefix(r.Operation, "admin.connection") && r.Credential != "basic" {
@@ -186,8 +193,11 @@ func TestWhoIsOnRecord(t *testing.T) {
 	call(t, network, "POST", "/v1/clients", `{"name": "billing"}`, bearer())
 	call(t, network, "POST", "/v1/clients", `{"name": "thief"}`)
 	all := tr.records(t)
-	if len(all) != 1 || all[0].Client != "operator:admin-token" || all[0].ClientAddr != "192.0.2.1:1234" {
-		t.Errorf("records %+v", all)
+	if len(all) != 2 || all[0].Client != "operator:admin-token" || all[0].ClientAddr != "192.0.2.1:1234" {
+		t.Fatalf("records %+v", all)
+	}
+	if r := all[1]; r.Client != "operator:unknown" || r.ClientAddr != "192.0.2.1:1234" || r.Operation != "admin.refused" || r.Decision != audit.DecisionDeny || r.Code != admin.CodeUnauthorised {
+		t.Errorf("record %+v", r)
 	}
 }
 
@@ -205,5 +215,114 @@ func TestOptionsAreComplete(t *testing.T) {
 		if _, err := admin.New(o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// What a request holds gets into a record only as far as a connection or a client can
+// have it, and is not quoted at length.
+func TestRecordsAreNotForAnything(t *testing.T) {
+	h, tr := acting(t)
+	junk := "junk" + strings.Repeat("x", 1000)
+	for _, request := range []struct{ method, path, body string }{
+		{"POST", "/v1/connections", `{"id": "` + junk + `"}`},
+		{"POST", "/v1/connections", `{"id": "a", "edition": "` + junk + `", "credential": {"kind": "` + junk + `"}}`},
+		{"POST", "/v1/connections", `{"id": "a", "region": "` + junk + `", "edition": "` + junk + `", "credential": {"kind": "pat", "token": "t"}}`},
+		{"POST", "/v1/connections", basicConnection},
+		{"PUT", "/v1/connections/globex/credential", `{"kind": "` + junk + `"}`},
+		{"POST", "/v1/clients", `{"name": "` + junk + `"}`},
+		{"POST", "/v1/clients", `{"name": "a", "connections": ["` + junk + `"]}`},
+	} {
+		if _, body := call(t, h, request.method, request.path, request.body); len(body) > 600 {
+			t.Errorf("%s %.60s: the answer quotes all of it: %s", request.method, request.body, body)
+		}
+	}
+	all := tr.records(t)
+	if len(all) != 7 {
+		t.Fatalf("%d records", len(all))
+	}
+	for _, r := range all {
+		if s := fmt.Sprintf("%+v", r); strings.Contains(s, "junk") {
+			t.Errorf("record %s", s)
+		}
+	}
+}
+
+// leaving is a Consenter whose caller leaves while it is at work.
+type leaving struct {
+	admin.Consenter
+	meanwhile func()
+}
+
+func (l leaving) Revoke(ctx context.Context, _ string) (oauth.Revocation, error) {
+	l.meanwhile()
+	return oauth.RevocationDone, ctx.Err()
+}
+
+const dataCenterConnection = `{"id": "dc", "edition": "datacenter", "base_url": "https://jira.acme.com",
+	"credential": {"kind": "oauth2", "client_id": "gate", "client_secret": "S3cretOne", "access_token": "S3cretAccess"}}`
+
+func TestActsOutliveTheirCaller(t *testing.T) {
+	store, _ := openStore(t)
+	o := options(t, store)
+	tr := newTrail(t)
+	o.Audit = tr.log
+	o.RedirectURL = gateRedirect
+	ctx, leave := context.WithCancel(t.Context())
+	revoking, goOn := make(chan struct{}), make(chan struct{})
+	o.Consenter = leaving{meanwhile: func() { leave(); close(revoking); <-goOn }}
+	api := newAPI(t, o)
+	h := api.Local(operator)
+	if status, body := call(t, h, "POST", "/v1/connections", dataCenterConnection); status != 201 {
+		t.Fatalf("%d %s", status, body)
+	}
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		call(t, h, "DELETE", "/v1/connections/dc", "", func(r *http.Request) { *r = *r.WithContext(ctx) })
+	}()
+	<-revoking
+	if err := api.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting while an act is under way: %v", err)
+	}
+	close(goOn)
+	if err := api.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := store.Directory().Connection("dc"); ok {
+		t.Error("the grant is revoked, and the connection still there")
+	}
+	<-answered
+	all := tr.records(t)
+	if r := all[len(all)-1]; r.Operation != "admin.connection.remove" || r.Decision != audit.DecisionAllow || r.Code != "" {
+		t.Errorf("record %+v", r)
+	}
+
+	// Nothing is begun for somebody who has left before.
+	status, answer := call(t, h, "POST", "/v1/connections", basicConnection, func(r *http.Request) { *r = *r.WithContext(ctx) })
+	if wantCode(t, answer, admin.CodeUnavailable); status != 503 || len(store.Directory().Connections()) > 0 {
+		t.Errorf("%d", status)
+	}
+}
+
+// What somebody puts in the place of a connection stays when that is removed.
+func TestRemovalIsOfOneConnection(t *testing.T) {
+	store, _ := openStore(t)
+	o := options(t, store)
+	o.RedirectURL = gateRedirect
+	var h http.Handler
+	o.Consenter = leaving{meanwhile: func() {
+		if err := storetest.Remove(t.Context(), store, "dc"); err != nil {
+			t.Error(err)
+		}
+		call(t, h, "POST", "/v1/connections", strings.Replace(basicConnection, "globex", "dc", 1))
+	}}
+	h = local(t, o)
+	call(t, h, "POST", "/v1/connections", dataCenterConnection)
+	status, body := call(t, h, "DELETE", "/v1/connections/dc", "")
+	if wantCode(t, body, admin.CodeConflict); status != 409 {
+		t.Errorf("%d", status)
+	}
+	if c, ok := store.Directory().Connection("dc"); !ok || c.CredentialKind != tokenstore.KindBasic {
+		t.Error("the other connection was removed")
 	}
 }

@@ -125,8 +125,14 @@ func (a *API) Network(g Guard) (http.Handler, error) {
 	routes := as(func(r *http.Request) Actor {
 		return Actor{Name: "operator:admin-token", Addr: r.RemoteAddr}
 	}, a.routes(readinessByName))
-	return a.recovered(secure(g.wrap(routes, a.flow))), nil
+	return a.recovered(secure(g.wrap(routes, a.flow, a.refused()))), nil
 }
+
+// Wait returns when no act is under way, neither of a request nor of a consent in
+// the browser, or with an error when ctx ends first. Acts outlive callers that
+// leave: whoever closes the store or the audit log should stop serving, and then
+// wait.
+func (a *API) Wait(ctx context.Context) error { return a.acts.Wait(ctx) }
 
 // handlerFunc is a route that returns its refusal instead of writing it, so
 // that half an answer is never followed by another.

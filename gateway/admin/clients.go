@@ -106,6 +106,9 @@ func (a *API) client(name string) (*tokenstore.Client, error) {
 
 func (a *API) knownConnections(ids []string) error {
 	for _, id := range ids {
+		if err := tokenstore.ValidConnectionID(id); err != nil {
+			return err // which doesn't quote all of it
+		}
 		if _, ok := a.o.Store.Directory().Connection(id); !ok {
 			p := refuse(http.StatusNotFound, CodeNotFound, "there is no connection %q", id)
 			p.Hint = "add it first: jiragate connection add"
@@ -118,6 +121,9 @@ func (a *API) knownConnections(ids []string) error {
 func (a *API) addClient(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	var body newClientBody
 	if err := decode(w, r, &body); err != nil {
+		return answer{}, err
+	}
+	if err := tokenstore.ValidClientName(body.Name); err != nil {
 		return answer{}, err
 	}
 	t.record.Path += "/" + url.PathEscape(body.Name) // the request's path doesn't name it
@@ -134,10 +140,11 @@ func (a *API) addClient(w http.ResponseWriter, r *http.Request, t *task) (answer
 		CertificateSANs: body.CertificateSANs,
 		Connections:     body.Connections,
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Store.AddClient(r.Context(), c); err != nil {
+	if err := a.o.Store.AddClient(ctx, c); err != nil {
 		if errors.Is(err, tokenstore.ErrExists) {
 			p := refuse(http.StatusConflict, CodeExists, "client %q exists already, or another has this token", c.Name)
 			p.Hint = "client rotate " + c.Name + " gives it a new token; client grant and client revoke change its connections"
@@ -145,7 +152,7 @@ func (a *API) addClient(w http.ResponseWriter, r *http.Request, t *task) (answer
 		}
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "client added", "client", c.Name, "connections", c.Connections)
+	a.o.Logger.InfoContext(ctx, "client added", "client", c.Name, "connections", c.Connections)
 	return answer{status: http.StatusCreated, body: IssuedToken{Name: c.Name, Token: show}}, nil
 }
 
@@ -154,13 +161,14 @@ func (a *API) removeClient(_ http.ResponseWriter, r *http.Request, t *task) (ans
 	if err != nil {
 		return answer{}, err
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Store.RemoveClient(r.Context(), c.Name); err != nil {
+	if err := a.o.Store.RemoveClient(ctx, c.Name); err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "client removed", "client", c.Name)
+	a.o.Logger.InfoContext(ctx, "client removed", "client", c.Name)
 	return answer{status: http.StatusNoContent}, nil
 }
 
@@ -177,13 +185,14 @@ func (a *API) rotateToken(w http.ResponseWriter, r *http.Request, t *task) (answ
 	if err != nil {
 		return answer{}, err
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Store.SetClientToken(r.Context(), c.Name, sum); err != nil {
+	if err := a.o.Store.SetClientToken(ctx, c.Name, sum); err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "client token replaced", "client", c.Name)
+	a.o.Logger.InfoContext(ctx, "client token replaced", "client", c.Name)
 	return answer{status: http.StatusOK, body: IssuedToken{Name: c.Name, Token: show}}, nil
 }
 
@@ -204,12 +213,13 @@ func (a *API) changeGrant(r *http.Request, t *task, what string, change func(ctx
 	if err := a.knownConnections([]string{connection}); err != nil {
 		return answer{}, err
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := change(r.Context(), c.Name, connection); err != nil {
+	if err := change(ctx, c.Name, connection); err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "grant "+what, "client", c.Name, "connection", connection)
+	a.o.Logger.InfoContext(ctx, "grant "+what, "client", c.Name, "connection", connection)
 	return answer{status: http.StatusNoContent}, nil
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -63,37 +64,37 @@ func (a *API) addConnection(w http.ResponseWriter, r *http.Request, t *task) (an
 	if err := decode(w, r, &body); err != nil {
 		return answer{}, err
 	}
-	edition := policy.Edition(body.Edition)
-	t.record.Connection, t.record.Edition, t.record.Credential = body.ID, body.Edition, body.Credential.Kind
-	cred, err := a.completed(edition, body.Credential.credential())
-	if err != nil {
-		return answer{}, err
-	}
 	conn := tokenstore.Connection{
 		ID:             body.ID,
-		Edition:        edition,
+		Edition:        policy.Edition(body.Edition),
 		SiteURL:        body.SiteURL,
 		CloudID:        body.CloudID,
 		BaseURL:        body.BaseURL,
-		Region:         tokenstore.Region(body.Region),
-		CredentialKind: cred.Kind,
-		Scopes:         cred.Scopes,
+		Region:         cmp.Or(tokenstore.Region(body.Region), a.o.Region),
+		CredentialKind: tokenstore.CredentialKind(body.Credential.Kind),
 		UpstreamCA:     body.UpstreamCA,
 	}
-	if conn.Region == "" {
-		conn.Region = a.o.Region
+	t.asked(&conn)
+	if err := tokenstore.ValidConnectionID(conn.ID); err != nil {
+		return answer{}, err
 	}
-	t.about(&conn)
+	cred, err := a.completed(conn.Edition, body.Credential.credential())
+	if err != nil {
+		return answer{}, err
+	}
+	conn.CredentialKind, conn.Scopes = cred.Kind, cred.Scopes
+	t.asked(&conn)
 	var lifetime time.Duration
 	if !cred.Consented() {
-		if lifetime, err = a.invitable(edition, body.ExpiresIn); err != nil {
+		if lifetime, err = a.invitable(conn.Edition, body.ExpiresIn); err != nil {
 			return answer{}, err
 		}
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Store.AddConnection(r.Context(), conn, cred); err != nil {
+	if err := a.o.Store.AddConnection(ctx, conn, cred); err != nil {
 		if errors.Is(err, tokenstore.ErrExists) {
 			p := refuse(http.StatusConflict, CodeExists, "connection %q exists already", conn.ID)
 			p.Hint = "connection credential " + conn.ID + " gives it a new token or password; connection remove takes it away"
@@ -101,7 +102,7 @@ func (a *API) addConnection(w http.ResponseWriter, r *http.Request, t *task) (an
 		}
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "connection added", "connection", conn.ID, "edition", string(conn.Edition), "region", string(conn.Region), "credential", string(cred.Kind))
+	a.o.Logger.InfoContext(ctx, "connection added", "connection", conn.ID, "edition", string(conn.Edition), "region", string(conn.Region), "credential", string(cred.Kind))
 	added, err := a.present(conn.ID)
 	if err != nil {
 		return answer{}, err
@@ -109,7 +110,7 @@ func (a *API) addConnection(w http.ResponseWriter, r *http.Request, t *task) (an
 	if cred.Consented() {
 		return answer{status: http.StatusCreated, body: connectionOf(added)}, nil
 	}
-	return a.invite(r.Context(), http.StatusCreated, added, lifetime)
+	return a.invite(ctx, http.StatusCreated, added, lifetime)
 }
 
 // completed adds to a credential what is the gateway's to add, and checks it.

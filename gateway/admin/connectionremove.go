@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -28,21 +29,29 @@ type Removal struct {
 const revocationFailed = "failed"
 
 // removeConnection ends the grant where it was given, and then everything that is
-// known of the connection here. A Jira that doesn't answer can't hinder that.
+// known of the connection here. A Jira that doesn't answer can't hinder that; but a
+// connection that somebody put in its place meanwhile stays.
 func (a *API) removeConnection(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	c, err := a.connection(r)
 	if err != nil {
 		return answer{}, err
 	}
 	t.about(c)
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	revocation := a.revokeGrant(r.Context(), c)
-	if err := a.o.Store.RemoveConnection(r.Context(), c.ID); err != nil {
+	revocation := a.revokeGrant(ctx, c)
+	if err := a.o.Store.RemoveConnection(ctx, c.ID, c.Incarnation); err != nil {
+		a.o.Logger.WarnContext(ctx, "connection not removed", "connection", c.ID, "revocation", revocation, "error", err)
+		if errors.Is(err, tokenstore.ErrConflict) {
+			p := refuse(http.StatusConflict, CodeConflict, "connection %q is another one by now, which was not removed", c.ID)
+			p.Hint = "look at the connection, and run the command again if that is to go, too"
+			return answer{}, p
+		}
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "connection removed", "connection", c.ID, "revocation", revocation)
+	a.o.Logger.InfoContext(ctx, "connection removed", "connection", c.ID, "revocation", revocation)
 	removal := Removal{ID: c.ID, Revocation: revocation}
 	if revocation != string(oauth.RevocationDone) {
 		removal.Detail = leftToDo(c)

@@ -127,13 +127,14 @@ func (a *API) setState(r *http.Request, t *task, choose func(*tokenstore.Connect
 	if err != nil {
 		return answer{}, err
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Store.SetState(r.Context(), c.ID, state, reason); err != nil {
+	if err := a.o.Store.SetState(ctx, c.ID, state, reason); err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "connection state set", "connection", c.ID, "state", string(state))
+	a.o.Logger.InfoContext(ctx, "connection state set", "connection", c.ID, "state", string(state))
 	return a.answerConnection(c.ID)
 }
 

@@ -77,10 +77,11 @@ func (a *API) inviteAgain(w http.ResponseWriter, r *http.Request, t *task) (answ
 	if err != nil {
 		return answer{}, err
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	return a.invite(r.Context(), http.StatusOK, c, lifetime)
+	return a.invite(ctx, http.StatusOK, c, lifetime)
 }
 
 // consentable reports whether there is anything to consent to.

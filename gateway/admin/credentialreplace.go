@@ -22,7 +22,7 @@ func (a *API) replaceCredential(w http.ResponseWriter, r *http.Request, t *task)
 	}
 	cred := body.credential()
 	if cred.Kind != c.CredentialKind {
-		return answer{}, invalid("connection %q has a credential of kind %s, not %s: remove it and add it again to change the kind", c.ID, c.CredentialKind, cred.Kind)
+		return answer{}, invalid("connection %q has a credential of kind %s, and not of the one that was sent: remove it and add it again to change the kind", c.ID, c.CredentialKind)
 	}
 	old, err := a.o.Store.Credential(r.Context(), c.ID)
 	if err != nil {
@@ -36,13 +36,14 @@ func (a *API) replaceCredential(w http.ResponseWriter, r *http.Request, t *task)
 		p.Hint = "jiragate connection consent " + c.ID + " makes a link, for the administrator of its Jira to consent"
 		return answer{}, p
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
 	if old.Incarnation() != c.Incarnation {
 		err = tokenstore.ErrConflict // another connection has come into the place of c
 	} else {
-		err = a.o.Store.ReplaceCredential(r.Context(), c.ID, old.Generation, cred)
+		err = a.o.Store.ReplaceCredential(ctx, c.ID, old.Generation, cred)
 	}
 	if err != nil {
 		if errors.Is(err, tokenstore.ErrConflict) {
@@ -52,7 +53,7 @@ func (a *API) replaceCredential(w http.ResponseWriter, r *http.Request, t *task)
 		}
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "credential replaced", "connection", c.ID, "credential", string(cred.Kind))
+	a.o.Logger.InfoContext(ctx, "credential replaced", "connection", c.ID, "credential", string(cred.Kind))
 	return a.answerConnection(c.ID)
 }
 

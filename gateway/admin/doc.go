@@ -13,7 +13,9 @@
 //
 // Whatever changes something is an audit record, by jiragate/gateway/admin/act: its
 // intent before, or nothing is done, and its outcome after. What is refused is one,
-// too, once its route is known.
+// too, once its route is known; of what the Network face refuses before that there is
+// one a minute at most, and a line in the log each second. An act that has begun is
+// done whole, even if its caller leaves: [API.Wait] waits for those under way.
 //
 // The package may not know how calls are proxied, nor how anything is stored:
 // it is handed a tokenstore.Store, a policy, and functions for what the pipeline does.

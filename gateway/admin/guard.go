@@ -31,23 +31,23 @@ type Guard struct {
 
 // wrap puts g before the routes of the API. Beside them it lets browsers to the
 // consents: without a token, and under the host of the redirect URL as well, under
-// which there is nothing else.
-func (g Guard) wrap(next http.Handler, consents *consent.Flow) http.Handler {
+// which there is nothing else. refused is told of what is refused.
+func (g Guard) wrap(next http.Handler, consents *consent.Flow, refused *refusals) http.Handler {
 	want := sha256.Sum256([]byte(g.Token.Reveal()))
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !g.hostAllowed(r.Host):
-			writeProblem(w, wrongHost())
+			refused.write(w, r, wrongHost())
 		case !g.open(r) && !bearerMatches(r, want):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
-			writeProblem(w, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
+			refused.write(w, r, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 	csrf := http.NewCrossOriginProtection()
-	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, refuse(http.StatusForbidden, CodeForbidden, "cross-origin requests are refused"))
+	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refused.write(w, r, refuse(http.StatusForbidden, CodeForbidden, "cross-origin requests are refused"))
 	}))
 	api := csrf.Handler(guarded)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -43,13 +43,14 @@ func (a *API) importIssues(w http.ResponseWriter, r *http.Request, t *task) (ans
 	for i, issue := range body.Issues {
 		issues[i] = tokenstore.PublishedIssue{Connection: c.ID, ID: issue.ID, Key: issue.Key, CreatedAt: issue.CreatedAt}
 	}
-	if err := t.begin(); err != nil {
-		return answer{}, err
-	}
-	added, err := a.o.Store.ImportIssues(r.Context(), c.ID, issues)
+	ctx, err := t.begin()
 	if err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "issues imported", "connection", c.ID, "added", added)
+	added, err := a.o.Store.ImportIssues(ctx, c.ID, issues)
+	if err != nil {
+		return answer{}, err
+	}
+	a.o.Logger.InfoContext(ctx, "issues imported", "connection", c.ID, "sent", len(issues), "added", added)
 	return answer{status: http.StatusOK, body: IssuesImported{added}}, nil
 }

@@ -90,31 +90,33 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 
 // rotateKey adds a primary key. What is sealed under the old ones stays so until it
 // is rewrapped.
-func (a *API) rotateKey(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	primary, err := a.o.Keys.Rotate(r.Context())
+	primary, err := a.o.Keys.Rotate(ctx)
 	if err != nil {
 		return answer{}, keysetProblem(err)
 	}
-	a.o.Logger.InfoContext(r.Context(), "keyset rotated", "primary", primary)
+	a.o.Logger.InfoContext(ctx, "keyset rotated", "primary", primary)
 	return answer{status: http.StatusOK, body: Rotated{primary}}, nil
 }
 
 // rewrap seals one batch of records under the primary key, and after the last the
 // CA key. It can stop anywhere and go on later.
-func (a *API) rewrap(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	left, err := a.o.Store.Rewrap(r.Context(), rewrapBatch)
+	left, err := a.o.Store.Rewrap(ctx, rewrapBatch)
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,7 +126,7 @@ func (a *API) rewrap(_ http.ResponseWriter, r *http.Request, t *task) (answer, e
 	if _, err := a.o.ResealCA(); err != nil {
 		return answer{}, err
 	}
-	a.o.Logger.InfoContext(r.Context(), "everything is sealed under the primary key")
+	a.o.Logger.InfoContext(ctx, "everything is sealed under the primary key")
 	return answer{status: http.StatusOK, body: Rewrapped{CAKey: true}}, nil
 }
 
@@ -148,13 +150,14 @@ func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer,
 		}
 		ids = append(ids, k.ID)
 	}
-	if err := t.begin(); err != nil {
+	ctx, err := t.begin()
+	if err != nil {
 		return answer{}, err
 	}
-	if err := a.o.Keys.Drop(r.Context(), ids...); err != nil {
+	if err := a.o.Keys.Drop(ctx, ids...); err != nil {
 		return answer{}, keysetProblem(err)
 	}
-	a.o.Logger.InfoContext(r.Context(), "keys dropped", "count", len(ids))
+	a.o.Logger.InfoContext(ctx, "keys dropped", "count", len(ids))
 	return answer{status: http.StatusOK, body: Dropped{ids}}, nil
 }
 

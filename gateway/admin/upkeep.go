@@ -10,7 +10,7 @@ import (
 // failure cuts the answer short instead of completing it: a reader that gets
 // to the end of the body has the whole copy.
 func (a *API) backup(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
-	if err := t.begin(); err != nil {
+	if _, err := t.begin(); err != nil {
 		return answer{}, err
 	}
 	a.allow(w, backupTimeout)

@@ -16,6 +16,7 @@ import (
 	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/keyset"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // onDisk is a store that can be closed and opened again.
@@ -149,7 +150,7 @@ func TestRestart(t *testing.T) {
 
 	// One changes while the gateway is down, the other is another one by now.
 	s.set(t, "acme", tokenstore.StateDisabled)
-	if err := s.RemoveConnection(t.Context(), "globex"); err != nil {
+	if err := storetest.Remove(t.Context(), s, "globex"); err != nil {
 		t.Fatal(err)
 	}
 	s.add(t, "globex")

@@ -31,6 +31,7 @@ type Server struct {
 
 	proxy, admin, socket net.Listener
 	adminServers         []*http.Server
+	api                  *admin.API
 
 	draining   atomic.Bool
 	failed     chan error
@@ -145,12 +146,11 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
 	o.Checks = s.checks()
-	api, err := admin.New(o)
-	if err != nil {
+	if s.api, err = admin.New(o); err != nil {
 		return nil, nil, err
 	}
-	network, err = api.Network(s.guard(token))
-	return network, api.Local(peerActor), err
+	network, err = s.api.Network(s.guard(token))
+	return network, s.api.Local(peerActor), err
 }
 
 func (s *Server) guard(token secret.Secret) admin.Guard {
@@ -232,6 +232,8 @@ func (s *Server) shutDown(ctx context.Context) error {
 		}
 	}
 	s.serving.Wait()
+	// Acts outlive their callers; the store and the log are theirs until then.
+	errs = append(errs, s.api.Wait(ctx))
 	return errors.Join(append(errs, s.release(ctx))...)
 }
 

@@ -131,7 +131,11 @@ func (a *app) localSession(o admin.Options, closer func() error) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	return newSession(inProcess{api.Local(func(*http.Request) admin.Actor { return processActor() })}, closer), nil
+	handler := api.Local(func(*http.Request) admin.Actor { return processActor() })
+	return newSession(inProcess{handler}, func() error {
+		// An act outlives the command that is interrupted, and needs the store.
+		return errors.Join(api.Wait(context.Background()), closer())
+	}), nil
 }
 
 // withSession opens a session for the time of do. Where a gateway has ended before

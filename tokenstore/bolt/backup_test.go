@@ -43,8 +43,8 @@ func TestBackupKeepsTheNumberingOfIncarnations(t *testing.T) {
 	must(t,
 		s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("1")),
 		s.AddConnection(ctx, storetest.CloudConnection("initech"), storetest.OAuth2("1")),
-		s.RemoveConnection(ctx, "initech"),
-		s.RemoveConnection(ctx, "acme"))
+		storetest.Remove(ctx, s, "initech"),
+		storetest.Remove(ctx, s, "acme"))
 	restored := o
 	restored.Path = backup(t, s)
 	mustClose(t, s)
@@ -95,7 +95,7 @@ func TestChangesGoOnDuringABackup(t *testing.T) {
 		id := fmt.Sprint("new-", i)
 		must(t, s.AddConnection(ctx, storetest.CloudConnection(id), storetest.OAuth2(fmt.Sprintf("%010000d", i))))
 	}
-	must(t, s.RemoveConnection(ctx, "tyrell"))
+	must(t, storetest.Remove(ctx, s, "tyrell"))
 	if s.Revision() != revision+59 {
 		t.Errorf("%d changes were made", s.Revision()-revision)
 	}

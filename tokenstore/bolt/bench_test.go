@@ -88,6 +88,6 @@ func BenchmarkRemoveConnection(b *testing.B) {
 	for b.Loop() {
 		must(b,
 			s.AddConnection(b.Context(), storetest.CloudConnection("acme"), storetest.OAuth2("1")),
-			s.RemoveConnection(b.Context(), "acme"))
+			storetest.Remove(b.Context(), s, "acme"))
 	}
 }

@@ -123,13 +123,17 @@ func (t *change) firstGeneration() (uint64, error) {
 
 // RemoveConnection removes a connection and all that hangs on it, and overwrites
 // what the file still holds of it.
-func (s *Store) RemoveConnection(ctx context.Context, id string) error {
+func (s *Store) RemoveConnection(ctx context.Context, id string, incarnation uint64) error {
 	action := "removing connection " + id
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.updateLocked(ctx, action, func(t *change) error {
-		if _, err := t.connection(id); err != nil {
+		c, err := t.connection(id)
+		if err != nil {
 			return err
+		}
+		if stored := tokenstore.Incarnation(c.Generation); stored != incarnation {
+			return fmt.Errorf("%w: the change is meant for incarnation %d of the connection, but %d is stored: look at it again", tokenstore.ErrConflict, incarnation, stored)
 		}
 		t.directory = true
 		for _, bucket := range [][]byte{

@@ -47,7 +47,7 @@ func removeUntilKilled(ctx context.Context, s *bolt.Store, _ *keyset.Live) error
 	}
 	for n := 0; ; n++ {
 		// What the process before this one had begun.
-		if err := s.RemoveConnection(ctx, "acme"); err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
+		if err := storetest.Remove(ctx, s, "acme"); err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
 			return err
 		}
 		var line []string
@@ -70,7 +70,7 @@ func removeUntilKilled(ctx context.Context, s *bolt.Store, _ *keyset.Live) error
 				return err
 			}
 		}
-		if err := s.RemoveConnection(ctx, "acme"); err != nil {
+		if err := storetest.Remove(ctx, s, "acme"); err != nil {
 			return err
 		}
 		fmt.Println(strings.Join(line, " "))

@@ -40,7 +40,7 @@ func large(t testing.TB) bolt.Options {
 		must(t, s.RecordIssue(t.Context(), storetest.Issue(s, "acme", fmt.Sprint(20000+i), fmt.Sprint("ACME-", 100+i))))
 	}
 	for i := range 3 {
-		must(t, s.RemoveConnection(t.Context(), fmt.Sprintf("customer-%02d", 4*i)))
+		must(t, storetest.Remove(t.Context(), s, fmt.Sprintf("customer-%02d", 4*i)))
 	}
 	must(t, s.Check(t.Context()))
 	mustClose(t, s)

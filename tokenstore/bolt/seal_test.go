@@ -220,7 +220,7 @@ func TestOldSealedRecordsDoNotOpen(t *testing.T) {
 		},
 		"removed and added": func(s *bolt.Store) error {
 			return errors.Join(
-				s.RemoveConnection(ctx, "umbrella"),
+				storetest.Remove(ctx, s, "umbrella"),
 				s.AddConnection(ctx, storetest.DataCenterConnection("umbrella"), storetest.Basic("new")))
 		},
 		"moved to another host and back": func(s *bolt.Store) error {
@@ -279,7 +279,7 @@ func TestNoSecretInTheFile(t *testing.T) {
 	}
 	var backup bytes.Buffer
 	_, err := s.Backup(ctx, &backup)
-	must(t, err, s.RemoveConnection(ctx, "acme"), s.Close())
+	must(t, err, storetest.Remove(ctx, s, "acme"), s.Close())
 
 	for name, content := range map[string][]byte{"the file": readFile(t, o.Path), "the backup": backup.Bytes()} {
 		if !bytes.Contains(content, []byte("umbrella.example")) {

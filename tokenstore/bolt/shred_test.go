@@ -113,11 +113,11 @@ func wantShredded(t testing.TB, path string, sealed [][]byte) {
 func TestRemovedConnectionIsShredded(t *testing.T) {
 	o, s, sealed := crowd(t)
 	want := others(t, s)
-	must(t, s.RemoveConnection(t.Context(), "acme"))
+	must(t, storetest.Remove(t.Context(), s, "acme"))
 	wantShredded(t, o.Path, sealed)
 	wantOthers(t, s, want)
 	must(t, s.AddConnection(t.Context(), storetest.CloudConnection("next"), storetest.OAuth2("1")))
-	must(t, s.Check(t.Context()), s.RemoveConnection(t.Context(), "next"))
+	must(t, s.Check(t.Context()), storetest.Remove(t.Context(), s, "next"))
 	mustClose(t, s)
 	wantOthers(t, mustOpen(t, o), want)
 }
@@ -127,7 +127,7 @@ func TestRemovedConnectionIsShredded(t *testing.T) {
 func TestShreddedUnderBothMetaPages(t *testing.T) {
 	o, s, _ := crowd(t)
 	want := others(t, s)
-	must(t, s.RemoveConnection(t.Context(), "acme"))
+	must(t, storetest.Remove(t.Context(), s, "acme"))
 	mustClose(t, s)
 	file := readFile(t, o.Path)
 	for meta := range 2 {
@@ -140,7 +140,7 @@ func TestShreddedUnderBothMetaPages(t *testing.T) {
 		s := mustOpen(t, damaged)
 		wantOthers(t, s, want)
 		// Goes on, which needs both again.
-		must(t, s.RemoveConnection(t.Context(), "behind"), s.Check(t.Context()))
+		must(t, storetest.Remove(t.Context(), s, "behind"), s.Check(t.Context()))
 	}
 }
 
@@ -199,7 +199,7 @@ func TestShreddingWaitsForBackups(t *testing.T) {
 	o, s, sealed := crowd(t)
 	want := others(t, s)
 	r, result := stalledBackup(t, s)
-	must(t, s.RemoveConnection(ctx, "acme"))
+	must(t, storetest.Remove(ctx, s, "acme"))
 	wantShredded(t, backup(t, s), sealed)
 
 	copied := o
@@ -227,7 +227,7 @@ func TestShreddingWaitsForBackups(t *testing.T) {
 func TestCloseDuringABackup(t *testing.T) {
 	o, s, sealed := crowd(t)
 	r, result := stalledBackup(t, s)
-	must(t, s.RemoveConnection(t.Context(), "acme"))
+	must(t, storetest.Remove(t.Context(), s, "acme"))
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	_, err := io.Copy(io.Discard, r)
@@ -242,7 +242,7 @@ func TestShreddingWaitsForReaders(t *testing.T) {
 	last := sealed[len(sealed)-1:]
 	removed := make(chan error, 1)
 	err := s.View(func(tx *bbolt.Tx) error {
-		go func() { removed <- s.RemoveConnection(t.Context(), "acme") }()
+		go func() { removed <- storetest.Remove(t.Context(), s, "acme") }()
 		// The removal, and the commit after it, which is the last step before.
 		for lastCommit(t, o.Path) < uint64(tx.ID())+2 {
 			runtime.Gosched()

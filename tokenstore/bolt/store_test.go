@@ -65,7 +65,7 @@ func TestIncarnationsGoOnAfterReopening(t *testing.T) {
 		if c, _ := s.Directory().Connection("acme"); c.Incarnation != want {
 			t.Errorf("incarnation %d, want %d", c.Incarnation, want)
 		}
-		must(t, s.RemoveConnection(t.Context(), "acme"))
+		must(t, storetest.Remove(t.Context(), s, "acme"))
 		if n := len(s.Directory().Connections()); n != 0 {
 			t.Fatalf("%d connections remain: the test proves nothing", n)
 		}
@@ -172,7 +172,7 @@ func TestRestoredWhileWaiting(t *testing.T) {
 	restored := o
 	restored.Path = backup(t, old)
 	r := mustOpen(t, restored)
-	must(t, r.RemoveConnection(t.Context(), "tyrell"))
+	must(t, storetest.Remove(t.Context(), r, "tyrell"))
 	mustClose(t, r)
 
 	ctx := &waitingContext{Context: t.Context(), waiting: make(chan struct{})}
@@ -268,7 +268,7 @@ func TestClosedStore(t *testing.T) {
 	for name, err := range map[string]error{
 		"Credential":       credentialErr,
 		"Backup":           backupErr,
-		"RemoveConnection": s.RemoveConnection(t.Context(), "acme"),
+		"RemoveConnection": s.RemoveConnection(t.Context(), "acme", 1),
 		"Check":            s.Check(t.Context()),
 		"Close":            s.Close(),
 	} {

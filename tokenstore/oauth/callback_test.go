@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/storetest"
 )
 
 // TestConsentFails for every reason, and says which.
@@ -169,7 +170,7 @@ func TestWhoseConsent(t *testing.T) {
 			t.Error(err)
 		}
 		w.wantUntouched(t)
-		if err := w.RemoveConnection(t.Context(), "acme"); err != nil {
+		if err := storetest.Remove(t.Context(), w.watchedStore, "acme"); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Connect(t.Context(), g, g.Sites[0]); !errors.Is(err, tokenstore.ErrNotFound) {

@@ -12,6 +12,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // granted is a consent for "acme" as FinishConsent returns one.
@@ -162,7 +163,7 @@ func TestReplacedWhileLocated(t *testing.T) {
 	s := newStore(t, time.Hour)
 	m := managerOn(t, s, "https://auth.example", inMemory{newAtlassian()})
 	unlocated := func() {
-		err := errors.Join(s.RemoveConnection(t.Context(), "acme"), s.AddConnection(t.Context(), tokenstore.Connection{
+		err := errors.Join(storetest.Remove(t.Context(), s, "acme"), s.AddConnection(t.Context(), tokenstore.Connection{
 			ID: "acme", Edition: policy.Cloud, Region: tokenstore.RegionUS, CredentialKind: tokenstore.KindOAuth2,
 		}, tokenstore.Credential{Kind: tokenstore.KindOAuth2}))
 		if err != nil {

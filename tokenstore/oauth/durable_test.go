@@ -11,6 +11,7 @@ import (
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // TestOnDiskBeforeUse is G7: no caller, at no moment, has an access token that
@@ -180,7 +181,7 @@ func TestConflict(t *testing.T) {
 func TestConnectionRemovedWhileRefreshed(t *testing.T) {
 	a, s := newAtlassian(), newStore(t, -time.Second)
 	s.beforeReplace = func() {
-		if err := s.RemoveConnection(t.Context(), "acme"); err != nil {
+		if err := storetest.Remove(t.Context(), s, "acme"); err != nil {
 			t.Error(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // foreign is an authorization server that nobody here wrote: see its command.
@@ -78,7 +79,7 @@ func TestForeignServer(t *testing.T) {
 	}{{policy.Cloud, "/revoke"}, {policy.DataCenter, "/jira/rest/oauth2/latest/revoke"}} {
 		t.Run(string(test.edition), func(t *testing.T) {
 			s := newStore(t, time.Hour)
-			err := s.RemoveConnection(t.Context(), "acme")
+			err := storetest.Remove(t.Context(), s, "acme")
 			c := tokenstore.Connection{ID: "acme", Edition: test.edition, Region: tokenstore.RegionUS, CredentialKind: tokenstore.KindOAuth2}
 			cred := tokenstore.Credential{Kind: tokenstore.KindOAuth2}
 			if test.edition == policy.DataCenter {

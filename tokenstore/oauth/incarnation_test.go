@@ -11,6 +11,7 @@ import (
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // What the connection "acme" holds after replace.
@@ -26,7 +27,7 @@ func (s *watchedStore) replace(t *testing.T, left time.Duration) {
 	c := *s.connection(t)
 	c.SiteURL, c.CloudID = "https://new.atlassian.net", "99999999-2222-3333-4444-555555555555"
 	err := errors.Join(
-		s.RemoveConnection(t.Context(), "acme"),
+		storetest.Remove(t.Context(), s, "acme"),
 		s.AddConnection(t.Context(), c, tokenstore.Credential{
 			Kind: tokenstore.KindOAuth2, AccessToken: secret.New(newAccessToken), RefreshToken: secret.New(newRefreshToken),
 			Expiry: time.Now().Add(left).UTC(),

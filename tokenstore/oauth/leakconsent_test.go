@@ -20,6 +20,7 @@ import (
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // TestNothingSecretOfAConsent comes out (G5): codes, verifiers, states, tokens,
@@ -76,7 +77,7 @@ func TestNothingSecretOfAConsent(t *testing.T) {
 						cred.ClientID, cred.ClientSecret, cred.RedirectURL = "", secret.Secret{}, ""
 						c.SiteURL, c.CloudID = "https://acme.atlassian.net", "11111111-2222-3333-4444-555555555555"
 					}
-					if err := errors.Join(s.RemoveConnection(t.Context(), "acme"), s.AddConnection(t.Context(), c, cred)); err != nil {
+					if err := errors.Join(storetest.Remove(t.Context(), s, "acme"), s.AddConnection(t.Context(), c, cred)); err != nil {
 						t.Fatal(err)
 					}
 					n := 0

@@ -12,6 +12,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // newManager refreshes against a over real TLS.
@@ -279,7 +280,7 @@ func TestConnectionsWithoutAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, m, ErrDisabled)
-	if err := s.RemoveConnection(t.Context(), "acme"); err != nil {
+	if err := storetest.Remove(t.Context(), s, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, m, tokenstore.ErrNotFound)

@@ -14,6 +14,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // TestNotedBeforeSent: when the refresh token goes out, its note is on disk; when
@@ -263,7 +264,7 @@ func (s *watchedStore) toDataCenter(t *testing.T) {
 	t.Helper()
 	cred := s.credential(t)
 	cred.ClientID, cred.ClientSecret, cred.RedirectURL = clientID, secret.New(clientSecret), redirectURL
-	err := errors.Join(s.RemoveConnection(t.Context(), "acme"), s.AddConnection(t.Context(), tokenstore.Connection{
+	err := errors.Join(storetest.Remove(t.Context(), s, "acme"), s.AddConnection(t.Context(), tokenstore.Connection{
 		ID: "acme", Edition: policy.DataCenter, BaseURL: "https://jira.example/jira", Region: tokenstore.RegionUS, CredentialKind: tokenstore.KindOAuth2,
 	}, cred))
 	if err != nil {

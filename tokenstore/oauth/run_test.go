@@ -15,6 +15,7 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // run lets a Manager keep grants alive until the test ends.
@@ -237,7 +238,7 @@ func TestKeptAlive(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.RemoveConnection(t.Context(), "acme"); err != nil {
+		if err := storetest.Remove(t.Context(), s, "acme"); err != nil {
 			t.Fatal(err)
 		}
 		m := managerOn(t, s, "https://auth.example", f)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jiragate/tokenstore/secret"
+	"jiragate/tokenstore/storetest"
 )
 
 // TestRenewedEarly: from a first refresh on, a token is renewed when the margin
@@ -212,7 +213,7 @@ func TestForgottenConnections(t *testing.T) {
 	a, s := newAtlassian(), newStore(t, time.Hour)
 	m := newManager(t, s, a)
 	wantToken(t, m, accessToken(0))
-	if err := s.RemoveConnection(t.Context(), "acme"); err != nil {
+	if err := storetest.Remove(t.Context(), s, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	s.add(t, "other", time.Hour)
@@ -225,7 +226,7 @@ func TestForgottenConnections(t *testing.T) {
 
 	// So does what is known of one that was added again.
 	replaced := s.connectionOf(t, "other").Incarnation
-	if err := s.RemoveConnection(t.Context(), "other"); err != nil {
+	if err := storetest.Remove(t.Context(), s, "other"); err != nil {
 		t.Fatal(err)
 	}
 	s.add(t, "other", time.Hour)

@@ -54,7 +54,7 @@ func announcementTests() map[string]func(*testing.T, tokenstore.Store) {
 					return nil
 				}))
 			wantAnnounced(t, s, a)
-			mustDo(t, s.RemoveConnection(t.Context(), "acme"))
+			mustDo(t, Remove(t.Context(), s, "acme"))
 			wantAnnounced(t, s)
 			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			wantAnnounced(t, s)

@@ -120,7 +120,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 				s.AddClient(t.Context(), tokenstore.Client{Name: "billing", Connections: []string{"acme-2"}}),
 				s.RecordIssue(t.Context(), Issue(s, "acme", "1", "A-1")),
 				s.RecordIssue(t.Context(), Issue(s, "acme-2", "1", "A-1")),
-				s.RemoveConnection(t.Context(), "acme"),
+				Remove(t.Context(), s, "acme"),
 			)
 			if ids := connectionIDs(s); !slices.Equal(ids, []string{"acme-2"}) {
 				t.Errorf("connections %q remain", ids)
@@ -140,7 +140,7 @@ func connectionTests() map[string]func(*testing.T, tokenstore.Store) {
 			if err != nil || cred.RefreshToken.Reveal() != "refresh-3" || cred.Generation != FirstGeneration(s, "acme") {
 				t.Errorf("its credential is %+v, %v", cred, err)
 			}
-			wantErr(t, s.RemoveConnection(t.Context(), "nobody"), tokenstore.ErrNotFound, "removing an unknown connection")
+			wantErr(t, Remove(t.Context(), s, "nobody"), tokenstore.ErrNotFound, "removing an unknown connection")
 		},
 		"states": func(t *testing.T, s tokenstore.Store) {
 			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))

@@ -130,7 +130,7 @@ func importTests() map[string]func(*testing.T, tokenstore.Store) {
 			published(t, s, false, "1", "A-2", "3", "A-3")
 			imported(t, s, 3, issue("1", ""), issue("", "A-2"), issue("3", "A-3"))
 			mustDo(t,
-				s.RemoveConnection(t.Context(), "acme"),
+				Remove(t.Context(), s, "acme"),
 				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			published(t, s, false, "1", "A-2", "3", "A-3")
 		},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func incarnationTests() map[string]func(*testing.T, tokenstore.Store) {
 					first.Generation++
 				}
 				last = first.Generation
-				mustDo(t, s.RemoveConnection(t.Context(), "acme"))
+				mustDo(t, Remove(t.Context(), s, "acme"))
 			}
 		},
 		"update that leads elsewhere is a new incarnation": func(t *testing.T, s tokenstore.Store) {
@@ -89,13 +90,38 @@ func incarnationTests() map[string]func(*testing.T, tokenstore.Store) {
 				wantGrants(t, s, "reports", "acme", "umbrella")
 			}
 		},
+		"only the incarnation that is meant is removed": func(t *testing.T, s tokenstore.Store) {
+			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			first := incarnation(s, "acme")
+			mustDo(t,
+				s.RemoveConnection(t.Context(), "acme", first),
+				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("2")),
+				s.AddClient(t.Context(), tokenstore.Client{Name: "reports", Connections: []string{"acme"}}),
+				s.RecordIssue(t.Context(), Issue(s, "acme", "1", "A-1")))
+			second := incarnation(s, "acme")
+			for _, wrong := range []uint64{0, first, second + 1} {
+				unchanged(t, s, tokenstore.ErrConflict, fmt.Sprint("removing incarnation ", wrong), func() error {
+					return s.RemoveConnection(t.Context(), "acme", wrong)
+				})
+			}
+			wantPublished(t, s, "acme", "1", true)
+			mustDo(t, s.UpdateConnection(t.Context(), "acme", func(c *tokenstore.Connection) error {
+				c.SiteURL = "https://acme-2.atlassian.net"
+				return nil
+			}))
+			unchanged(t, s, tokenstore.ErrConflict, "removing what it was before it led elsewhere", func() error {
+				return s.RemoveConnection(t.Context(), "acme", second)
+			})
+			mustDo(t, s.RemoveConnection(t.Context(), "acme", incarnation(s, "acme")))
+			wantErr(t, s.RemoveConnection(t.Context(), "acme", incarnation(s, "acme")), tokenstore.ErrNotFound, "removing it again")
+		},
 		"an issue belongs to one incarnation": func(t *testing.T, s tokenstore.Store) {
 			mustDo(t,
 				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")),
 				s.AddConnection(t.Context(), CloudConnection("acme-1"), OAuth2("1")))
 			old := Issue(s, "acme", "10042", "ACME-17")
 			mustDo(t,
-				s.RemoveConnection(t.Context(), "acme"),
+				Remove(t.Context(), s, "acme"),
 				s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			for what, wrong := range map[string]uint64{
 				"of the connection before": old.Incarnation,

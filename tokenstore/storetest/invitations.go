@@ -124,7 +124,7 @@ func invitationTests() map[string]func(*testing.T, tokenstore.Store) {
 				}),
 				s.ReplaceCredential(t.Context(), "acme", FirstGeneration(s, "acme"), OAuth2("2")))
 			wantInvited(t, s, "acme", "1")
-			mustDo(t, s.RemoveConnection(t.Context(), "acme"))
+			mustDo(t, Remove(t.Context(), s, "acme"))
 			wantNotInvited(t, s, "acme")
 			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			wantNotInvited(t, s, "acme")

@@ -143,7 +143,7 @@ func machineTests() map[string]func(*testing.T, tokenstore.Store) {
 					}
 					m.compare(t, rt, s, id)
 				}
-				if err := s.RemoveConnection(t.Context(), id); err != nil {
+				if err := Remove(t.Context(), s, id); err != nil {
 					rt.Fatal(err)
 				}
 			})

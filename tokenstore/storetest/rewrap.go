@@ -44,7 +44,7 @@ func rewrapTests() map[string]func(*testing.T, tokenstore.Store, func()) {
 			if n := wantKeyUse(t, s, 2); n <= all {
 				t.Errorf("a connection more leads from %d to %d records", all, n)
 			}
-			mustDo(t, s.RemoveConnection(t.Context(), "new"))
+			mustDo(t, Remove(t.Context(), s, "new"))
 			if n := wantKeyUse(t, s, 1); n != all {
 				t.Errorf("a connection less leads back to %d records, not %d", n, all)
 			}

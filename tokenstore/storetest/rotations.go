@@ -140,7 +140,7 @@ func rotationTests() map[string]func(*testing.T, tokenstore.Store) {
 		"a note goes with its connection": func(t *testing.T, s tokenstore.Store) {
 			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			old := mustBegin(t, s, "acme")
-			mustDo(t, s.RemoveConnection(t.Context(), "acme"))
+			mustDo(t, Remove(t.Context(), s, "acme"))
 			wantRotations(t, s)
 			mustDo(t, s.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
 			wantRotations(t, s)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -127,6 +128,11 @@ func Issue(s tokenstore.Store, connection, id, key string) tokenstore.PublishedI
 // connection began, in its present incarnation.
 func FirstGeneration(s tokenstore.Store, connection string) uint64 {
 	return tokenstore.FirstGeneration(incarnation(s, connection))
+}
+
+// Remove removes a connection in its present incarnation.
+func Remove(ctx context.Context, s tokenstore.Store, id string) error {
+	return s.RemoveConnection(ctx, id, incarnation(s, id))
 }
 
 // incarnation returns 0 for an unknown connection.

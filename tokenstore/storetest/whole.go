@@ -25,7 +25,7 @@ func directoryTests() map[string]func(*testing.T, tokenstore.Store) {
 			d := s.Directory()
 			mustDo(t,
 				s.AddConnection(t.Context(), CloudConnection("other"), OAuth2("1")),
-				s.RemoveConnection(t.Context(), "acme"))
+				Remove(t.Context(), s, "acme"))
 			if _, ok := d.Connection("acme"); !ok || len(d.Connections()) != 1 {
 				t.Error("it changed")
 			}
@@ -112,7 +112,7 @@ func wholeTests() map[string]func(*testing.T, tokenstore.Store) {
 						}
 					}
 					if i%2 == 0 {
-						if err := s.RemoveConnection(t.Context(), id); err != nil {
+						if err := Remove(t.Context(), s, id); err != nil {
 							t.Error(err)
 						}
 					}

@@ -3,7 +3,8 @@
 //
 // Start with a [Journal]. An act is a [Journal.Begin] before anything is changed
 // and an [Act.End] afterwards; what is refused before it has begun is a
-// [Journal.Refuse]. Faces of the administration say who is at work with [With].
+// [Journal.Refuse]. [Journal.Wait] waits for acts under way. Faces of the
+// administration say who is at work with [With].
 //
 // # Form
 //

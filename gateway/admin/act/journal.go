@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"jiragate/gateway/audit"
@@ -29,6 +30,10 @@ type Journal struct {
 	PolicySHA256 func() string
 	Now          func() time.Time
 	Logger       *slog.Logger
+
+	mu       sync.Mutex
+	underWay int
+	idle     chan struct{} // is closed when nothing is under way; nil if nobody waits
 }
 
 // Act is one that has begun. It is for one goroutine.
@@ -42,9 +47,20 @@ type Act struct {
 }
 
 // Begin writes the intent of an act by whoever ctx says, of which r tells the rest.
-// When it returns without an error the act may be done, and must be ended.
-// Otherwise it must not be done: the error is [ErrUnavailable].
-func (j *Journal) Begin(ctx context.Context, r audit.Record) (*Act, error) {
+// When it returns without an error the act may be done, and must be ended; it should
+// be done whole, even if ctx ends now. Otherwise it must not be done: the error is
+// [ErrUnavailable], or that of a ctx that has ended already.
+func (j *Journal) Begin(ctx context.Context, r audit.Record) (_ *Act, err error) {
+	j.enter()
+	defer func() {
+		if err != nil {
+			j.leave()
+		}
+	}()
+	// Looked at after entering: whoever ends ctx, and then waits, misses no act.
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	r = j.signed(ctx, r)
 	r.Decision = audit.DecisionAllow
 	log, err := j.Open()
@@ -73,6 +89,7 @@ func (a *Act) End(status int, code string) {
 		return
 	}
 	a.ended = true
+	defer a.journal.leave()
 	r := outcome(a.record, status, code)
 	r.DurationMS = float64(a.journal.Now().Sub(a.began)) / float64(time.Millisecond)
 	// The intent is written: the log goes on trying, and says so itself.
@@ -84,6 +101,8 @@ func (a *Act) End(status int, code string) {
 // Refuse writes an act that was refused before it had begun. r may have an id
 // already. That it can't be written is logged: a refusal stands all the same.
 func (j *Journal) Refuse(ctx context.Context, r audit.Record, status int, code string) {
+	j.enter()
+	defer j.leave()
 	r = outcome(j.signed(ctx, r), status, code)
 	r.Decision = audit.DecisionDeny
 	log, err := j.Open()
@@ -92,6 +111,42 @@ func (j *Journal) Refuse(ctx context.Context, r audit.Record, status int, code s
 	}
 	if err != nil {
 		j.Logger.ErrorContext(ctx, "a refused act is not recorded", "operation", r.Operation, "code", code, "error", err)
+	}
+}
+
+// Wait returns when no act is under way, or with the error of ctx when that ends
+// first. It doesn't keep acts from beginning: that is for whoever serves them.
+func (j *Journal) Wait(ctx context.Context) error {
+	j.mu.Lock()
+	if j.underWay == 0 {
+		j.mu.Unlock()
+		return nil
+	}
+	if j.idle == nil {
+		j.idle = make(chan struct{})
+	}
+	idle := j.idle
+	j.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for acts under way: %w", ctx.Err())
+	}
+}
+
+func (j *Journal) enter() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.underWay++
+}
+
+func (j *Journal) leave() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.underWay--; j.underWay == 0 && j.idle != nil {
+		close(j.idle)
+		j.idle = nil
 	}
 }
 

@@ -111,3 +111,45 @@ func TestWithoutLog(t *testing.T) {
 		t.Errorf("the log says %q", said.String())
 	}
 }
+
+func TestWait(t *testing.T) {
+	log := open(t, filepath.Join(t.TempDir(), "audit"))
+	defer log.Close() // nothing is left to write
+	j := journal(log, nil, &strings.Builder{})
+	if err := j.Wait(t.Context()); err != nil {
+		t.Errorf("with nothing under way: %v", err)
+	}
+	asked := audit.Record{Operation: "admin.connection.remove"}
+	var acts []*act.Act
+	for range 2 {
+		a, err := j.Begin(t.Context(), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acts = append(acts, a)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := j.Wait(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("with two under way: %v", err)
+	}
+	if _, err := j.Begin(gone, asked); !errors.Is(err, context.Canceled) || errors.Is(err, act.ErrUnavailable) {
+		t.Errorf("an act for somebody who has gone: %v", err)
+	}
+	waited := make(chan error)
+	go func() { waited <- j.Wait(t.Context()) }()
+	acts[0].End(200, "")
+	acts[0].End(200, "") // counts once
+	select {
+	case <-waited:
+		t.Error("the second act was not waited for")
+	default:
+	}
+	acts[1].End(200, "")
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+	if err := j.Wait(t.Context()); err != nil {
+		t.Errorf("with nothing under way any more: %v", err)
+	}
+}

@@ -40,7 +40,7 @@ func (v *visit) callback() *page {
 		case errors.Is(err, oauth.ErrChooseSite):
 			return v.ask(choice{s, g}, false), err
 		case err != nil:
-			return endingOf(err, c), err
+			return endingOf(err, c).given(), err
 		}
 		return v.connect(ctx, s, g, site)
 	})
@@ -83,10 +83,10 @@ func (v *visit) connect(ctx context.Context, s started, g *oauth.Granted, site o
 	case errors.Is(err, tokenstore.ErrNotFound):
 		return linkUsed(), err
 	case err != nil:
-		return internal(), fmt.Errorf("using the invitation: %w", err)
+		return internal().given(), fmt.Errorf("using the invitation: %w", err)
 	}
 	if err := v.o.Consenter.Connect(ctx, g, site); err != nil {
-		return endingOf(err, v.about), errors.Join(err, v.putBack(ctx, s))
+		return endingOf(err, v.about).given(), errors.Join(err, v.putBack(ctx, s))
 	}
 	c, ok := v.o.Store.Directory().Connection(id)
 	if !ok {

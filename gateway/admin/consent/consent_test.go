@@ -16,6 +16,7 @@ import (
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
+	"jiragate/tokenstore/storetest"
 )
 
 func TestConsent(t *testing.T) {
@@ -91,26 +92,27 @@ func TestEndings(t *testing.T) {
 		status           int
 		code             string
 		texts            []string
+		given            bool // the access may have been given
 	}{
-		{"denied", "acme", oauth.ErrConsentDenied, 403, "consent_denied", []string{"You did not give access", "Atlassian says", "still good"}},
-		{"scopes missing and extra", "acme", &oauth.ScopeError{Missing: []string{"write:jira-work"}, Extra: []string{"manage:jira-configuration"}}, 403, "scopes", []string{"Missing write:jira-work", "Not asked for manage:jira-configuration"}},
-		{"scopes of Data Center", "globex", &oauth.ScopeError{Missing: []string{"WRITE"}}, 403, "scopes", []string{"Missing WRITE", `"Write"`}},
-		{"wrong site", "acme", &oauth.SiteError{Wanted: acmeSite, Found: sites}, 409, "wrong_site", []string{"another Jira site", "Wanted " + acmeSite, "https://evil<script>"}},
-		{"no site", "acme", oauth.ErrNoSites, 409, "no_site", []string{"no Jira site"}},
-		{"no refresh token", "acme", oauth.ErrNoRefreshToken, 502, "no_refresh_token", []string{"would end within hours"}},
-		{"code refused", "acme", oauth.ErrCodeRefused, 400, "code_refused", []string{"took too long", "still good"}},
-		{"not its state", "acme", oauth.ErrStateMismatch, 400, "state_unknown", []string{"can't be used (again)"}},
-		{"unreachable", "acme", oauth.ErrUnavailable, 503, "provider_unavailable", []string{"gets no answer", "in a few minutes"}},
-		{"unreachable Data Center", "globex", oauth.ErrUnavailable, 503, "provider_unavailable", []string{"Your Jira at jira.globex.com"}},
-		{"too slow", "acme", context.DeadlineExceeded, 503, "provider_unavailable", []string{"gets no answer"}},
-		{"clock", "globex", fmt.Errorf("%w: %w", oauth.ErrUnavailable, applink.ErrClock), 502, "clock", []string{"The clocks differ", "NTP"}},
-		{"link refused", "globex", fmt.Errorf("%w, %w: %w", oauth.ErrNotConfigured, oauth.ErrClientRejected, applink.ErrConsumer), 502, "link_refused", []string{"does not accept the application link", "client id"}},
-		{"key unusable", "globex", fmt.Errorf("%w: %w", oauth.ErrNotConfigured, applink.ErrKey), 503, "not_configured", []string{"not set up for this"}},
-		{"client refused", "acme", fmt.Errorf("%w, %w", oauth.ErrNotConfigured, oauth.ErrClientRejected), 503, "not_configured", []string{"not set up for this", "nothing that you could mend"}},
-		{"other region", "acme", oauth.ErrNotServed, 421, "other_region", []string{"another region"}},
-		{"replaced", "acme", oauth.ErrReplaced, 410, "connection_removed", []string{"not there any more"}},
-		{"removed", "acme", tokenstore.ErrNotFound, 410, "connection_removed", []string{"not there any more"}},
-		{"bug", "acme", errors.New("S3cret cause, for the log at most"), 500, "internal", []string{"went wrong at the gateway", "still good"}},
+		{"denied", "acme", oauth.ErrConsentDenied, 403, "consent_denied", []string{"You did not give access", "Atlassian says", "still good"}, false},
+		{"scopes missing and extra", "acme", &oauth.ScopeError{Missing: []string{"write:jira-work"}, Extra: []string{"manage:jira-configuration"}}, 403, "scopes", []string{"Missing write:jira-work", "Not asked for manage:jira-configuration"}, true},
+		{"scopes of Data Center", "globex", &oauth.ScopeError{Missing: []string{"WRITE"}}, 403, "scopes", []string{"Missing WRITE", `"Write"`}, true},
+		{"wrong site", "acme", &oauth.SiteError{Wanted: acmeSite, Found: sites}, 409, "wrong_site", []string{"another Jira site", "Wanted " + acmeSite, "https://evil<script>"}, true},
+		{"no site", "acme", oauth.ErrNoSites, 409, "no_site", []string{"no Jira site"}, true},
+		{"no refresh token", "acme", oauth.ErrNoRefreshToken, 502, "no_refresh_token", []string{"would end within hours"}, true},
+		{"code refused", "acme", oauth.ErrCodeRefused, 400, "code_refused", []string{"took too long", "still good"}, false},
+		{"not its state", "acme", oauth.ErrStateMismatch, 400, "state_unknown", []string{"can't be used (again)"}, false},
+		{"unreachable", "acme", oauth.ErrUnavailable, 503, "provider_unavailable", []string{"gets no answer", "in a few minutes"}, false},
+		{"unreachable Data Center", "globex", oauth.ErrUnavailable, 503, "provider_unavailable", []string{"Your Jira at jira.globex.com"}, false},
+		{"too slow", "acme", context.DeadlineExceeded, 503, "provider_unavailable", []string{"gets no answer"}, false},
+		{"clock", "globex", fmt.Errorf("%w: %w", oauth.ErrUnavailable, applink.ErrClock), 502, "clock", []string{"The clocks differ", "NTP"}, false},
+		{"link refused", "globex", fmt.Errorf("%w, %w: %w", oauth.ErrNotConfigured, oauth.ErrClientRejected, applink.ErrConsumer), 502, "link_refused", []string{"does not accept the application link", "client id"}, false},
+		{"key unusable", "globex", fmt.Errorf("%w: %w", oauth.ErrNotConfigured, applink.ErrKey), 503, "not_configured", []string{"not set up for this"}, false},
+		{"client refused", "acme", fmt.Errorf("%w, %w", oauth.ErrNotConfigured, oauth.ErrClientRejected), 503, "not_configured", []string{"not set up for this", "nothing that you could mend"}, false},
+		{"other region", "acme", oauth.ErrNotServed, 421, "other_region", []string{"another region"}, false},
+		{"replaced", "acme", oauth.ErrReplaced, 410, "connection_removed", []string{"not there any more"}, true},
+		{"removed", "acme", tokenstore.ErrNotFound, 410, "connection_removed", []string{"not there any more"}, true},
+		{"bug", "acme", errors.New("S3cret cause, for the log at most"), 500, "internal", []string{"went wrong at the gateway", "still good"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHarness(t)
@@ -129,6 +131,9 @@ func TestEndings(t *testing.T) {
 			h.wantRecord(t, v, decision, tt.code)
 			if h.connected != 0 {
 				t.Error("it was connected")
+			}
+			if back := strings.Contains(v.text, "take back the access"); back != tt.given {
+				t.Errorf("the page tells how to take the access back: %t", back)
 			}
 			if tt.code == "internal" {
 				h.log.Reset() // it holds the cause, as it should
@@ -192,8 +197,13 @@ func TestLinks(t *testing.T) {
 	h.advance(time.Second)
 	v := h.browser().get(t, link)
 	wantText(t, v, 410, "This link has expired", "for a new one")
-	h.wantRecord(t, v, audit.DecisionDeny, "link_expired")
-	if err := h.store.RemoveConnection(t.Context(), "acme"); err != nil {
+	if n := len(h.records(t)); n > 0 {
+		t.Errorf("whoever holds a link that has expired has made %d records", n)
+	}
+	if !strings.Contains(h.log.String(), "link_expired") {
+		t.Error("the log doesn't tell of the link that has expired")
+	}
+	if err := storetest.Remove(t.Context(), h.store, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	wantText(t, h.browser().get(t, link), 404, "not good")
@@ -332,7 +342,7 @@ func TestTwoBrowsersRace(t *testing.T) {
 		views[0], views[1] = views[1], views[0]
 	}
 	wantText(t, views[0], 200, "connected")
-	wantText(t, views[1], 409, "used by somebody else")
+	wantText(t, views[1], 409, "used by somebody else", "take back the access")
 	h.wantRecord(t, views[1], audit.DecisionDeny, "link_used")
 	if h.connected != 1 {
 		t.Errorf("connected %d times", h.connected)
@@ -376,13 +386,13 @@ func TestConnectionRemovedMeanwhile(t *testing.T) {
 			h.addCloud(t, "acme", acmeSite)
 		}
 		state := b.start(t, h.invite(t, "acme"))
-		if err := h.store.RemoveConnection(t.Context(), "acme"); err != nil {
+		if err := storetest.Remove(t.Context(), h.store, "acme"); err != nil {
 			t.Fatal(err)
 		}
 		if again { // another connection of the same id is none of the visitor's business
 			h.addCloud(t, "acme", acmeSite)
 		}
-		wantText(t, b.get(t, callback(state)), 410, "not there any more", "take the access back")
+		wantText(t, b.get(t, callback(state)), 410, "not there any more", "take back the access")
 	}
 	if h.connected != 0 {
 		t.Error("it was connected")
@@ -399,7 +409,7 @@ func TestConnectFails(t *testing.T) {
 		{"nothing else", func(*testing.T, *harness) {}, true},
 		{"an operator makes a newer link", func(t *testing.T, h *harness) { h.invite(t, "acme") }, false},
 		{"the connection is another", func(t *testing.T, h *harness) {
-			if err := h.store.RemoveConnection(t.Context(), "acme"); err != nil {
+			if err := storetest.Remove(t.Context(), h.store, "acme"); err != nil {
 				t.Error(err)
 			}
 			h.addCloud(t, "acme", acmeSite)
@@ -415,7 +425,7 @@ func TestConnectFails(t *testing.T) {
 			}
 			b := h.browser()
 			v := b.get(t, callback(b.start(t, link)))
-			wantText(t, v, 500, "went wrong at the gateway")
+			wantText(t, v, 500, "went wrong at the gateway", "take back the access")
 			h.wantRecord(t, v, audit.DecisionAllow, "internal")
 			h.connect = nil
 			if !tt.good {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -17,6 +18,7 @@ const (
 	askForLink  = "Ask whoever sent you the link for a new one."
 	tellSender  = "Tell whoever sent you the link, and quote the reference below."
 	nothingDone = "Nothing was changed, neither here nor in your Jira."
+	takeBack    = "If you don't go on, you can take back the access that you gave: on Atlassian's site under the connected apps of your account (https://id.atlassian.com/manage-profile/apps), on Jira Data Center under the authorised applications of your profile."
 )
 
 // endingOf is the page for an error of a [Consenter]. Its own text goes to the log.
@@ -54,6 +56,15 @@ func endingOf(err error, c *tokenstore.Connection) page {
 		return unreachable(c)
 	}
 	return internal()
+}
+
+// given is a page of an ending after the access was given: it says how to take that
+// back, since what isn't stored here can't be revoked from here.
+func (p page) given() page {
+	if !slices.Contains(p.Next, takeBack) {
+		p.Next = append(p.Next, takeBack)
+	}
+	return p
 }
 
 // provider names who is asked for consent.
@@ -145,7 +156,7 @@ func linkUsed() page {
 		status: http.StatusConflict, code: "link_used",
 		Title: "The link was used by somebody else in the meantime",
 		Text:  []string{"Or a newer one has taken its place while you were on the way. Your consent was not stored here."},
-		Next:  []string{"If a colleague has connected your Jira, there is nothing to do.", askForLink},
+		Next:  []string{"If a colleague has connected your Jira, there is nothing else to do.", askForLink, takeBack},
 	}
 }
 
@@ -172,7 +183,7 @@ func wrongScopes(c *tokenstore.Connection, e *oauth.ScopeError) page {
 		status: http.StatusForbidden, code: "scopes",
 		Title: "The access given is not the access that is needed",
 		Text:  []string{"The gateway takes exactly what it asks for: with less it would not work, and more it does not want. The consent was not stored."},
-		Next:  []string{"Open the link that you were sent again, and give the access as it is asked for.", tellSender},
+		Next:  []string{"Open the link that you were sent again, and give the access as it is asked for.", tellSender, takeBack},
 	}
 	if c.Edition == policy.DataCenter {
 		p.Next[0] = "Give the incoming application link in Jira the permission \"Write\", and open the link that you were sent again."
@@ -196,7 +207,7 @@ func wrongSite(e *oauth.SiteError) page {
 		Title: "Access was given to another Jira site",
 		Text:  []string{"The connection is set up for one site, and the consent is not about that one. It was not stored."},
 		Facts: []fact{{"Wanted", shown(e.Wanted)}, {"Found", shownAll(found)}},
-		Next:  []string{"Open the link that you were sent again, and choose the wanted site on Atlassian's page. If it is not in the list there, sign in with an account that may use it.", "If the wanted site is not yours: " + lowerFirst(tellSender)},
+		Next:  []string{"Open the link that you were sent again, and choose the wanted site on Atlassian's page. If it is not in the list there, sign in with an account that may use it.", "If the wanted site is not yours: " + lowerFirst(tellSender), takeBack},
 	}
 }
 
@@ -205,7 +216,7 @@ func noSite() page {
 		status: http.StatusConflict, code: "no_site",
 		Title: "The account has no Jira site",
 		Text:  []string{"Atlassian lists no site with Jira for the account that consented. The consent was not stored."},
-		Next:  []string{"Open the link that you were sent again, and sign in with an account that can use your Jira."},
+		Next:  []string{"Open the link that you were sent again, and sign in with an account that can use your Jira.", takeBack},
 	}
 }
 
@@ -214,7 +225,7 @@ func noRefreshToken(c *tokenstore.Connection) page {
 		status: http.StatusBadGateway, code: "no_refresh_token",
 		Title: "The access given would end within hours",
 		Text:  []string{provider(c) + " gave no refresh token, without which the gateway would have to ask you again and again. The consent was not stored."},
-		Next:  []string{openAgain, "If it ends here again: " + lowerFirst(tellSender)},
+		Next:  []string{openAgain, "If it ends here again: " + lowerFirst(tellSender), takeBack},
 	}
 }
 
@@ -281,7 +292,7 @@ func removed() page {
 		status: http.StatusGone, code: "connection_removed",
 		Title: "The connection is not there any more",
 		Text:  []string{"It was removed or changed at the gateway while you were on the way. Your consent was not stored here."},
-		Next:  []string{"You can take the access back: on Atlassian's site under the connected apps of your account, on Jira Data Center under the authorised applications of your profile.", askForLink},
+		Next:  []string{askForLink, takeBack},
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	maxVisitsEach   = 4  // of one connection, whose Jira may be slow
 	maxQuery        = 8 << 10
 	maxForm         = 4 << 10
+	formTimeout     = 5 * time.Second // for the body of the one form
 	beginTimeout    = 20 * time.Second
 	finishTimeout   = time.Minute
 	testTimeout     = 30 * time.Second
@@ -169,14 +170,18 @@ func (f *Flow) admit(v *visit) *page {
 	if f.csrf.Check(v.r) != nil {
 		return new(foreignForm())
 	}
+	// Before there is a place to take, so that none waits for a body.
+	if method == http.MethodPost {
+		v.receive()
+	}
 	select {
 	case f.visits <- struct{}{}:
 		defer func() { <-f.visits }()
 	default:
 		return new(busy())
 	}
-	// In process there is no connection, and so no deadline to move.
-	_ = http.NewResponseController(v.w).SetWriteDeadline(f.o.Now().Add(responseTimeout))
+	// Without a connection there is no deadline to move.
+	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(responseTimeout))
 	return serve(v)
 }
 

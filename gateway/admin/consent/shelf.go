@@ -12,15 +12,17 @@ import (
 const (
 	waitFor     = 10 * time.Minute
 	maxWaiting  = 1000
-	maxWaitEach = 5 // for one invitation: a mail scanner, and some tries
+	maxWaitEach = 20 // for one invitation: mail scanners, and some tries
 )
 
 // digest is the SHA-256 of a random value.
 type digest = [sha256.Size]byte
 
 // shelf holds what waits for a browser to come back with its key, for a limited
-// time. Where there is no room, the oldest makes some. It is safe for concurrent
-// use.
+// time. Where an invitation has no room, the address that most waits for makes some,
+// by the oldest that it has: a program that opens the link again and again, as those
+// that look for evil in mail do, displaces itself, and not the customer. Where there
+// is no room at all, the oldest goes. It is safe for concurrent use.
 type shelf[T any] struct {
 	mu    sync.Mutex
 	items []item[T] // the oldest first
@@ -29,30 +31,42 @@ type shelf[T any] struct {
 type item[T any] struct {
 	key     digest
 	owner   digest // the invitation that it belongs to
+	addr    string // where the browser is, without a port
 	expires time.Time
 	value   T
 }
 
 // put keeps value until somebody takes it.
-func (s *shelf[T]) put(now time.Time, key string, owner digest, value T) {
+func (s *shelf[T]) put(now time.Time, key string, owner digest, addr string, value T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.items = slices.DeleteFunc(s.items, func(i item[T]) bool { return !now.Before(i.expires) })
-	same, oldest := 0, -1
-	for i := range s.items {
-		if s.items[i].owner == owner {
-			if same++; oldest < 0 {
-				oldest = i
-			}
-		}
-	}
-	switch {
+	switch same, first := s.crowd(owner); {
 	case same >= maxWaitEach:
-		s.items = slices.Delete(s.items, oldest, oldest+1)
+		s.items = slices.Delete(s.items, first, first+1)
 	case len(s.items) >= maxWaiting:
 		s.items = slices.Delete(s.items, 0, 1)
 	}
-	s.items = append(s.items, item[T]{sha256.Sum256([]byte(key)), owner, now.Add(waitFor), value})
+	s.items = append(s.items, item[T]{sha256.Sum256([]byte(key)), owner, addr, now.Add(waitFor), value})
+}
+
+// crowd counts what waits of one owner, and finds the oldest of the address that has
+// most of it.
+func (s *shelf[T]) crowd(owner digest) (same, first int) {
+	of := map[string]int{}
+	for _, i := range s.items {
+		if i.owner == owner {
+			same++
+			of[i.addr]++
+		}
+	}
+	most := 0
+	for at, i := range s.items {
+		if i.owner == owner && of[i.addr] > most {
+			most, first = of[i.addr], at
+		}
+	}
+	return same, first
 }
 
 // take removes and returns what was put under key, unless its time is over. Digests

@@ -18,7 +18,7 @@ func TestShelf(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				key := fmt.Sprint("key ", len(put))
-				s.put(now, key, digest{rapid.Byte().Draw(t, "owner") % 8}, key)
+				s.put(now, key, digest{rapid.Byte().Draw(t, "owner") % 8}, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "address"), key)
 				put[key] = now
 			},
 			"take": func(t *rapid.T) {
@@ -55,7 +55,7 @@ func TestShelfIsBounded(t *testing.T) {
 	var s shelf[int]
 	now := time.Unix(0, 0)
 	for i := range 2 * maxWaiting {
-		s.put(now, fmt.Sprint(i), digest{byte(i), byte(i >> 8)}, i)
+		s.put(now, fmt.Sprint(i), digest{byte(i), byte(i >> 8)}, "a", i)
 	}
 	if n := len(s.items); n != maxWaiting {
 		t.Errorf("%d things wait", n)
@@ -68,12 +68,28 @@ func TestShelfIsBounded(t *testing.T) {
 	}
 	// One owner displaces its own only.
 	for i := range 2 * maxWaitEach {
-		s.put(now, fmt.Sprint("same ", i), digest{1, 2, 3}, i)
+		s.put(now, fmt.Sprint("same ", i), digest{1, 2, 3}, "a", i)
 	}
 	if _, ok := s.take(now, "same 0"); ok {
 		t.Error("the oldest of one owner was kept")
 	}
 	if _, ok := s.take(now, fmt.Sprint("same ", 2*maxWaitEach-1)); !ok {
 		t.Error("the newest of one owner was dropped")
+	}
+}
+
+// Of one owner's, the address that has most makes room.
+func TestShelfIsFairToAddresses(t *testing.T) {
+	var s shelf[int]
+	now := time.Unix(0, 0)
+	s.put(now, "customer", digest{1}, "a", 1)
+	s.put(now, "customer again", digest{1}, "a", 2)
+	for i := range 3 * maxWaitEach {
+		s.put(now, fmt.Sprint("scanner ", i), digest{1}, fmt.Sprint("b", i%3), i)
+	}
+	for _, key := range []string{"customer", "customer again"} {
+		if _, ok := s.take(now, key); !ok {
+			t.Errorf("%s was displaced", key)
+		}
 	}
 }

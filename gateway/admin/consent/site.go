@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"jiragate/tokenstore/oauth"
 )
@@ -18,17 +19,16 @@ type choice struct {
 // sites' forms out, beside the cookie.
 func (v *visit) ask(c choice, again bool) page {
 	token := randomToken()
-	v.choices.put(v.o.Now(), token, c.invitation.TokenSHA256, c)
+	v.choices.put(v.o.Now(), token, c.invitation.TokenSHA256, v.addr(), c)
 	return chooseSite(c.granted.Sites, token, again)
 }
 
 // site is the answer to it.
 func (v *visit) site() *page {
-	form, ok := v.form()
-	if !ok {
+	if v.form == nil {
 		return v.refused(stateUnknown(), nil)
 	}
-	chosen, ok := v.choices.take(v.o.Now(), form.token)
+	chosen, ok := v.choices.take(v.o.Now(), v.form.token)
 	if !ok {
 		return v.refused(stateUnknown(), nil)
 	}
@@ -36,7 +36,7 @@ func (v *visit) site() *page {
 	if p != nil {
 		return p
 	}
-	i := slices.IndexFunc(chosen.granted.Sites, func(s oauth.Site) bool { return s.ID == form.site })
+	i := slices.IndexFunc(chosen.granted.Sites, func(s oauth.Site) bool { return s.ID == v.form.site })
 	if i < 0 {
 		return v.refused(v.ask(chosen, true), nil)
 	}
@@ -52,10 +52,14 @@ func (v *visit) site() *page {
 
 type siteAnswer struct{ token, site string }
 
-func (v *visit) form() (siteAnswer, bool) {
+// receive reads the form, for a limited time.
+func (v *visit) receive() {
+	// Where there is no connection the body is there. The server lifts the deadline
+	// when it has read all of the body.
+	_ = http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(formTimeout))
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
 	if err := v.r.ParseForm(); err != nil || len(v.r.PostForm["token"]) != 1 || len(v.r.PostForm["site"]) > 1 {
-		return siteAnswer{}, false
+		return
 	}
-	return siteAnswer{token: v.r.PostForm.Get("token"), site: v.r.PostForm.Get("site")}, true
+	v.form = &siteAnswer{token: v.r.PostForm.Get("token"), site: v.r.PostForm.Get("site")}
 }

@@ -10,6 +10,7 @@ import (
 
 	"jiragate/gateway/audit"
 	"jiragate/tokenstore/oauth"
+	"jiragate/tokenstore/storetest"
 )
 
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
@@ -120,7 +121,7 @@ func TestChoiceTooLate(t *testing.T) {
 
 func TestChoiceAfterRemoval(t *testing.T) {
 	h, b, v := manySites(t)
-	if err := h.store.RemoveConnection(t.Context(), "acme"); err != nil {
+	if err := storetest.Remove(t.Context(), h.store, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	wantText(t, b.choose(t, siteForm(v.inputs["token"][0], acmeID)), 410, "not there any more")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
@@ -28,11 +30,11 @@ func (v *visit) start() *page {
 	if !ok {
 		return v.refused(linkUnknown(), nil)
 	}
+	if !v.o.Now().Before(invitation.ExpiresAt) {
+		return v.refused(linkExpired(), fmt.Errorf("the link of connection %s ended at %s", c.ID, invitation.ExpiresAt.UTC().Format(time.RFC3339)))
+	}
 	v.knownAs(c)
-	switch {
-	case !v.o.Now().Before(invitation.ExpiresAt):
-		return v.refused(linkExpired(), nil)
-	case v.o.Consenter == nil || v.host == "":
+	if v.o.Consenter == nil || v.host == "" {
 		return v.refused(notConfigured(), nil)
 	}
 	leave, ok := v.occupy(c.ID)
@@ -47,7 +49,7 @@ func (v *visit) start() *page {
 		return v.refused(endingOf(err, c), err)
 	}
 	browser := v.mark(v.w, v.r)
-	v.started.put(v.o.Now(), consent.State, invitation.TokenSHA256, started{consent, invitation, browser})
+	v.started.put(v.o.Now(), consent.State, invitation.TokenSHA256, v.addr(), started{consent, invitation, browser})
 	v.o.Logger.InfoContext(ctx, "consent asked for", "connection", c.ID, "addr", v.r.RemoteAddr)
 
 	// No body: http.Redirect would write the URL, and so the state, into one.

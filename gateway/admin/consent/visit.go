@@ -2,6 +2,7 @@ package consent
 
 import (
 	"context"
+	"net"
 	"net/http"
 
 	"jiragate/gateway/admin/act"
@@ -14,12 +15,23 @@ type visit struct {
 	*Flow
 	w         http.ResponseWriter
 	r         *http.Request
-	reference string // the id of its audit record, or just of a line in the log
+	reference string      // the id of its audit record, or just of a line in the log
+	form      *siteAnswer // what was posted; nil if that is no answer
 	about     *tokenstore.Connection
 }
 
+// addr is the visitor's address without the port, or that of the proxy in front.
+func (v *visit) addr() string {
+	host, _, err := net.SplitHostPort(v.r.RemoteAddr)
+	if err != nil {
+		return v.r.RemoteAddr
+	}
+	return host
+}
+
 // knownAs notes which connection the visit is about, as soon as the visitor has
-// shown to be invited to it. From then on there is a record of what comes of it.
+// shown to be invited to it, by a link that is good. From then on there is a record
+// of what comes of it.
 func (v *visit) knownAs(c *tokenstore.Connection) {
 	v.about = c
 	v.r = v.r.WithContext(act.With(v.r.Context(), act.Actor{Name: "customer:" + c.ID, Addr: v.r.RemoteAddr}))
@@ -52,14 +64,15 @@ func (v *visit) refused(p page, err error) *page {
 
 // act has do carried through, on record, even if the browser goes away.
 func (v *visit) act(do func(ctx context.Context) (page, error)) *page {
-	a, err := v.o.Acts.Begin(v.r.Context(), v.record())
+	ctx := context.WithoutCancel(v.r.Context())
+	a, err := v.o.Acts.Begin(ctx, v.record())
 	if err != nil {
 		p := unrecorded()
 		v.log(p, err)
 		return &p
 	}
 	defer a.End(http.StatusInternalServerError, "internal") // of a panic
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), finishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	p, err := do(ctx)
 	v.log(p, err)
