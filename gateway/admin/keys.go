@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"slices"
 
@@ -78,7 +79,7 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 		return nil, err
 	}
 	ca, sealed, err := a.o.CASealedUnder()
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
 		return nil, err
 	}
 	for i := range keys {
@@ -123,7 +124,7 @@ func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, e
 	if left > 0 {
 		return answer{status: http.StatusOK, body: Rewrapped{Left: left}}, nil
 	}
-	if _, err := a.o.ResealCA(); err != nil {
+	if _, err := a.o.ResealCA(); err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
 		return answer{}, err
 	}
 	a.o.Logger.InfoContext(ctx, "everything is sealed under the primary key")

@@ -1,10 +1,32 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 )
+
+// What root writes, another user could not open any more.
+func TestStoreOfAnotherUser(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "store.db")
+	if err := os.WriteFile(own, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(ownStore(own), ownStore(own+".missing")); err != nil {
+		t.Error(err)
+	}
+	foreign := "/etc/passwd"
+	if os.Geteuid() == 0 {
+		if err := os.Chown(own, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		foreign = own
+	}
+	if err := ownStore(foreign); err == nil {
+		t.Error("the store of another user was taken")
+	}
+}
 
 // Who acts is the system's word: nothing of the environment has a say.
 func TestActors(t *testing.T) {

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
 // prepareDataDir makes the data directory with mode 0700, or refuses one that
@@ -23,6 +26,24 @@ func prepareDataDir(dir string) error {
 		return fmt.Errorf("the data directory %s is not a directory", dir)
 	case info.Mode().Perm()&0o077 != 0:
 		return hint(fmt.Errorf("the data directory %s has mode %04o: others than its owner may enter it", dir, info.Mode().Perm()), "chmod 700 %s", dir)
+	}
+	return nil
+}
+
+// ownStore refuses the store of another user, which only root can open: what root
+// writes beside it, the keyset and the audit log among it, that user could not open
+// any more.
+func ownStore(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+		owner := actorOf(strconv.FormatUint(uint64(s.Uid), 10), "").Name
+		return hint(fmt.Errorf("%s belongs to another user (%s)", path, strings.TrimPrefix(owner, "operator:")), "run the command as that user, as with sudo -u")
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	if err := prepareDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
+	if err := ownStore(c.storeFile()); err != nil {
+		return nil, err
+	}
 	sealed, err := anythingSealed(c)
 	if err != nil {
 		return nil, err

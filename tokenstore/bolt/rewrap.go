@@ -74,7 +74,7 @@ func (s *Store) Rewrap(ctx context.Context, limit int) (left int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if sealed > 0 && left == damaged.count() {
+	if (sealed > 0 || s.unscrubbed) && left == damaged.count() {
 		if err := s.scrub(); err != nil {
 			return left, fmt.Errorf("%s: %w", action, err)
 		}

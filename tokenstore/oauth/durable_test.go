@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -99,6 +100,29 @@ func TestCommitFails(t *testing.T) {
 	})
 }
 
+// TestCommitFailsUntilTheEnd: the pair is offered to the store once more when the
+// program ends, and a loss is told of.
+func TestCommitFailsUntilTheEnd(t *testing.T) {
+	for name, atTheEnd := range map[string]error{"stored": nil, "lost": syscall.ENOSPC} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, s := newAtlassian(), newStore(t, -time.Second)
+				m := managerOn(t, s, "https://auth.example", inMemory{a})
+				s.failNextReplace(syscall.ENOSPC, atTheEnd)
+				wantError(t, m, ErrUnavailable)
+				err := m.Close(t.Context())
+				stored := s.credential(t).RefreshToken.Reveal()
+				if want := refreshToken(1); atTheEnd == nil && (err != nil || stored != want) {
+					t.Errorf("%v, stored %s", err, stored)
+				}
+				if atTheEnd != nil && (!errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "acme")) {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
 // TestCommitFailsForLong: the pair that is stored at last has ended by then, and
 // its refresh token is the one that is used.
 func TestCommitFailsForLong(t *testing.T) {
@@ -113,6 +137,7 @@ func TestCommitFailsForLong(t *testing.T) {
 		wantError(t, m, ErrUnavailable)
 		time.Sleep(2 * time.Hour)
 		s.failNextReplace()
+		time.Sleep(2 * lastBackoff) // the last failure may have been a moment ago
 		wantToken(t, m, accessToken(2))
 		if a.dead || a.times() != 2 || a.sent(1) != refreshToken(1) {
 			t.Errorf("after %d requests, the last with %v: the grant's end is %v", a.times(), a.sent(a.times()-1), a.dead)

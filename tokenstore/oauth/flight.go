@@ -109,12 +109,19 @@ func (r *renewal) disarm() {
 func (m *Manager) renewalOf(h holder) *renewal {
 	r := m.renewals[h]
 	if r == nil {
-		m.sweep()
+		// Seldom, since it looks at all of them.
+		if len(m.renewals) >= m.sweepAt {
+			m.sweep()
+			m.sweepAt = max(firstSweep, 2*len(m.renewals))
+		}
 		r = &renewal{spread: rand.N(renewalSpread)}
 		m.renewals[h] = r
 	}
 	return r
 }
+
+// firstSweep is the number of holders from which those that are gone are looked for.
+const firstSweep = 64
 
 // sweep forgets the holders that are gone. The caller holds m.mu.
 func (m *Manager) sweep() {
@@ -214,7 +221,8 @@ func (m *Manager) backOff(h holder, r *renewal, o outcome) {
 	if o.pending {
 		if !last.pending {
 			last.pendingSince = now
-		} else if left := insistence - now.Sub(last.pendingSince); left > 0 {
+		}
+		if left := insistence - now.Sub(last.pendingSince); left > 0 {
 			wait = min(wait, left) // the leeway doesn't wait, whatever was asked for
 		}
 		since = last.pendingSince

@@ -91,6 +91,7 @@ type Manager struct {
 	mu       sync.Mutex
 	closed   bool
 	renewals map[holder]*renewal
+	sweepAt  int // the number of renewals at which those that are gone are forgotten
 }
 
 // holder is what holds a credential: a connection, as it is in one incarnation.
@@ -252,8 +253,10 @@ func (m *Manager) transport(c *tokenstore.Connection) http.RoundTripper {
 }
 
 // Close begins no more refreshes and waits for those that run, as long as ctx
-// lasts. Tokens that are still valid are served all the same. The store must
-// stay open until Close has returned nil, and [Manager.Run], if it was called.
+// lasts. A new pair that the store did not take is offered to it once more; where
+// that fails, the error names the connection, whose grant may be lost. Tokens that
+// are still valid are served all the same. The store must stay open until Close has
+// returned, and [Manager.Run], if it was called.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
@@ -269,8 +272,28 @@ func (m *Manager) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return nil
+		return m.storeRest(ctx)
 	case <-ctx.Done():
 		return errors.Join(errors.New("oauth: a refresh is still running"), ctx.Err())
 	}
+}
+
+// storeRest stores the pairs that are in memory only.
+func (m *Manager) storeRest(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for h, r := range m.renewals {
+		if r.last.unstored == nil {
+			continue
+		}
+		err := m.store.ReplaceCredential(ctx, h.connection, r.last.generation, r.last.unstored.credential)
+		switch {
+		case err == nil, errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
+			r.last.unstored = nil
+		default:
+			errs = append(errs, failed(h.connection, fmt.Errorf("the renewed token could not be stored: %w", err)))
+		}
+	}
+	return errors.Join(errs...)
 }

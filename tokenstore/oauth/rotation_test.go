@@ -181,6 +181,28 @@ func TestAmbiguousIsRetriedForEver(t *testing.T) {
 	})
 }
 
+// TestRetryAfterIsNoLongerThanTheLeeway: an answer that tells nothing, but asks to
+// wait for longer than a token that it may have replaced is accepted.
+func TestRetryAfterIsNoLongerThanTheLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, s := newAtlassian(), newStore(t, -time.Second)
+		m := managerOn(t, s, "https://auth.example", inMemory{a})
+		a.fail(func(w http.ResponseWriter, r *http.Request) {
+			a.mu.Lock()
+			last := a.requests[len(a.requests)-1]
+			a.mu.Unlock()
+			a.exchange(last)
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		wantError(t, m, ErrUnavailable)
+		time.Sleep(2 * time.Hour)
+		if c := s.credential(t); c.RefreshToken.Reveal() != refreshToken(2) || a.dead {
+			t.Errorf("stored: %s, state %s", c.RefreshToken.Reveal(), s.connection(t).State)
+		}
+	})
+}
+
 // TestLostLateInAnOutage: the leeway counts from the answer that was lost, not from
 // the failures before it, and isn't waited away although the server asks for that.
 func TestLostLateInAnOutage(t *testing.T) {

@@ -38,7 +38,7 @@ const (
 //   - Then it also announces grants that end.
 //
 // The hourly look reads and decrypts the credential of every connection, which
-// takes some 15 µs each: a sixth of a second for 10,000 (BenchmarkSweep). All else
+// takes tens of microseconds each (BenchmarkSweep). All else
 // is done in memory, and costs what those cost that have something due.
 func (m *Manager) Run(ctx context.Context) error {
 	k := &keeper{m: m, urgent: make(chan struct{}, maxUrgent), leisure: make(chan struct{}, maxIdle), freed: make(chan struct{}, 1)}

@@ -90,7 +90,7 @@ func live(t *testing.T, steps []step) error {
 		end = func() {
 			process.dead.Store(true)
 			cancel()
-			if err := errors.Join(<-ran, m.Close(context.Background())); err != nil {
+			if err := errors.Join(<-ran, m.Close(context.Background())); err != nil && !errors.Is(err, errDied) {
 				t.Error(err)
 			}
 		}

@@ -23,6 +23,10 @@ func (k *keeper) sweep(ctx context.Context) {
 	now := k.m.now().Round(0)
 	since := k.sweptAt
 	k.sweptAt = now
+	lined := make(map[holder]bool, len(k.idle)) // up already, and not begun yet
+	for _, t := range k.idle {
+		lined[t.holder] = true
+	}
 	unread := 0
 	var why error
 	for _, c := range k.m.store.Directory().Connections() {
@@ -39,7 +43,7 @@ func (k *keeper) sweep(ctx context.Context) {
 			continue
 		}
 		k.m.announce(ctx, c, &cred, now)
-		if lapses(c, &cred, now) && (isUrgent(&cred, now) || strikes(c.ID, since, now)) {
+		if !lined[h] && lapses(c, &cred, now) && (isUrgent(&cred, now) || strikes(c.ID, since, now)) {
 			k.idle = append(k.idle, task{h, cred.Generation})
 		}
 	}
