@@ -61,7 +61,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	token, err := g.options.Tokens.Renew(renewing, c.connection.ID, c.connection.Incarnation, c.token)
 	trace.SpanFromContext(ctx).AddEvent("credential renewed", trace.WithAttributes(attribute.Bool("jiragate.renewed", err == nil)))
 	switch {
-	case errors.Is(err, oauth.ErrNeedsReauthorisation), errors.Is(err, oauth.ErrReplaced), errors.Is(err, tokenstore.ErrNotFound):
+	case errors.Is(err, oauth.ErrNeedsReauthorisation):
 		a.close()
 		return nil, credentialRefusal(c.connection, err)
 	case err != nil:
@@ -104,12 +104,16 @@ type verdict struct {
 // X-Authentication-Denied-Reason, seen in
 // https://github.com/ankitpokhrel/jira-cli/issues/353).
 const (
-	seraphReason   = "X-Seraph-Loginreason"
-	seraphDenied   = "X-Authentication-Denied-Reason"
-	reasonOK       = "OK"
-	reasonFailed   = "AUTHENTICATED_FAILED"
-	reasonDenied   = "AUTHENTICATION_DENIED"
-	deniedCaptcha  = "CAPTCHA_CHALLENGE"
+	seraphReason  = "X-Seraph-Loginreason"
+	seraphDenied  = "X-Authentication-Denied-Reason"
+	reasonOK      = "OK"
+	reasonFailed  = "AUTHENTICATED_FAILED"
+	reasonDenied  = "AUTHENTICATION_DENIED"
+	deniedCaptcha = "CAPTCHA_CHALLENGE"
+)
+
+// Why a connection is paused, for whoever has to act.
+const (
 	pauseCaptcha   = "Jira asks for a CAPTCHA at the account's login: a person must log in with a browser, then: jiragate connection enable"
 	pausePassword  = "Jira refused the stored user name and password: they are not sent again until there are new ones (jiragate connection credential), or the account is in order (jiragate connection enable)"
 	pausePAT       = "Jira refused the personal access token: it has expired or was revoked; give the connection a new one: jiragate connection credential"
@@ -117,6 +121,8 @@ const (
 	pauseLinkToken = "Jira refused the application link's access token: an administrator must consent anew: jiragate connection consent"
 )
 
+// judge reads the verdict from the head of an answer. What isn't said for certain
+// neither proves a credential nor pauses it.
 func judge(kind tokenstore.CredentialKind, r *http.Response) verdict {
 	reasons := words(r.Header[seraphReason])
 	denied := strings.Join(r.Header[seraphDenied], ",")

@@ -2,16 +2,12 @@ package cli
 
 import (
 	"crypto/x509"
-	"fmt"
 	"net/http"
-	"os"
-	"strings"
 
 	"jiragate/gateway"
 	"jiragate/gateway/egress"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
-	"jiragate/tokenstore/secret"
 )
 
 // newGrants makes what keeps grants alive and asks for consents. o brings the
@@ -39,20 +35,3 @@ func grantTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.Cert
 type unusable struct{ err error }
 
 func (t unusable) RoundTrip(*http.Request) (*http.Response, error) { return nil, t.err }
-
-// readSettingSecret reads the file that a variable names, without line breaks at
-// its end; nothing where it names none.
-func readSettingSecret(variable, file string) (secret.Secret, error) {
-	if file == "" {
-		return secret.Secret{}, nil
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return secret.Secret{}, fmt.Errorf("%s%s: %w", envPrefix, variable, err)
-	}
-	s := secret.New(strings.TrimRight(string(b), "\r\n"))
-	if s.IsZero() {
-		return s, fmt.Errorf("%s%s: %s is empty", envPrefix, variable, file)
-	}
-	return s, nil
-}

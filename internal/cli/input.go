@@ -76,6 +76,23 @@ func (a *app) readSecret(path string) (secret.Secret, error) {
 	return secret.New(s), nil
 }
 
+// readSettingSecret reads the file that a variable names, without line breaks at
+// its end; nothing where it names none.
+func readSettingSecret(variable, file string) (secret.Secret, error) {
+	if file == "" {
+		return secret.Secret{}, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("%s%s: %w", envPrefix, variable, err)
+	}
+	s := secret.New(strings.TrimRight(string(b), "\r\n"))
+	if s.IsZero() {
+		return s, fmt.Errorf("%s%s: %s is empty", envPrefix, variable, file)
+	}
+	return s, nil
+}
+
 // readClientToken is readSecret for a token that a client brings.
 func (a *app) readClientToken(path string) (secret.Secret, error) {
 	t, err := a.readSecret(path)
