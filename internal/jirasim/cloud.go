@@ -61,6 +61,9 @@ func (s *Sim) cloudAnswer(c *call) reply {
 	if site == nil {
 		return edgeFailure(http.StatusNotFound, "Not Found")
 	}
+	if !s.admits(c) {
+		return ipRefused(CloudAPI, http.StatusForbidden)
+	}
 	c.view.base = site.URL
 	c.restVersion("3", "2", "latest")
 	c.view.version = strings.Replace(c.version, "latest", "3", 1)

@@ -39,6 +39,9 @@ func (s *Sim) baseURL() string { return cmp.Or(s.o.BaseURL, s.DataCenterURL()) }
 
 // serveDataCenter is a customer's Jira Data Center.
 func (s *Sim) serveDataCenter(c *call) reply {
+	if !s.admits(c) {
+		return ipRefused(DataCenter, http.StatusForbidden) // by the proxy in front of it
+	}
 	if !c.below(s.o.ContextPath) {
 		return htmlReply(http.StatusNotFound, "HTTP Status 404 – Not Found", "<h1>HTTP Status 404 – Not Found</h1>")
 	}

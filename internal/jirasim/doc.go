@@ -7,7 +7,8 @@
 // [Sim.Fault] makes it misbehave, [Sim.Requests] and [Sim.WaitRequest] tell what
 // arrived, and methods such as [Sim.IssueGrant] and [Sim.SetPassword] do what an
 // administrator of the customer would do in a browser. [Sim.SetConsent] decides on
-// the consent pages, so that nobody has to look at them.
+// the consent pages, so that nobody has to look at them. [Sim.AllowFrom] sets the
+// addresses that may call.
 //
 // # Credentials
 //

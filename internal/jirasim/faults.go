@@ -41,6 +41,28 @@ const (
 	Endless Kind = "endless"
 )
 
+// Faults with which the customer's side says no, in the words of the real thing.
+// They too stand in for Jira's answer, where the kind can happen to the request:
+// otherwise, and on the authorization server, Jira answers as ever. [Sim.AllowFrom]
+// refuses by address instead of by request.
+const (
+	// IPRefused: the address is not on the list. Cloud answers Status (403) with
+	// an ErrorCollection; for Data Center an nginx in front of it answers, with a page.
+	IPRefused Kind = "ip-refused"
+	// AppRefused, on Cloud: the integration may not access the site; Status (403).
+	AppRefused Kind = "app-refused"
+	// SiteUnavailable: Cloud answers Status (404), as of a site that was suspended
+	// or deleted; Data Center answers POST with Status (400), its licence has
+	// expired.
+	SiteUnavailable Kind = "site-unavailable"
+	// BasicAuthDisabled, on Data Center: passwords are not taken, whether good or
+	// bad; Status (403). Requests with another credential pass.
+	BasicAuthDisabled Kind = "basic-auth-disabled"
+	// PermissionRefused: the account lacks a permission; Status (403), and Value
+	// for the message, for another language.
+	PermissionRefused Kind = "permission-refused"
+)
+
 // Faults that spoil Jira's own answer.
 const (
 	// ResetAfterHeaders sends the header and half the body, then resets.

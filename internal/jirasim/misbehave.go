@@ -94,7 +94,7 @@ func (m *misbehaviour) standIn(f Fault) (reply, bool) {
 	case ResetBeforeHeaders, Raw, Endless:
 		return reply{}, true
 	}
-	return reply{}, false
+	return m.refusal(f)
 }
 
 // send puts the answer on the wire, spoiled as the faults say.

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -71,6 +72,9 @@ type Options struct {
 	// ReuseLeeway is how long a replaced refresh token is still good; default
 	// 10 minutes, negative for none.
 	ReuseLeeway time.Duration
+
+	// AllowFrom is the IP allowlist at first, as [Sim.AllowFrom] sets it.
+	AllowFrom []netip.Prefix
 
 	// ContextPath is Data Center's; default "/jira", "/" for none.
 	ContextPath string
@@ -142,6 +146,7 @@ type Sim struct {
 	calls   sync.WaitGroup // Add only under mu while not closed
 	consent Consent
 	sites   []Site
+	allowed []netip.Prefix // who may call; none: everybody
 }
 
 // Start starts the three origins. It fails on an address that cannot be
@@ -170,6 +175,7 @@ func Start(o Options) (*Sim, error) {
 		faults:   &faults{},
 	}
 	s.sites = []Site{{ID: SandboxCloudID, URL: SandboxSiteURL}, {ID: o.CloudID, URL: o.SiteURL}}
+	s.AllowFrom(o.AllowFrom...)
 	s.consent = ConsentPage
 	if o.AutoApprove {
 		s.consent = ConsentApprove
