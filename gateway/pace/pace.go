@@ -1,0 +1,186 @@
+package pace
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Options are the limits. The zero value limits nothing, but pauses are kept.
+type Options struct {
+	// Concurrency is how many calls of one connection may be at Jira at a time.
+	// 0: any number.
+	Concurrency int
+	// Wait is how long a call may wait for a slot, and Queue how many of one
+	// connection may. With either 0, none waits.
+	Wait  time.Duration
+	Queue int
+	// Rate is each connection's requests a second, from one an hour to a million;
+	// 0: any number. Burst is how many may come at once; 0: one second's worth.
+	Rate  float64
+	Burst int
+	// AppPoints are the points that all Cloud connections share each UTC hour. 0: no
+	// limit. Atlassian's lowest tier has 65,000.
+	AppPoints int
+	// Meter takes the metrics; nil: there are none.
+	Meter metric.Meter
+}
+
+// Call is what there is to know of a call.
+type Call struct {
+	Connection string // id
+	Operation  string // id
+	Resource   string // the canonical path
+	// App: it is made as the app that Atlassian counts, so of a Cloud connection.
+	App bool
+}
+
+// Pacer lets calls through, each at its time. Its methods may be called by
+// several goroutines at once.
+type Pacer struct {
+	concurrency int
+	patience    time.Duration
+	queue       int
+	rate        rate
+	seed        maphash.Seed
+	meters      meters
+
+	mu          sync.Mutex
+	connections map[string]*connection
+	tidied      time.Time
+	appPaused   time.Time // until then no call of the app goes out
+	fund        *fund     // nil: no limit
+	waiting     int64     // calls of all connections, in their queues
+	running     int64     // calls of all connections, at Jira
+}
+
+// New returns a Pacer. It fails on options outside their limits, and if a metric
+// cannot be made.
+func New(o Options) (*Pacer, error) {
+	switch {
+	case o.Concurrency < 0:
+		return nil, fmt.Errorf("pace calls: concurrency %d is negative; 0 is no limit", o.Concurrency)
+	case o.Wait < 0:
+		return nil, fmt.Errorf("pace calls: wait %s is negative; 0 is not to wait", o.Wait)
+	case o.Queue < 0:
+		return nil, fmt.Errorf("pace calls: queue %d is negative; 0 is no queue", o.Queue)
+	case o.Rate != 0 && !(o.Rate >= minRate && o.Rate <= maxRate):
+		return nil, fmt.Errorf("pace calls: rate %v is neither 0 (no limit) nor from %v to %v requests a second", o.Rate, minRate, maxRate)
+	case o.Burst < 0 || o.Burst > maxBurst:
+		return nil, fmt.Errorf("pace calls: burst %d is not from 0 (one second's worth) to %d", o.Burst, maxBurst)
+	case o.AppPoints != 0 && (o.AppPoints < heaviest() || o.AppPoints > maxAppPoints):
+		return nil, fmt.Errorf("pace calls: app points %d are neither 0 (no limit) nor from %d (the dearest operation) to %d an hour", o.AppPoints, heaviest(), maxAppPoints)
+	}
+	if o.Burst == 0 {
+		o.Burst = max(1, int(math.Ceil(o.Rate)))
+	}
+	p := &Pacer{
+		concurrency: o.Concurrency, patience: o.Wait, queue: o.Queue, rate: newRate(o.Rate, o.Burst),
+		seed: maphash.MakeSeed(), connections: make(map[string]*connection), tidied: time.Now(),
+	}
+	if o.AppPoints > 0 {
+		p.fund = newFund(o.AppPoints)
+	}
+	var err error
+	if p.meters, err = newMeters(o.Meter, p); err != nil {
+		return nil, fmt.Errorf("pace calls: make the metrics: %w", err)
+	}
+	return p, nil
+}
+
+// Pass is the leave to make one call. Who has it must end it by Leave.
+type Pass struct {
+	pacer      *Pacer
+	connection *connection
+	paid       payment
+
+	// Under the Pacer's lock:
+	in    bool          // holds a slot
+	ready chan struct{} // closed once it got the slot it waited for; nil: it did not wait
+}
+
+// Enter waits until the call may go out. The error is a *[Refusal], or ctx's own.
+func (p *Pacer) Enter(ctx context.Context, c Call) (*Pass, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	pass, err := p.enter(c)
+	if err == nil && pass.ready != nil {
+		err = p.wait(ctx, pass, c)
+	}
+	if err != nil {
+		p.meters.refused(ctx, err)
+		return nil, err
+	}
+	return pass, nil
+}
+
+// enter lets a call in, or to the end of the queue.
+func (p *Pacer) enter(c Call) (*Pass, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.tidy(now)
+	known := p.connection(c.Connection)
+	if known == nil {
+		return nil, &Refusal{ReasonTooMany, tidyEvery}
+	}
+	known.seen = now
+	if refused := p.paused(known, c, now); refused != nil {
+		return nil, refused
+	}
+	if wait := known.budget.take(p.rate, now); wait > 0 {
+		return nil, &Refusal{ReasonBudget, wait}
+	}
+	pass := &Pass{pacer: p, connection: known}
+	if c.App && p.fund != nil {
+		if known.share == nil {
+			known.share = p.fund.join(now)
+		}
+		paid, wait := p.fund.pay(known.share, Weight(c.Operation), now)
+		if wait > 0 {
+			known.budget.giveBack(p.rate)
+			return nil, &Refusal{ReasonAppShare, wait}
+		}
+		pass.paid = paid
+	}
+	if !p.queueUp(pass) {
+		p.giveBack(pass)
+		return nil, &Refusal{ReasonBusy, busyRetry}
+	}
+	return pass, nil
+}
+
+// giveBack returns what a call has paid that did not go out.
+func (p *Pacer) giveBack(pass *Pass) {
+	pass.connection.budget.giveBack(p.rate)
+	if pass.connection.share != nil {
+		p.fund.refund(pass.connection.share, pass.paid)
+	}
+}
+
+// Keep forgets the connections that do not exist any more and have no call at
+// Jira. exists is called without a lock held.
+func (p *Pacer) Keep(exists func(connection string) bool) {
+	p.mu.Lock()
+	ids := make([]string, 0, len(p.connections))
+	for id := range p.connections {
+		ids = append(ids, id)
+	}
+	p.mu.Unlock()
+	for _, id := range ids {
+		if exists(id) {
+			continue
+		}
+		p.mu.Lock()
+		if known := p.connections[id]; known != nil && !known.busy() {
+			p.forget(id, known)
+		}
+		p.mu.Unlock()
+	}
+}
