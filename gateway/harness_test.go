@@ -84,7 +84,7 @@ func newWorld(t testing.TB, c change) *world {
 	authority := must(certs.Open(certs.Options{Dir: w.dir, Sealer: keys}))(t)
 	w.roots = x509.NewCertPool()
 	w.roots.AppendCertsFromPEM(authority.RootPEM())
-	out := must(egress.New(egress.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: logger}))(t)
+	out := must(egress.New(egress.Options{AllowPrivate: []egress.PrivateNetwork{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}, Logger: logger}))(t)
 	w.audit = must(audit.Open(audit.Options{Dir: filepath.Join(w.dir, "audit"), Sync: audit.SyncBatch, Logger: logger}))(t)
 
 	simRoots := x509.NewCertPool()

@@ -82,7 +82,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	e, err := egress.New(egress.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	e, err := egress.New(egress.Options{AllowPrivate: []egress.PrivateNetwork{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

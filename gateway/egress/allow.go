@@ -8,29 +8,61 @@ import (
 	"strings"
 )
 
-// ParseAllowPrivate reads the form of JIRAGATE_EGRESS_ALLOW_PRIVATE: CIDRs
-// separated by commas, without spaces, in normal form. Each must lie inside one
+// PrivateNetwork is a network that upstream hosts may be in although it is not
+// public.
+type PrivateNetwork struct {
+	// Connection is the id of the one connection whose host may be there; empty
+	// means any.
+	Connection string
+	Prefix     netip.Prefix
+}
+
+// String returns n in the form that ParseAllowPrivate reads.
+func (n PrivateNetwork) String() string {
+	if n.Connection == "" {
+		return n.Prefix.String()
+	}
+	return n.Connection + "=" + n.Prefix.String()
+}
+
+// ParseAllowPrivate reads the form of JIRAGATE_EGRESS_ALLOW_PRIVATE: entries
+// separated by commas, without spaces, each a CIDR in normal form, or
+// CONNECTION=CIDR which opens it to that one connection. Each must lie inside one
 // range that may be opened: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
 // 100.64.0.0/10, fc00::/7, 127.0.0.0/8 or ::1/128. So 0.0.0.0/0 is refused
 // rather than taken to open loopback, and so is a CIDR that could never take
 // effect. Metadata services inside an opened CIDR stay shut. The empty string
 // is an empty list.
-func ParseAllowPrivate(s string) ([]netip.Prefix, error) {
+func ParseAllowPrivate(s string) ([]PrivateNetwork, error) {
 	if s == "" {
 		return nil, nil
 	}
-	var prefixes []netip.Prefix
+	var networks []PrivateNetwork
 	for text := range strings.SplitSeq(s, ",") {
-		p, err := parseAllow(text)
-		if err != nil {
+		connection, cidr, scoped := strings.Cut(text, "=")
+		if !scoped {
+			connection, cidr = "", text
+		}
+		p, err := parseAllow(cidr)
+		switch n := (PrivateNetwork{connection, p}); {
+		case err != nil:
 			return nil, fmt.Errorf("allowed private network %q: %w", text, err)
-		}
-		if slices.Contains(prefixes, p) {
+		case scoped && !validConnection(connection):
+			return nil, fmt.Errorf("allowed private network %q: what stands before = is not the id of a connection; write CONNECTION=CIDR", text)
+		case slices.Contains(networks, n):
 			return nil, fmt.Errorf("allowed private network %q: named twice", text)
+		default:
+			networks = append(networks, n)
 		}
-		prefixes = append(prefixes, p)
 	}
-	return prefixes, nil
+	return networks, nil
+}
+
+// validConnection reports whether id could be the id of a connection. Whether
+// there is one of that id is not known here.
+func validConnection(id string) bool {
+	const alphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return id != "" && len(id) <= 63 && strings.Trim(id, alphanumeric+"._-") == "" && strings.Contains(alphanumeric, id[:1])
 }
 
 func parseAllow(text string) (netip.Prefix, error) {

@@ -19,6 +19,8 @@ func TestParseAllowPrivate(t *testing.T) {
 		"fd00::/8",
 		"127.0.0.0/8",
 		"127.0.0.1/32,::1/128",
+		"acme=10.20.0.0/16",
+		"acme=10.20.0.0/16,globex.eu_1=10.20.0.0/16,192.168.7.0/24",
 	} {
 		got, err := ParseAllowPrivate(s)
 		if err != nil {
@@ -68,6 +70,13 @@ func TestParseAllowPrivateRefuses(t *testing.T) {
 		{"a comma at the end", "10.0.0.0/8,", "not a CIDR"},
 		{"a word", "private", "not a CIDR"},
 		{"twice", "10.0.0.0/8,10.0.0.0/8", "named twice"},
+		{"twice for one connection", "acme=10.0.0.0/8,acme=10.0.0.0/8", "named twice"},
+		{"no connection", "=10.0.0.0/8", "not the id of a connection"},
+		{"a connection in capitals", "ACME=10.0.0.0/8", "not the id of a connection"},
+		{"a connection that begins with a dot", ".acme=10.0.0.0/8", "not the id of a connection"},
+		{"a connection without a network", "acme=", "not a CIDR"},
+		{"a connection and metadata", "acme=169.254.169.254/32", "forbidden"},
+		{"two connections for one network", "acme=globex=10.0.0.0/8", "not a CIDR"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -111,6 +120,9 @@ func TestJudge(t *testing.T) {
 		{"loopback, private allowed", "10.0.0.0/8,fc00::/7", "", "127.0.0.1:443", ClassLoopback},
 		{"loopback, allowed", "127.0.0.0/8", "", "127.0.0.1:443", ""},
 		{"IPv6 loopback, IPv4 loopback allowed", "127.0.0.0/8", "", "[::1]:443", ClassLoopback},
+		{"private, allowed to this connection", "acme=10.1.0.0/16", "", "10.1.2.3:443", ""},
+		{"private, allowed to another connection", "globex=10.1.0.0/16", "", "10.1.2.3:443", ClassPrivate},
+		{"private, another network allowed to this connection", "acme=10.2.0.0/16,globex=10.1.0.0/16", "", "10.1.2.3:443", ClassPrivate},
 		{"zone", "fd00::/8", "", "[fd00::1%eth0]:443", ClassZoned},
 
 		{"own listener", "127.0.0.0/8", "127.0.0.1:8080", "127.0.0.1:8080", ClassOwnListener},
@@ -134,7 +146,7 @@ func TestJudge(t *testing.T) {
 			if test.own != "" {
 				j.own = []netip.AddrPort{netip.MustParseAddrPort(test.own)}
 			}
-			err = j.check("jira.acme.com", netip.MustParseAddrPort(test.target))
+			err = j.check("acme", "jira.acme.com", netip.MustParseAddrPort(test.target))
 			var refused *AddressError
 			switch {
 			case test.want == "":
@@ -156,7 +168,7 @@ func TestJudgeWithoutInterfaces(t *testing.T) {
 		own:        []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")},
 		interfaces: func() ([]net.Addr, error) { return nil, errors.New("netlink is gone") },
 	}
-	err := j.check("jira.acme.com", netip.MustParseAddrPort("104.192.141.1:8080"))
+	err := j.check("acme", "jira.acme.com", netip.MustParseAddrPort("104.192.141.1:8080"))
 	if !errors.Is(err, ErrForbiddenAddress) {
 		t.Errorf("error %v, want %v", err, ErrForbiddenAddress)
 	}
@@ -180,23 +192,23 @@ func FuzzJudge(f *testing.F) {
 			allow = nil
 		}
 		for _, p := range allow {
-			if again, err := ParseAllowPrivate(p.String()); err != nil || !slices.Equal(again, []netip.Prefix{p}) {
+			if again, err := ParseAllowPrivate(p.String()); err != nil || !slices.Equal(again, []PrivateNetwork{p}) {
 				t.Errorf("%s does not survive another parse: %v, %v", p, again, err)
 			}
 		}
 		j := &judge{allow: allow}
-		opened := j.check("host", netip.AddrPortFrom(addr, 443)) == nil
+		opened := j.check("acme", "host", netip.AddrPortFrom(addr, 443)) == nil
 		plain := addr.Unmap()
 		metadata := plain == netip.MustParseAddr("100.100.100.200") || netip.MustParsePrefix("fd00:ec2::/32").Contains(plain)
 		if opened && (metadata || plain.IsLinkLocalUnicast() || plain.IsMulticast() || plain.IsUnspecified() || !plain.IsGlobalUnicast() && !plain.IsLoopback()) {
 			t.Errorf("%q opened %s", cidrs, addr)
 		}
-		if named := slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(plain) }); opened && !named && Classify(plain) != ClassPublic {
+		if named := slices.ContainsFunc(allow, func(p PrivateNetwork) bool { return p.Prefix.Contains(plain) }); opened && !named && Classify(plain) != ClassPublic {
 			t.Errorf("%q opened %s, which is not in it", cidrs, addr)
 		}
 		if addr.Is4() {
 			mapped := netip.AddrFrom16(addr.As16())
-			if got := j.check("host", netip.AddrPortFrom(mapped, 443)) == nil; got != opened {
+			if got := j.check("acme", "host", netip.AddrPortFrom(mapped, 443)) == nil; got != opened {
 				t.Errorf("%s: %v, %s: %v", addr, opened, mapped, got)
 			}
 		}

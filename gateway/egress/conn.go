@@ -1,6 +1,9 @@
 package egress
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // Unpinned is what [Conn.PublicIP] says where no egress address is configured.
 const Unpinned = "unpinned"
@@ -11,7 +14,12 @@ const Unpinned = "unpinned"
 type Conn struct {
 	net.Conn
 	public string
+	target netip.AddrPort
 }
 
 // PublicIP returns the egress address that Jira sees, or [Unpinned].
 func (c *Conn) PublicIP() string { return c.public }
+
+// RemoteAddr returns the upstream's address, also where the socket itself ends at
+// a provider's proxy, which was asked for just that address.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.target) }

@@ -18,29 +18,68 @@ import (
 // is the last failure to connect. It takes 10 seconds at most, less if ctx ends
 // before.
 //
-// The egress addresses are tried in the connection's order; from each, up to
-// three addresses of the host.
+// The egress addresses in use are tried in the connection's order; from each, up
+// to three addresses of the host.
 func (e *Egress) DialContext(ctx context.Context, connection, network, address string) (net.Conn, error) {
+	return e.dial(ctx, connection, network, address, func() ([]Address, error) {
+		if len(e.addresses) == 0 {
+			return []Address{{}}, nil
+		}
+		usable := e.usable()
+		if len(usable) == 0 {
+			return nil, fmt.Errorf("%w: no configured address is in use at this time: jiragate egress list", ErrUnavailable)
+		}
+		ordered := e.health.order(connection, rank(connection, usable))
+		if len(ordered) == 0 {
+			return nil, fmt.Errorf("%w: each proxy has failed a moment ago and is not asked until its cool-down is over", ErrUnavailable)
+		}
+		return ordered, nil
+	})
+}
+
+// DialFrom is DialContext from one egress address and no other, whether or not
+// it is in use yet: to find out what the other side sees.
+func (e *Egress) DialFrom(ctx context.Context, public netip.Addr, network, address string) (net.Conn, error) {
+	return e.dial(ctx, "", network, address, func() ([]Address, error) {
+		for _, a := range e.addresses {
+			if a.Public == public {
+				return []Address{a}, nil
+			}
+		}
+		return nil, fmt.Errorf("%w: %s is not a configured egress address", ErrUnavailable, public)
+	})
+}
+
+// dial connects from the first of the egress addresses in from that can.
+func (e *Egress) dial(ctx context.Context, connection, network, address string, from func() ([]Address, error)) (net.Conn, error) {
 	host, port, err := splitTarget(address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	targets, err := e.resolve(dialing, host, port)
+	call := errand{connection: connection, host: host}
+	targets, err := e.resolve(dialing, call, port)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	plan, err := e.plan(connection, network, targets)
+	addresses, err := from()
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	conn, err := e.attempt(dialing, connection, host, plan)
+	plan, err := plan(addresses, network, targets)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	}
+	conn, err := e.attempt(dialing, call, plan)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
 	return conn, nil
 }
+
+// errand is for whom a dial is, and where it goes.
+type errand struct{ connection, host string }
 
 // route is one egress address with the upstream addresses to try from it. The
 // zero Address leaves the source to the system.
@@ -51,7 +90,7 @@ type route struct {
 
 // plan returns the attempts of a dial in their order, none to another address
 // family than that of the egress address, nor of network.
-func (e *Egress) plan(connection, network string, targets []netip.AddrPort) ([]route, error) {
+func plan(from []Address, network string, targets []netip.AddrPort) ([]route, error) {
 	wants := func(netip.Addr) bool { return true }
 	switch network {
 	case "tcp":
@@ -62,15 +101,11 @@ func (e *Egress) plan(connection, network string, targets []netip.AddrPort) ([]r
 	default:
 		return nil, fmt.Errorf("network %q is not TCP", network)
 	}
-	from := []Address{{}}
-	if len(e.addresses) > 0 {
-		from = e.health.order(connection, rank(connection, e.addresses))
-	}
 	var plan []route
 	for _, a := range from {
 		r := route{from: a}
 		for _, t := range targets {
-			if wants(t.Addr()) && (!a.Local.IsValid() || a.Local.Is4() == t.Addr().Is4()) {
+			if wants(t.Addr()) && (!a.Public.IsValid() || a.Public.Is4() == t.Addr().Is4()) {
 				r.targets = append(r.targets, t)
 			}
 		}
@@ -79,7 +114,7 @@ func (e *Egress) plan(connection, network string, targets []netip.AddrPort) ([]r
 		}
 	}
 	if len(plan) == 0 {
-		return nil, fmt.Errorf("%w: no %s address", ErrResolve, network)
+		return nil, fmt.Errorf("%w: no %s address that a usable egress address reaches", ErrResolve, network)
 	}
 	return plan, nil
 }
@@ -87,7 +122,7 @@ func (e *Egress) plan(connection, network string, targets []netip.AddrPort) ([]r
 // attempt works through plan until a connection stands. If that fails, the
 // error matches ErrUnavailable where no egress address got as far as asking the
 // upstream, otherwise it is the last failure to reach it.
-func (e *Egress) attempt(ctx context.Context, connection, host string, plan []route) (net.Conn, error) {
+func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Conn, error) {
 	left := 0
 	for _, r := range plan {
 		left += len(r.targets)
@@ -95,13 +130,13 @@ func (e *Egress) attempt(ctx context.Context, connection, host string, plan []ro
 	var upstream, local error
 	var failed []Address
 	for _, r := range plan {
-		conn, err := e.tryRoute(ctx, host, r, left)
+		conn, err := e.tryRoute(ctx, call, r, left)
 		left -= len(r.targets)
 		switch {
 		case err == nil:
-			e.settle(ctx, connection, r.from, failed)
+			e.settle(ctx, call.connection, r.from, failed)
 			return conn, nil
-		case errors.Is(err, ErrForbiddenAddress):
+		case errors.Is(err, ErrForbiddenAddress) && !errors.Is(err, ErrUnavailable):
 			return nil, err
 		case errors.Is(err, ErrUnavailable):
 			local = err
@@ -118,14 +153,25 @@ func (e *Egress) attempt(ctx context.Context, connection, host string, plan []ro
 
 // tryRoute tries the targets of one egress address. left is the number of
 // attempts that share the time of ctx, these ones included.
-func (e *Egress) tryRoute(ctx context.Context, host string, r route, left int) (net.Conn, error) {
-	pinned := r.from.Local.IsValid()
+func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (net.Conn, error) {
+	pinned := r.from.Public.IsValid()
+	if pinned && !e.health.admit(r.from) {
+		return nil, fmt.Errorf("%w: %s is being tried by another call", ErrUnavailable, r.from)
+	}
 	var upstream, local error
 	for i, target := range r.targets {
-		conn, err := e.connect(ctx, host, r.from, target, left-i)
-		switch {
-		case err == nil:
+		conn, err := e.connect(ctx, call, r.from, target, left-i)
+		if err == nil {
 			return conn, nil
+		}
+		proxied, isProxy := errors.AsType[*ProxyError](err)
+		_, silent := errors.AsType[*silentError](err)
+		switch {
+		case isProxy:
+			if context.Cause(ctx) != context.Canceled { // the caller's leaving is nobody's fault
+				e.noteDown(r.from, proxied)
+			}
+			return nil, err
 		case errors.Is(err, ErrForbiddenAddress):
 			return nil, err
 		case pinned && bindFailed(err):
@@ -136,6 +182,13 @@ func (e *Egress) tryRoute(ctx context.Context, host string, r route, left int) (
 		default:
 			upstream = err
 		}
+		switch {
+		case r.from.Proxy == nil:
+		case !silent:
+			e.noteUp(r.from) // the proxy has answered for the upstream
+		case context.Cause(ctx) != context.Canceled:
+			e.noteSilent(r.from, err)
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -144,30 +197,53 @@ func (e *Egress) tryRoute(ctx context.Context, host string, r route, left int) (
 }
 
 // connect makes one attempt, in its share of the time that ctx has left.
-func (e *Egress) connect(ctx context.Context, host string, from Address, target netip.AddrPort, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+func (e *Egress) connect(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
+	if from.Proxy != nil {
+		ctx, cancel := share(ctx, left)
 		defer cancel()
+		// The address that was judged is the one that is asked for; its name stays here.
+		if err := e.check(call, target); err != nil {
+			return nil, err
+		}
+		conn, err := e.tunnelled(ctx, from.Proxy, target)
+		if err != nil {
+			return nil, err
+		}
+		return &Conn{Conn: conn, public: from.Public.String(), target: target}, nil
 	}
-	check := func(actual netip.AddrPort) error { return e.check(host, actual) }
-	conn, err := e.system.connect(ctx, from.Local, target, check)
+	check := func(actual netip.AddrPort) error { return e.check(call, actual) }
+	conn, err := e.connectShared(ctx, from.Local, target, check, left)
 	if err != nil {
 		return nil, err
 	}
 	if !from.Local.IsValid() {
-		return &Conn{Conn: conn, public: Unpinned}, nil
+		return &Conn{Conn: conn, public: Unpinned, target: target}, nil
 	}
 	if source, err := netip.ParseAddrPort(conn.LocalAddr().String()); err != nil || source.Addr().Unmap() != from.Local {
 		conn.Close()
 		return nil, fmt.Errorf("%w: the socket left from %s instead of %s", ErrUnavailable, conn.LocalAddr(), from.Local)
 	}
-	return &Conn{Conn: conn, public: from.Public.String()}, nil
+	return &Conn{Conn: conn, public: from.Public.String(), target: target}, nil
+}
+
+// connectShared opens a socket, in its share of the time that ctx has left.
+func (e *Egress) connectShared(ctx context.Context, local netip.Addr, target netip.AddrPort, check checkFunc, left int) (net.Conn, error) {
+	ctx, cancel := share(ctx, left)
+	defer cancel()
+	return e.system.connect(ctx, local, target, check)
+}
+
+// share gives one of left attempts its part of the time of ctx.
+func share(ctx context.Context, left int) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+	}
+	return context.WithCancel(ctx)
 }
 
 // settle remembers what a dial that succeeded from used has taught.
 func (e *Egress) settle(ctx context.Context, connection string, used Address, failed []Address) {
-	if !used.Local.IsValid() {
+	if !used.Public.IsValid() {
 		return
 	}
 	e.noteUp(used)

@@ -1,7 +1,7 @@
 package egress
 
 import (
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,9 +16,15 @@ type Options struct {
 	// Addresses are the region's egress addresses, in any order. If there are
 	// none, the system chooses where calls leave from.
 	Addresses []Address
+	// InUse says which public addresses calls may leave from at the moment, so that
+	// one can be configured before it is used. It is called for every dial and must
+	// not block; nil means all.
+	InUse func(public netip.Addr) bool
+	// ProxyRoots verify the certificates of proxies; nil means the system's roots.
+	ProxyRoots *x509.CertPool
 	// AllowPrivate are the networks that upstream hosts may be in although
 	// not public, as [ParseAllowPrivate] returns them.
-	AllowPrivate []netip.Prefix
+	AllowPrivate []PrivateNetwork
 	// Own are the gateway's own listeners, which are never dialled. One on
 	// the unspecified address stands for every address of the machine.
 	Own []netip.AddrPort
@@ -35,6 +41,8 @@ type Options struct {
 type Egress struct {
 	addresses          []Address
 	reaches4, reaches6 bool
+	inUse              func(netip.Addr) bool
+	proxyRoots         *x509.CertPool
 	judge              *judge
 	health             *health
 	resolver           Resolver
@@ -56,8 +64,13 @@ func newOn(sys system, o Options) (*Egress, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.InUse == nil {
+		o.InUse = func(netip.Addr) bool { return true }
+	}
 	e := &Egress{
-		addresses: slices.Clone(o.Addresses),
+		addresses:  slices.Clone(o.Addresses),
+		inUse:      o.InUse,
+		proxyRoots: o.ProxyRoots,
 		judge: &judge{
 			allow:      slices.Clone(o.AllowPrivate),
 			own:        slices.Clone(o.Own),
@@ -74,12 +87,12 @@ func newOn(sys system, o Options) (*Egress, error) {
 			return nil, fmt.Errorf("own listener %s: its address and port must be known before the egress is made", own)
 		}
 	}
-	for _, p := range o.AllowPrivate {
-		if err := validateAllow(p); err != nil {
-			return nil, fmt.Errorf("allowed private network %s: %w", p, err)
+	for _, n := range o.AllowPrivate {
+		if err := validateAllow(n.Prefix); err != nil {
+			return nil, fmt.Errorf("allowed private network %s: %w", n, err)
 		}
-		if p.Addr().IsLoopback() {
-			o.Logger.Warn("upstream hosts may be on loopback; this is for simulators and tests only", slog.String("network", p.String()))
+		if n.Prefix.Addr().IsLoopback() {
+			o.Logger.Warn("upstream hosts may be on loopback; this is for simulators and tests only", slog.String("network", n.String()))
 		}
 	}
 	if len(o.Addresses) == 0 {
@@ -88,20 +101,36 @@ func newOn(sys system, o Options) (*Egress, error) {
 		return e, nil
 	}
 	for _, a := range o.Addresses {
-		if err := checkAddress(sys, a); err != nil {
+		if err := e.checkAddress(a); err != nil {
 			return nil, err
 		}
-		e.reaches4 = e.reaches4 || a.Local.Is4()
-		e.reaches6 = e.reaches6 || a.Local.Is6()
+		e.reaches4 = e.reaches4 || a.Public.Is4()
+		e.reaches6 = e.reaches6 || a.Public.Is6()
 	}
 	return e, nil
 }
 
-func checkAddress(sys system, a Address) error {
-	if !a.Public.IsValid() || !a.Local.IsValid() || a.Public.Is4() != a.Local.Is4() {
+// checkAddress refuses an address that could not work. Whether a proxy answers is
+// seen later, since it may be out of order for a while as any address may.
+func (e *Egress) checkAddress(a Address) error {
+	switch {
+	case a.Proxy != nil && a.Public.IsValid() && !a.Local.IsValid():
+		if addr, err := netip.ParseAddr(a.Proxy.Host); err == nil {
+			if err := e.judge.checkProxy(a.Proxy.Host, netip.AddrPortFrom(addr, a.Proxy.Port)); err != nil {
+				return fmt.Errorf("egress address %s: its proxy: %w", a, err)
+			}
+			if addr.IsLoopback() {
+				e.logger.Warn("the proxy of an egress address is on this machine; this is for tests, unless it passes calls on", slog.String("address", a.String()))
+			}
+		}
+		if a.Proxy.Scheme != ProxyHTTPS && !a.Proxy.Username.IsZero() {
+			e.logger.Warn("the credentials of a proxy cross the network unencrypted; use https:// where the provider has it", slog.String("address", a.String()))
+		}
+		return nil
+	case !a.Public.IsValid() || !a.Local.IsValid() || a.Public.Is4() != a.Local.Is4():
 		return fmt.Errorf("egress address %s: public and local address must be IP addresses of the same family", a)
 	}
-	if err := sys.bindable(a.Local); err != nil {
+	if err := e.system.bindable(a.Local); err != nil {
 		return fmt.Errorf("egress address %s: local address %s is not on this machine; add it to an interface (ip address add), or name the address that the machine has behind NAT: %w", a, a.Local, err)
 	}
 	return nil
@@ -110,33 +139,13 @@ func checkAddress(sys system, a Address) error {
 // Addresses returns the egress addresses as configured; none if unpinned.
 func (e *Egress) Addresses() []Address { return slices.Clone(e.addresses) }
 
-// Ready returns an error, matching [ErrUnavailable], if no egress address can be
-// bound at the moment. It tries each of them, which takes a few system calls,
-// and so also notices that an address is back before its cool-down ends.
-func (e *Egress) Ready() error {
-	var failures []error
+// usable are the addresses that calls may leave from at the moment.
+func (e *Egress) usable() []Address {
+	var usable []Address
 	for _, a := range e.addresses {
-		if err := e.system.bindable(a.Local); err != nil {
-			e.noteDown(a, err)
-			failures = append(failures, fmt.Errorf("egress address %s: %w", a, err))
-			continue
+		if e.inUse(a.Public) {
+			usable = append(usable, a)
 		}
-		e.noteUp(a)
 	}
-	if len(e.addresses) > 0 && len(failures) == len(e.addresses) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(failures...))
-	}
-	return nil
-}
-
-func (e *Egress) noteDown(a Address, err error) {
-	if e.health.markDown(a) {
-		e.logger.Error("egress address cannot be bound", slog.String("address", a.String()), slog.Any("error", err))
-	}
-}
-
-func (e *Egress) noteUp(a Address) {
-	if e.health.markUp(a) {
-		e.logger.Info("egress address can be bound again", slog.String("address", a.String()))
-	}
+	return usable
 }

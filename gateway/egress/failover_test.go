@@ -72,7 +72,7 @@ func TestBindFailureMovesEverybodyForAWhile(t *testing.T) {
 		t.Errorf("public IP %s", got)
 	}
 	n.expect(t, fromEast, fromWest)
-	if !strings.Contains(log.String(), "egress address cannot be bound") {
+	if !strings.Contains(log.String(), "egress address cannot be used") {
 		t.Errorf("log says %q", &log)
 	}
 
@@ -88,7 +88,7 @@ func TestBindFailureMovesEverybodyForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.expect(t, fromEast)
-	if !strings.Contains(log.String(), "egress address can be bound again") {
+	if !strings.Contains(log.String(), "egress address can be used again") {
 		t.Errorf("log says %q", &log)
 	}
 }
@@ -249,7 +249,7 @@ func TestUnpinnedDialsOnceAndSaysSo(t *testing.T) {
 		t.Errorf("public IP %q", got)
 	}
 	n.expect(t, attempt{"", jira})
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
 	// There is no egress address that could be at fault.
@@ -345,11 +345,11 @@ func TestReady(t *testing.T) {
 		return nil
 	}}
 	e := newFake(t, n, Options{Addresses: usAddresses()})
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("both there: %v", err)
 	}
 	gone[usEast.Local] = true
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("one gone: %v", err)
 	}
 	// What Ready finds out, dials know.
@@ -358,7 +358,7 @@ func TestReady(t *testing.T) {
 	}
 	n.expect(t, fromWest)
 	clear(gone)
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("back again: %v", err)
 	}
 	if _, err := dialInitech(e); err != nil {
@@ -366,12 +366,12 @@ func TestReady(t *testing.T) {
 	}
 	n.expect(t, fromEast)
 	gone[usEast.Local], gone[usWest.Local] = true, true
-	err := e.Ready()
+	err := e.Ready(t.Context())
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "10.0.0.5") || !strings.Contains(err.Error(), "10.0.0.6") {
 		t.Errorf("both gone: %v", err)
 	}
 	clear(gone)
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("both back: %v", err)
 	}
 	if _, err := dialInitech(e); err != nil {

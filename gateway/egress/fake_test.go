@@ -127,3 +127,12 @@ func newFake(t *testing.T, n *fakeNetwork, o Options) *Egress {
 	}
 	return e
 }
+
+// open lists networks that are open to every connection.
+func open(cidrs ...string) []PrivateNetwork {
+	var networks []PrivateNetwork
+	for _, c := range cidrs {
+		networks = append(networks, PrivateNetwork{Prefix: netip.MustParsePrefix(c)})
+	}
+	return networks
+}

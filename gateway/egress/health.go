@@ -6,15 +6,24 @@ import (
 	"time"
 )
 
-// health remembers which egress addresses to pass over for a while. What it
-// knows only changes the order of attempts: an address is never given up for
-// good, and trying one that is down costs no more than a failing bind.
+// health remembers which egress addresses to pass over for a while. Binding a
+// local address costs nothing, so one that could not be bound is only tried last. A
+// proxy that failed costs the time that it takes to fail: it is not asked at all
+// until its cool-down is over, and then by one dial alone (a circuit breaker).
 type health struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	down  map[netip.Addr]time.Time // public address → until when
-	pairs map[pair]time.Time       // → until when; at most maxPairs
+	mu      sync.Mutex
+	outages map[netip.Addr]*outage // by public address
+	pairs   map[pair]time.Time     // → until when; at most maxPairs
+}
+
+// outage is what is known against one egress address.
+type outage struct {
+	until    time.Time
+	cooldown time.Duration
+	silences int  // in a row; an outage only from maxSilences on
+	down     bool // it has failed, and not worked since
 }
 
 // pair is a connection and the egress address from which its Jira could not be
@@ -25,19 +34,23 @@ type pair struct {
 }
 
 func newHealth(now func() time.Time) *health {
-	return &health{now: now, down: map[netip.Addr]time.Time{}, pairs: map[pair]time.Time{}}
+	return &health{now: now, outages: map[netip.Addr]*outage{}, pairs: map[pair]time.Time{}}
 }
 
 // order returns ranked with the addresses that connection avoids moved to the
-// back, and those that are down behind them.
+// back, and those that could not be bound behind them. Proxies that are not to be
+// asked are left out.
 func (h *health) order(connection string, ranked []Address) []Address {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
 	var first, avoided, down []Address
 	for _, a := range ranked {
+		o := h.outages[a.Public]
+		out := o != nil && o.down && now.Before(o.until)
 		switch {
-		case now.Before(h.down[a.Public]):
+		case out && a.Proxy != nil:
+		case out:
 			down = append(down, a)
 		case now.Before(h.pairs[pair{connection, a.Public}]):
 			avoided = append(avoided, a)
@@ -48,24 +61,94 @@ func (h *health) order(connection string, ranked []Address) []Address {
 	return append(append(first, avoided...), down...)
 }
 
-// markDown puts a last in everybody's order for addressCooldown. It reports
-// whether that is news.
+// admit reports whether a may be tried now. Of the dials that want to try a proxy
+// after its cool-down one goes first.
+func (h *health) admit(a Address) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.outages[a.Public]
+	if a.Proxy == nil || o == nil || !o.down {
+		return true
+	}
+	now := h.now()
+	if now.Before(o.until) {
+		return false
+	}
+	o.until = now.Add(dialTimeout)
+	return true
+}
+
+// markDown passes a over for its cool-down. It reports whether that is news.
 func (h *health) markDown(a Address) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.now()
-	was := now.Before(h.down[a.Public])
-	h.down[a.Public] = now.Add(addressCooldown)
-	return !was
+	return h.fail(a)
 }
 
-// markUp ends a's cool-down. It reports whether that is news.
+// markSilent is markDown for a failure that may have been the upstream's: only
+// several of them in a row count.
+func (h *health) markSilent(a Address) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.outage(a)
+	o.silences++
+	if o.silences < maxSilences && !o.down {
+		return false
+	}
+	return h.fail(a)
+}
+
+func (h *health) outage(a Address) *outage {
+	o := h.outages[a.Public]
+	if o == nil {
+		o = &outage{}
+		h.outages[a.Public] = o
+	}
+	return o
+}
+
+func (h *health) fail(a Address) (news bool) {
+	o := h.outage(a)
+	switch {
+	case a.Proxy == nil:
+		o.cooldown = addressCooldown
+	case o.cooldown == 0:
+		o.cooldown = proxyCooldown
+	default:
+		o.cooldown = min(2*o.cooldown, maxProxyCooldown)
+	}
+	now := h.now()
+	news = !o.down || a.Proxy == nil && !now.Before(o.until)
+	o.down, o.until = true, now.Add(o.cooldown)
+	return news
+}
+
+// markUp ends what is known against a. It reports whether that is news.
 func (h *health) markUp(a Address) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, was := h.down[a.Public]
-	delete(h.down, a.Public)
-	return was
+	o := h.outages[a.Public]
+	delete(h.outages, a.Public)
+	return o != nil && o.down
+}
+
+// retry lets the next dial try a proxy that is down.
+func (h *health) retry(a Address) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o := h.outages[a.Public]; o != nil {
+		o.until = h.now()
+	}
+}
+
+// outageOf reports whether a is down, and from when on it may be tried again.
+func (h *health) outageOf(a Address) (down bool, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o := h.outages[a.Public]; o != nil && o.down {
+		return true, o.until
+	}
+	return false, time.Time{}
 }
 
 // settle records how a dial ended: connection reached its Jira from used, and

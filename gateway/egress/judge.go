@@ -8,14 +8,15 @@ import (
 
 // judge decides which addresses may be dialled. It is immutable.
 type judge struct {
-	allow      []netip.Prefix // each inside one openable range, see validateAllow
+	allow      []PrivateNetwork // each inside one openable range, see validateAllow
 	own        []netip.AddrPort
 	addresses  []Address
 	interfaces func() ([]net.Addr, error)
 }
 
-// check returns an *AddressError unless target, an address of host, may be dialled.
-func (j *judge) check(host string, target netip.AddrPort) error {
+// check returns an *AddressError unless target, an address of host, may be dialled
+// on behalf of connection.
+func (j *judge) check(connection, host string, target netip.AddrPort) error {
 	addr := target.Addr()
 	r := classify(addr)
 	switch {
@@ -23,14 +24,30 @@ func (j *judge) check(host string, target netip.AddrPort) error {
 		return &AddressError{Host: host, Addr: addr, Class: ClassOwnListener}
 	case r.class == ClassPublic:
 		return nil
-	case r.class.openable() && j.allowed(addr.Unmap()):
+	case r.class.openable() && j.allowed(connection, addr.Unmap()):
 		return nil
 	}
 	return &AddressError{Host: host, Addr: addr, Class: r.class, Source: r.source}
 }
 
-func (j *judge) allowed(addr netip.Addr) bool {
-	return slices.ContainsFunc(j.allow, func(p netip.Prefix) bool { return p.Contains(addr) })
+func (j *judge) allowed(connection string, addr netip.Addr) bool {
+	return slices.ContainsFunc(j.allow, func(n PrivateNetwork) bool {
+		return (n.Connection == "" || n.Connection == connection) && n.Prefix.Contains(addr)
+	})
+}
+
+// checkProxy returns an *AddressError unless a provider's proxy may be at target,
+// an address of host.
+func (j *judge) checkProxy(host string, target netip.AddrPort) error {
+	addr := target.Addr()
+	if err := judgeProxy(addr); err != nil {
+		err.Host = host
+		return err
+	}
+	if j.isOwn(netip.AddrPortFrom(addr.Unmap(), target.Port())) {
+		return &AddressError{Host: host, Addr: addr, Class: ClassOwnListener}
+	}
+	return nil
 }
 
 // isOwn reports whether target, unmapped, leads to a listener of the gateway.
@@ -45,7 +62,7 @@ func (j *judge) isOwn(target netip.AddrPort) bool {
 		}
 		// What NAT sends back in to the address that is listened on.
 		if slices.ContainsFunc(j.addresses, func(a Address) bool {
-			return a.Public == target.Addr() && (listens == a.Local || listens.IsUnspecified())
+			return a.Proxy == nil && a.Public == target.Addr() && (listens == a.Local || listens.IsUnspecified())
 		}) {
 			return true
 		}

@@ -21,6 +21,15 @@ const (
 	// addressCooldown is how long an egress address that could not be bound
 	// stays last in everybody's order, unless it is seen to work before.
 	addressCooldown = 30 * time.Second
+	// proxyCooldown is how long a proxy that failed is not asked; it doubles with
+	// each failed trial, up to maxProxyCooldown.
+	proxyCooldown    = 5 * time.Second
+	maxProxyCooldown = 2 * time.Minute
+	// maxSilences is how many times in a row a proxy may leave open whether it or
+	// the upstream is at fault, until it is taken to be the proxy.
+	maxSilences = 5
+	// maxProxyAnswer bounds an answer to CONNECT, in bytes.
+	maxProxyAnswer = 16 << 10
 	// pairCooldown is how long a connection avoids an egress address from
 	// which its Jira could not be reached while another one reached it.
 	pairCooldown = 2 * time.Minute

@@ -7,36 +7,41 @@ import (
 	"strings"
 )
 
-// Address is one egress address.
+// Address is one egress address, and how calls come to leave from it: either a
+// socket is bound to an address of this machine, or a static-IP provider's proxy
+// is asked for the connection.
 type Address struct {
 	Public netip.Addr // what Jira sees, and what customers put on their allowlists
 	Local  netip.Addr // what the socket is bound to; differs from Public behind NAT
+	Proxy  *Proxy     // the provider's proxy; nil where Local is bound
 }
 
-// String returns a in the form that ParseAddresses reads.
+// String returns a in the form that ParseAddresses reads, but without the
+// credentials of a proxy.
 func (a Address) String() string {
-	if a.Public == a.Local {
+	switch {
+	case a.Proxy != nil:
+		return a.Public.String() + "=" + a.Proxy.String()
+	case a.Public == a.Local:
 		return a.Public.String()
 	}
 	return a.Public.String() + "=" + a.Local.String()
 }
 
-// ParseAddresses reads the form of JIRAGATE_EGRESS: PUBLIC_IP=LOCAL_IP entries
-// separated by commas, without spaces; a single IP stands for both. IP
-// addresses must be in their normal form, the two of an entry in the same
-// family, and no address may be named twice. The empty string is an empty list.
+// ParseAddresses reads the form of JIRAGATE_EGRESS: entries separated by commas,
+// without spaces, each of them PUBLIC_IP=LOCAL_IP, a single IP that stands for
+// both, or PUBLIC_IP=URL with the URL of a static-IP provider's proxy, see
+// [ParseProxy]. IP addresses must be in their normal form, the two of an entry in
+// the same family, and no public or local address may be named twice. Several
+// addresses may be reached by one proxy URL only where the provider tells them
+// apart by credentials; [Egress] cannot know, egress verify does. The empty string
+// is an empty list.
 //
-// A static-IP provider's proxy in the place of LOCAL_IP is refused. Since such
-// a URL holds a password, errors name an entry by its number and never repeat
-// its text.
+// Since a URL holds a password, errors name an entry by its number and never
+// repeat its text. A comma in a password is written %2C.
 func ParseAddresses(s string) ([]Address, error) {
 	if s == "" {
 		return nil, nil
-	}
-	// Before splitting, since a password may contain a comma.
-	if before, _, found := strings.Cut(s, "://"); found {
-		n := strings.Count(before, ",") + 1
-		return nil, fmt.Errorf("egress address %d: a static-IP provider's proxy (http, https, socks5) is not supported by this version; bind to an address of this machine with PUBLIC_IP=LOCAL_IP", n)
 	}
 	var addresses []Address
 	for i, entry := range strings.Split(s, ",") {
@@ -48,7 +53,7 @@ func ParseAddresses(s string) ([]Address, error) {
 			switch {
 			case a.Public == other.Public:
 				return nil, fmt.Errorf("egress address %d: public address %s is already entry %d", i+1, a.Public, j+1)
-			case a.Local == other.Local:
+			case a.Proxy == nil && a.Local == other.Local:
 				return nil, fmt.Errorf("egress address %d: local address %s is already entry %d; one local address cannot be seen as two public ones", i+1, a.Local, j+1)
 			}
 		}
@@ -58,17 +63,26 @@ func ParseAddresses(s string) ([]Address, error) {
 }
 
 func parseAddress(entry string) (Address, error) {
-	public, local, both := strings.Cut(entry, "=")
+	public, way, both := strings.Cut(entry, "=")
+	if strings.Contains(public, "://") {
+		return Address{}, errors.New("public address: missing; write PUBLIC_IP=URL, with the address that the proxy's calls come from")
+	}
 	var a Address
 	var err error
 	if a.Public, err = parseBindable(public); err != nil {
 		return Address{}, fmt.Errorf("public address: %w", err)
 	}
-	if !both {
+	switch {
+	case !both:
 		a.Local = a.Public
 		return a, nil
+	case strings.Contains(way, "://"):
+		if a.Proxy, err = ParseProxy(way); err != nil {
+			return Address{}, fmt.Errorf("proxy of %s: %w", a.Public, err)
+		}
+		return a, nil
 	}
-	if a.Local, err = parseBindable(local); err != nil {
+	if a.Local, err = parseBindable(way); err != nil {
 		return Address{}, fmt.Errorf("local address of %s: %w", a.Public, err)
 	}
 	if a.Public.Is4() != a.Local.Is4() {
@@ -88,7 +102,7 @@ func parseBindable(s string) (netip.Addr, error) {
 	}
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Addr{}, errors.New("not an IP address; write PUBLIC_IP=LOCAL_IP without spaces")
+		return netip.Addr{}, errors.New("not an IP address; write PUBLIC_IP=LOCAL_IP without spaces, or PUBLIC_IP=http://USER:PASSWORD@HOST:PORT for a provider's proxy (https and socks5 too; a comma in a password is %2C)")
 	}
 	if addr.Is4In6() {
 		return netip.Addr{}, fmt.Errorf("IPv4 inside IPv6; write %s", addr.Unmap())

@@ -61,7 +61,7 @@ func TestControlHookJudgesAgain(t *testing.T) {
 			if actual != target {
 				t.Errorf("judged %s, connecting to %s", actual, target)
 			}
-			return e.check("jira.acme.com", actual)
+			return e.check(errand{"acme", "jira.acme.com"}, actual)
 		})
 		var refused *AddressError
 		if !errors.As(err, &refused) || refused.Class != ClassLoopback {
@@ -124,7 +124,7 @@ func TestControlHookFailsClosed(t *testing.T) {
 		{"another family", "[2401:1d80:3000::1]:443", ClassOtherFamily},
 	}
 	e := newFake(t, &fakeNetwork{}, Options{Addresses: usAddresses()})
-	hook := control(usEast.Local, func(actual netip.AddrPort) error { return e.check("jira.acme.com", actual) })
+	hook := control(usEast.Local, func(actual netip.AddrPort) error { return e.check(errand{"acme", "jira.acme.com"}, actual) })
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			err := hook(t.Context(), "tcp4", test.address, noSocket{t})
@@ -153,9 +153,9 @@ func TestNewRefusesOptionsThatCannotHold(t *testing.T) {
 	}{
 		{"own listener without port", Options{Own: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}, "own listener 127.0.0.1:0"},
 		{"own listener missing", Options{Own: []netip.AddrPort{{}}}, "own listener"},
-		{"everything allowed", Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, "wider than"},
-		{"link-local allowed", Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")}}, "could never take effect"},
-		{"no network", Options{AllowPrivate: []netip.Prefix{{}}}, "not a CIDR"},
+		{"everything allowed", Options{AllowPrivate: open("0.0.0.0/0")}, "wider than"},
+		{"link-local allowed", Options{AllowPrivate: open("169.254.0.0/16")}, "could never take effect"},
+		{"no network", Options{AllowPrivate: []PrivateNetwork{{}}}, "not a CIDR"},
 		{"empty address", Options{Addresses: []Address{{}}}, "same family"},
 		{"two families", Options{Addresses: []Address{address("52.54.159.237", "fd00::5")}}, "same family"},
 	}

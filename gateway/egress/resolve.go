@@ -30,12 +30,13 @@ func (r *systemResolver) LookupNetIP(ctx context.Context, network, host string) 
 	return r.Resolver.LookupNetIP(ctx, network, host)
 }
 
-// resolve returns the addresses to try for host, judged, in the order to try
-// them; at least one if err is nil, at most maxTargets.
-func (e *Egress) resolve(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
+// resolve returns the addresses to try for the host of call, judged, in the order
+// to try them; at least one if err is nil, at most maxTargets.
+func (e *Egress) resolve(ctx context.Context, call errand, port uint16) ([]netip.AddrPort, error) {
+	host := call.host
 	if addr, err := netip.ParseAddr(host); err == nil {
 		target := netip.AddrPortFrom(addr, port)
-		if err := e.check(host, target); err != nil {
+		if err := e.check(call, target); err != nil {
 			return nil, err
 		}
 		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), port)}, nil
@@ -50,7 +51,7 @@ func (e *Egress) resolve(ctx context.Context, host string, port uint16) ([]netip
 	var targets []netip.AddrPort
 	var refused error
 	for _, addr := range answers[:min(len(answers), maxAnswers)] {
-		if err := e.check(host, netip.AddrPortFrom(addr, port)); err != nil {
+		if err := e.check(call, netip.AddrPortFrom(addr, port)); err != nil {
 			refused = err
 			e.logger.WarnContext(ctx, "upstream address refused", slog.Any("error", err))
 			continue
@@ -87,13 +88,14 @@ func (e *Egress) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	return answers, nil
 }
 
-// check is the judgement on one address of host, that of its family included.
-func (e *Egress) check(host string, target netip.AddrPort) error {
-	if err := e.judge.check(host, target); err != nil {
+// check is the judgement on one address of the host of call, that of its family
+// included.
+func (e *Egress) check(call errand, target netip.AddrPort) error {
+	if err := e.judge.check(call.connection, call.host, target); err != nil {
 		return err
 	}
 	if is4 := target.Addr().Unmap().Is4(); is4 && !e.reaches4 || !is4 && !e.reaches6 {
-		return &AddressError{Host: host, Addr: target.Addr(), Class: ClassOtherFamily}
+		return &AddressError{Host: call.host, Addr: target.Addr(), Class: ClassOtherFamily}
 	}
 	return nil
 }

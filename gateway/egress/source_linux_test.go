@@ -52,7 +52,7 @@ func upstream(t *testing.T, listen string) (netip.AddrPort, <-chan netip.Addr) {
 func newReal(t *testing.T, o Options) *Egress {
 	t.Helper()
 	if o.AllowPrivate == nil {
-		o.AllowPrivate = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		o.AllowPrivate = open("127.0.0.0/8", "::1/128")
 	}
 	e, err := New(o)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestFailoverWhenAnAddressLeavesTheMachine(t *testing.T) {
 	sys.bindable = func(netip.Addr) error { return nil } // it was there at the start
 	e, err := newOn(sys, Options{
 		Addresses:    []Address{address("52.54.159.237", "203.0.113.9"), loopback3},
-		AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		AllowPrivate: open("127.0.0.0/8"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestFailoverWhenAnAddressLeavesTheMachine(t *testing.T) {
 		t.Errorf("came from %s, want %s", got, loopback3.Local)
 	}
 
-	e, err = newOn(sys, Options{Addresses: []Address{address("52.54.159.237", "203.0.113.9")}, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	e, err = newOn(sys, Options{Addresses: []Address{address("52.54.159.237", "203.0.113.9")}, AllowPrivate: open("127.0.0.0/8")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestAddressesIsACopy(t *testing.T) {
 	if got := e.Addresses(); !slices.Equal(got, []Address{loopback2, loopback3}) {
 		t.Errorf("addresses %v", got)
 	}
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -44,9 +43,9 @@ type Config struct {
 
 	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"key URI" meaning:"Where the master keyset is that seals the store and the CA key: file:PATH, made at first start; env:NAME; or aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH, a key under which keyset.json in DATA_DIR is encrypted."`
 
-	Region             tokenstore.Region `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
-	Egress             []egress.Address  `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP,..." meaning:"The region's egress addresses. Without any, calls leave by the system's default route and are recorded as unpinned."`
-	EgressAllowPrivate []netip.Prefix    `env:"EGRESS_ALLOW_PRIVATE" type:"CIDR,..." meaning:"Networks that a Jira host may be in although they are not public. Loopback only when named here; link-local and metadata addresses never."`
+	Region             tokenstore.Region       `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
+	Egress             []egress.Address        `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP|PROXY_URL,..." meaning:"The region's egress addresses: each a local address that sockets are bound to, or a static-IP provider's proxy as http, https or socks5://USER:PASSWORD@HOST:PORT. Without any, calls leave by the system's default route and are recorded as unpinned."`
+	EgressAllowPrivate []egress.PrivateNetwork `env:"EGRESS_ALLOW_PRIVATE" type:"[CONNECTION=]CIDR,..." meaning:"Networks that a Jira host may be in although they are not public, that of one connection or of any. Loopback only when named here; link-local and metadata addresses never."`
 
 	PolicyFile string             `env:"POLICY_FILE" type:"file" meaning:"Rules (YAML) that narrow the policy; read again on SIGHUP."`
 	Delete     gateway.DeleteRule `env:"DELETE" envDefault:"published" type:"published, any or none" meaning:"Which issues may be deleted: those published through this gateway, any, or none."`

@@ -77,7 +77,7 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestConfigErrorsTellNoPassword(t *testing.T) {
-	_, err := ParseConfig([]string{"JIRAGATE_EGRESS=203.0.113.7=socks5://user:S3cret@proxy.example:1080"})
+	_, err := ParseConfig([]string{"JIRAGATE_EGRESS=203.0.113.7=socks5://user:S3cret@proxy.example:0"})
 	if err == nil || strings.Contains(err.Error(), "S3cret") || !strings.Contains(err.Error(), "JIRAGATE_EGRESS") {
 		t.Errorf("error: %v", err)
 	}

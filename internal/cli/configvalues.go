@@ -39,17 +39,17 @@ type logLevel slog.Level
 
 // parsers read the types whose text form is not plain.
 var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[listenAddress]():      parserOf(parseListenAddress),
-	reflect.TypeFor[httpsURL]():           parserOf(parseHTTPSURL),
-	reflect.TypeFor[redirectURL]():        parserOf(parseRedirectURL),
-	reflect.TypeFor[webhookURL]():         parserOf(parseWebhookURL),
-	reflect.TypeFor[telemetry.Format]():   formOf(telemetry.ParseFormat),
-	reflect.TypeFor[logLevel]():           parserOf(parseLogLevel),
-	reflect.TypeFor[tokenstore.Region]():  parserOf(parseRegion),
-	reflect.TypeFor[[]egress.Address]():   parserOf(egress.ParseAddresses),
-	reflect.TypeFor[[]netip.Prefix]():     parserOf(egress.ParseAllowPrivate),
-	reflect.TypeFor[gateway.DeleteRule](): formOf(gateway.ParseDeleteRule),
-	reflect.TypeFor[audit.SyncMode]():     formOf(audit.ParseSyncMode),
+	reflect.TypeFor[listenAddress]():           parserOf(parseListenAddress),
+	reflect.TypeFor[httpsURL]():                parserOf(parseHTTPSURL),
+	reflect.TypeFor[redirectURL]():             parserOf(parseRedirectURL),
+	reflect.TypeFor[webhookURL]():              parserOf(parseWebhookURL),
+	reflect.TypeFor[telemetry.Format]():        formOf(telemetry.ParseFormat),
+	reflect.TypeFor[logLevel]():                parserOf(parseLogLevel),
+	reflect.TypeFor[tokenstore.Region]():       parserOf(parseRegion),
+	reflect.TypeFor[[]egress.Address]():        parserOf(egress.ParseAddresses),
+	reflect.TypeFor[[]egress.PrivateNetwork](): parserOf(egress.ParseAllowPrivate),
+	reflect.TypeFor[gateway.DeleteRule]():      formOf(gateway.ParseDeleteRule),
+	reflect.TypeFor[audit.SyncMode]():          formOf(audit.ParseSyncMode),
 }
 
 func parserOf[T any](parse func(string) (T, error)) env.ParserFunc {

@@ -173,7 +173,7 @@ func (s *Server) checks() []admin.Check {
 			return err
 		}},
 		{Name: "audit", Run: func(context.Context) error { return s.engine.audit.Ready() }},
-		{Name: "egress", Run: func(context.Context) error { return s.engine.egress.Ready() }},
+		{Name: "egress", Run: s.engine.egress.Ready},
 		{Name: "policy", Run: func(context.Context) error {
 			if s.policy.current.Load() == nil {
 				return errors.New("no policy is loaded")

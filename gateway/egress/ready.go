@@ -1,0 +1,99 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+)
+
+// Ready returns an error, matching [ErrUnavailable], if calls could leave from no
+// egress address at the moment. It tries to bind each local one, and connects to
+// each proxy that has failed as soon as its cool-down is over, so it also notices
+// that an address is back.
+func (e *Egress) Ready(ctx context.Context) error {
+	if len(e.addresses) == 0 {
+		return nil
+	}
+	var failures []error
+	usable := e.usable()
+	for _, a := range usable {
+		if err := e.probe(ctx, a); err != nil {
+			failures = append(failures, fmt.Errorf("egress address %s: %w", a, err))
+		}
+	}
+	switch {
+	case len(usable) == 0:
+		return fmt.Errorf("%w: no configured address is in use at this time: jiragate egress list", ErrUnavailable)
+	case len(failures) == len(usable):
+		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(failures...))
+	}
+	return nil
+}
+
+// Health is what is known of one egress address.
+type Health struct {
+	Public netip.Addr
+	InUse  bool // calls may leave from it at this time
+	Up     bool // nothing is known against it
+}
+
+// Health returns what is known of each address, in the configured order, without
+// trying anything.
+func (e *Egress) Health() []Health {
+	list := make([]Health, len(e.addresses))
+	for i, a := range e.addresses {
+		down, _ := e.health.outageOf(a)
+		list[i] = Health{Public: a.Public, InUse: e.inUse(a.Public), Up: !down}
+	}
+	return list
+}
+
+// probe finds out whether a works, as far as that shows without an upstream.
+func (e *Egress) probe(ctx context.Context, a Address) error {
+	if a.Proxy == nil {
+		err := e.system.bindable(a.Local)
+		if err != nil {
+			e.noteDown(a, err)
+			return err
+		}
+		e.noteUp(a)
+		return nil
+	}
+	down, until := e.health.outageOf(a)
+	switch {
+	case !down:
+		return nil
+	case !e.health.admit(a):
+		return fmt.Errorf("its proxy has failed, and is tried again after %s", until.UTC().Format("15:04:05 UTC"))
+	}
+	conn, err := e.reachProxy(ctx, a.Proxy)
+	if err != nil {
+		e.noteDown(a, err)
+		return err
+	}
+	conn.Close() // nothing was asked
+	// That it can be reached does not say that it lets the credentials in: the
+	// next dial goes first to find out, as after any cool-down.
+	e.health.retry(a)
+	return nil
+}
+
+func (e *Egress) noteDown(a Address, err error) {
+	if e.health.markDown(a) {
+		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err))
+	}
+}
+
+func (e *Egress) noteSilent(a Address, err error) {
+	if e.health.markSilent(a) {
+		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err))
+	}
+}
+
+func (e *Egress) noteUp(a Address) {
+	if e.health.markUp(a) {
+		e.logger.Info("egress address can be used again", slog.String("address", a.String()))
+	}
+}
