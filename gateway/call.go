@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/gateway/audit"
+	"jiragate/gateway/pace"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
@@ -68,6 +69,9 @@ type Call struct {
 	policy   *policy.Policy
 	decision policy.Decision
 	body     []byte // rebuilt; nil when none is sent
+
+	// From pace: nil until it is the call's turn.
+	pass *pace.Pass
 
 	// From record: nil until the call is on disk and may go out.
 	pending *audit.Pending

@@ -5,7 +5,7 @@
 // absolute-form, base-URL form), becomes one [Call], and travels the stations
 // of pipeline.go once, in the order in which that file reads:
 //
-//	identify → resolve → decide → record → authorise → send → respond → complete
+//	identify → resolve → decide → pace → record → authorise → send → respond → complete
 //
 // Start with [New], [Gateway.Serve] and [Gateway.Shutdown]; [Explain] answers
 // what would be decided without sending anything, through the same code.

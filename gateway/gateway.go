@@ -23,6 +23,7 @@ import (
 	"jiragate/certs"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/egress"
+	"jiragate/gateway/pace"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
@@ -99,6 +100,9 @@ type Options struct {
 	Audit       *audit.Log
 	Authority   *certs.Authority
 	Egress      *egress.Egress
+	// Pacing are the limits of what goes out to Jira; the zero value has none, and
+	// keeps the pauses that Jira asks for.
+	Pacing pace.Options
 	// APIURL is where Cloud calls are sent: https://api.atlassian.com, or a
 	// simulator. It must be https.
 	APIURL string
@@ -131,6 +135,7 @@ type Gateway struct {
 	resolving  sync.Mutex
 	transports transports
 	proofs     proofs
+	pacer      *pace.Pacer
 
 	front   *http.Server // the proxy listener
 	inside  *http.Server // requests inside tunnels
@@ -163,6 +168,10 @@ func New(o Options) (*Gateway, error) {
 	}
 	if g.meters, err = newMeters(o.MeterProvider, o.Directory); err != nil {
 		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
+	}
+	o.Pacing.Meter = o.MeterProvider.Meter(instrumentation)
+	if g.pacer, err = pace.New(o.Pacing); err != nil {
+		return nil, err
 	}
 	if _, err := parseAuthority(api.Host, "443"); err != nil {
 		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
@@ -253,6 +262,10 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 	}
 	g.transports.keep(dir)
 	g.proofs.keep(dir)
+	g.pacer.Keep(func(id string) bool {
+		_, ok := dir.Connection(id)
+		return ok
+	})
 	g.resolved.Store(s)
 	return s, nil
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"jiragate/gateway/diagnosis"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
@@ -52,7 +52,7 @@ func (g *Gateway) refreshed(ctx context.Context, c *Call, a *answer) (*answer, *
 // missing scope is answered with 401 too, and no new token helps
 // (Atlassian's community, "Unauthorized; scope does not match").
 func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refusal) {
-	if bytes.Contains(bytes.ToLower(a.first), []byte("scope does not match")) {
+	if c.reason(a) == diagnosis.ScopeRefused {
 		c.noted = CodeScopeRefused
 		return a, nil
 	}

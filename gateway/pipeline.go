@@ -21,6 +21,7 @@ import (
 func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	ctx, end := g.startSpan(c)
 	defer end()
+	defer c.leave()
 	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)
 
@@ -68,6 +69,9 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused := g.ownIssue(ctx, c); refused != nil {
 		return nil, refused
 	}
+	if refused := g.pace(ctx, c); refused != nil {
+		return nil, refused
+	}
 	if refused := g.begin(c); refused != nil {
 		return nil, refused
 	}
@@ -79,7 +83,11 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused != nil {
 		return nil, refused
 	}
-	return g.refreshed(ctx, c, a)
+	if a, refused = g.refreshed(ctx, c, a); refused != nil {
+		return nil, refused
+	}
+	c.diagnose(a)
+	return a, nil
 }
 
 // resolve finds the connection the call belongs to, and the path below its

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"jiragate/gateway/diagnosis"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 )
@@ -14,8 +15,8 @@ import (
 // ProbeResult is what came of a connection test.
 type ProbeResult struct {
 	Status   int           // of the answer
-	Code     string        // reason code, when the gateway refused or failed
-	Detail   string        // what to do, when it did
+	Code     string        // reason code, when the gateway refused or failed, or Jira said no
+	Detail   string        // what to do, when they did
 	Account  string        // display name of the account that the credential belongs to
 	EgressIP string        // public address that Jira saw
 	Record   string        // id of the call record
@@ -52,6 +53,10 @@ func (g *Gateway) Probe(ctx context.Context, connection string) (*ProbeResult, e
 	}
 	if call.refused != nil {
 		result.Code, result.Detail = string(call.refused.code), call.refused.detail
+		return result, nil
+	}
+	if call.noted != "" {
+		result.Code, result.Detail = string(call.noted), diagnosis.Reason(call.noted).Advice()
 		return result, nil
 	}
 	var account struct{ DisplayName string }

@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"jiragate/gateway/diagnosis"
+	"jiragate/gateway/pace"
 )
 
 // Code is a stable reason code: what a client finds in the "code" member of a
@@ -41,15 +45,31 @@ const (
 	CodeIssueNotPublished Code = "issue_not_published"
 	CodeDeleteSwitchedOff Code = "delete_switched_off"
 
+	CodeJiraAskedToWait    = Code(pace.ReasonAsked)
+	CodeAppPaused          = Code(pace.ReasonAppPaused)
+	CodeAppShareExhausted  = Code(pace.ReasonAppShare)
+	CodeBudgetExhausted    = Code(pace.ReasonBudget)
+	CodeConnectionBusy     = Code(pace.ReasonBusy)
+	CodeTooManyConnections = Code(pace.ReasonTooMany)
+
 	CodeRecordUnavailable Code = "record_unavailable"
 
 	CodeNeedsReauthorisation   Code = "credential_needs_reauthorisation"
 	CodeCredentialUnavailable  Code = "credential_unavailable"
 	CodeCredentialUnconfigured Code = "credential_not_configured"
 	CodeCredentialRefused      Code = "credential_refused"
-	CodeCaptchaRequired        Code = "captcha_required"
-	CodeScopeRefused           Code = "upstream_scope_refused"
+	CodeCaptchaRequired             = Code(diagnosis.CaptchaRequired)
+	CodeScopeRefused                = Code(diagnosis.ScopeRefused)
 	CodeClockRefused           Code = "upstream_clock_refused"
+
+	CodeIPRefused         = Code(diagnosis.IPRefused)
+	CodeFirewallRefused   = Code(diagnosis.FirewallRefused)
+	CodeRateLimited       = Code(diagnosis.RateLimited)
+	CodeAppRefused        = Code(diagnosis.AppRefused)
+	CodePermissionRefused = Code(diagnosis.PermissionRefused)
+	CodeBasicAuthDisabled = Code(diagnosis.BasicAuthDisabled)
+	CodeSiteUnavailable   = Code(diagnosis.SiteUnavailable)
+	CodeXSRFRefused       = Code(diagnosis.XSRFRefused)
 
 	CodeEgressUnavailable        Code = "egress_unavailable"
 	CodeUpstreamAddressForbidden Code = "upstream_address_forbidden"
@@ -104,6 +124,13 @@ var meanings = map[Code]meaning{
 	CodeIssueNotPublished: {http.StatusForbidden, "The issue was not published through this gateway", "http_request_denied"},
 	CodeDeleteSwitchedOff: {http.StatusForbidden, "Deleting issues is switched off", "http_request_denied"},
 
+	CodeJiraAskedToWait:    {http.StatusTooManyRequests, "Jira has asked the connection to wait", "http_request_denied"},
+	CodeAppPaused:          {http.StatusTooManyRequests, "Atlassian has asked the integration to wait", "http_request_denied"},
+	CodeAppShareExhausted:  {http.StatusTooManyRequests, "The connection's share of this hour is used up", "http_request_denied"},
+	CodeBudgetExhausted:    {http.StatusTooManyRequests, "The connection's requests are used up for the moment", "http_request_denied"},
+	CodeConnectionBusy:     {http.StatusServiceUnavailable, "Too many calls of this connection are at Jira", "connection_limit_reached"},
+	CodeTooManyConnections: {http.StatusServiceUnavailable, "Too many connections are at work", "connection_limit_reached"},
+
 	CodeRecordUnavailable: {http.StatusServiceUnavailable, "The call cannot be recorded", "proxy_internal_error"},
 
 	CodeNeedsReauthorisation:   {http.StatusBadGateway, "The connection needs a new credential or consent of the customer", "proxy_configuration_error"},
@@ -121,11 +148,21 @@ var meanings = map[Code]meaning{
 	CodeResponseWithheld:         {http.StatusBadGateway, "Jira's answer held the injected credential and is withheld", "http_protocol_error"},
 	CodeInternal:                 {http.StatusInternalServerError, "The gateway failed", "proxy_internal_error"},
 
-	// These four are noted of an answer of Jira's that the client gets as it is.
+	// These are noted of an answer of Jira's that the client gets as it is, with
+	// its own status; the status here is the usual one.
 	CodeCredentialRefused: {http.StatusUnauthorized, "Jira refused the connection's credential", "http_request_denied"},
 	CodeCaptchaRequired:   {http.StatusForbidden, "Jira asks the connection's account for a CAPTCHA", "http_request_denied"},
 	CodeScopeRefused:      {http.StatusUnauthorized, "Jira finds a scope missing", "http_request_denied"},
 	CodeClockRefused:      {http.StatusUnauthorized, "Jira finds the gateway's clock wrong", "http_request_denied"},
+
+	CodeIPRefused:         {http.StatusForbidden, "The customer's allowlist lacks the egress address", "http_request_denied"},
+	CodeFirewallRefused:   {http.StatusForbidden, "Something in front of Jira refused the call", "http_request_denied"},
+	CodeRateLimited:       {http.StatusTooManyRequests, "Jira asks to wait", "http_request_denied"},
+	CodeAppRefused:        {http.StatusForbidden, "The site does not let the integration in", "http_request_denied"},
+	CodePermissionRefused: {http.StatusForbidden, "The connection's account lacks a permission", "http_request_denied"},
+	CodeBasicAuthDisabled: {http.StatusForbidden, "Jira takes no passwords", "http_request_denied"},
+	CodeSiteUnavailable:   {http.StatusServiceUnavailable, "The customer's Jira is not in service", "http_request_denied"},
+	CodeXSRFRefused:       {http.StatusForbidden, "Jira's XSRF check refused the call", "http_request_denied"},
 
 	// These two end a call whose answer has begun or whose client is gone.
 	CodeUpstreamResponseCut: {http.StatusBadGateway, "Jira's answer ended early", "http_response_incomplete"},
@@ -148,6 +185,8 @@ type refusal struct {
 	detail string
 	cause  error
 	allow  []string // methods documented for the path
+
+	retryAfter time.Duration // when to try again; 0 where the status says enough
 }
 
 func refuse(code Code, detail string) *refusal { return &refusal{code: code, detail: detail} }
@@ -192,7 +231,10 @@ func (r *refusal) setHeader(h http.Header, bodyLength int) {
 		h.Set("Proxy-Authenticate", `Basic realm="jiragate", charset="UTF-8"`)
 		h.Add("Proxy-Authenticate", `Bearer realm="jiragate"`)
 	}
-	if m.status == http.StatusServiceUnavailable {
+	switch {
+	case r.retryAfter > 0: // in seconds, rounded up (RFC 9110 section 10.2.3)
+		h.Set("Retry-After", strconv.FormatInt(int64((r.retryAfter+time.Second-1)/time.Second), 10))
+	case m.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	}
 	if len(r.allow) > 0 {

@@ -90,6 +90,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		attribute.String("jiragate.egress_ip", c.record.EgressIP),
 	)
 	g.heed(ctx, c, response)
+	g.heedLimits(c, response)
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })
 	if refused := g.inspect(c, a); refused != nil {
@@ -111,8 +112,8 @@ func (c *Call) leftBy(conn net.Conn) {
 }
 
 // inspect refuses answers that may not be passed on, and reads the first piece
-// of the body: all of it where its length is known and small, or where the
-// gateway has to read it.
+// of the body: all of it, up to a bound, where its length is known and small, or
+// where the gateway has to read it.
 func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 	invalid := func(why string) *refusal {
 		return refuse(CodeUpstreamResponseInvalid, "Jira's answer was not passed on: "+why+".")
@@ -131,8 +132,9 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 		return withheld()
 	}
 	created := c.decision.Operation.ID == operationCreate && r.StatusCode == http.StatusCreated
+	said := r.StatusCode >= http.StatusBadRequest // what it is about may be in its text
 	var err error
-	if r.ContentLength >= 0 && r.ContentLength <= wholeResponseBytes || created {
+	if r.ContentLength >= 0 && r.ContentLength <= wholeResponseBytes || created || said {
 		a.first, err = io.ReadAll(io.LimitReader(a.body, wholeResponseBytes+1))
 		a.whole = err == nil && len(a.first) <= wholeResponseBytes
 	} else {

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"jiragate/gateway/pace"
+	"jiragate/policy"
+)
+
+// pace waits until the call may go out: not while Jira asks its connection to
+// wait, and not beyond the connection's part of what Jira and Atlassian take.
+func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
+	pass, err := g.pacer.Enter(ctx, c.paced())
+	if err == nil {
+		c.pass = pass
+		return nil
+	}
+	refused, ok := errors.AsType[*pace.Refusal](err)
+	if !ok {
+		return &refusal{code: CodeClientDisconnected, detail: "The client went away.", cause: err}
+	}
+	return &refusal{code: Code(refused.Reason), detail: pacingDetail(refused.Reason), retryAfter: refused.RetryAfter}
+}
+
+func (c *Call) paced() pace.Call {
+	return pace.Call{
+		Connection: c.connection.ID,
+		Operation:  c.decision.Operation.ID,
+		Resource:   c.decision.Path(),
+		App:        c.connection.Edition == policy.Cloud,
+	}
+}
+
+// leave makes room for the next call of the connection.
+func (c *Call) leave() {
+	if c.pass != nil {
+		c.pass.Leave()
+	}
+}
+
+// heedLimits has the calls to come pause for as long as Jira asks.
+func (g *Gateway) heedLimits(c *Call, r *http.Response) {
+	g.pacer.Heed(c.paced(), pace.ReadSignal(r.StatusCode, r.Header, time.Now()))
+}
+
+// pacingDetail tells the client what its Retry-After is about.
+func pacingDetail(r pace.Reason) string {
+	const notSent = " Nothing was sent; try again after Retry-After."
+	switch r {
+	case pace.ReasonAsked:
+		return "Jira has asked this connection to wait, and the wait is not over." + notSent
+	case pace.ReasonAppPaused:
+		return "Atlassian has asked the integration to wait, with all its customers: the points of this hour are used up." + notSent
+	case pace.ReasonAppShare:
+		return "The connection has used up its share of the points that Atlassian gives the integration each hour; the rest is for the other customers." + notSent
+	case pace.ReasonBudget:
+		return "The connection's requests a second are used up (JIRAGATE_CONNECTION_RATE)." + notSent
+	case pace.ReasonBusy:
+		return "As many calls of this connection as may be are at Jira (JIRAGATE_CONNECTION_CONCURRENCY), and none ended in time." + notSent
+	}
+	return "The gateway has too many connections at work." + notSent
+}
