@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -81,10 +80,14 @@ func TestEachStepFailing(t *testing.T) {
 					}
 					return do()
 				}
-				for _, fail := range []func() error{
+				fails := []func() error{
 					func() error { _, err := r.Announce(later, noon, noon); return err },
 					func() error { _, err := r.Observe([]netip.Addr{later}, noon); return err },
-				} {
+				}
+				if !test.empty {
+					fails = append(fails, func() error { _, err := r.Retire(first, noon.Add(time.Hour), noon); return err })
+				}
+				for _, fail := range fails {
 					seen = nil
 					if err := fail(); !errors.Is(err, errStep) {
 						t.Errorf("error %v, want that of the step", err)
@@ -148,134 +151,6 @@ func TestCrashes(t *testing.T) {
 			}
 			onlyFiles(t, dir, "f")
 		})
-	}
-}
-
-// A second register of the same file, which would be another process's, doesn't
-// undo what the first has written.
-func TestConflict(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		empty bool
-		spoil func(t *testing.T, dir string)
-	}{
-		{"both start from nothing", true, announceElsewhere},
-		{"both start from a file", false, announceElsewhere},
-		{"the file is gone", false, func(t *testing.T, dir string) {
-			if err := os.Remove(filepath.Join(dir, "f")); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a space was added", false, func(t *testing.T, dir string) {
-			content, err := os.ReadFile(filepath.Join(dir, "f"))
-			if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "f"), append(content, ' '), mode)); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"another is at work", false, func(t *testing.T, dir string) {
-			f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { f.Close() })
-			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-				t.Fatal(err)
-			}
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			r := openIn(t, dir)
-			if !test.empty {
-				if _, err := r.Announce(first, noon, noon); err != nil {
-					t.Fatal(err)
-				}
-			}
-			history := r.History()
-			test.spoil(t, dir)
-			before, _ := os.ReadFile(r.path)
-			if c, err := r.Retire(first, noon.Add(time.Hour), noon); !errors.Is(err, ErrConflict) && !test.empty {
-				t.Errorf("retired: %v, %v", c, err)
-			}
-			if c, err := r.Observe([]netip.Addr{later, first.Next()}, noon); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "start again") {
-				t.Errorf("observed: %v, %v", c, err)
-			}
-			if after, _ := os.ReadFile(r.path); string(after) != string(before) {
-				t.Errorf("the file holds %q", after)
-			}
-			if !slices.Equal(r.History(), history) {
-				t.Errorf("the register has %v", r.History())
-			}
-		})
-	}
-}
-
-func announceElsewhere(t *testing.T, dir string) {
-	if _, err := openIn(t, dir).Announce(later, noon, noon); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Of many registers that change the same file at once, one wins; and one register
-// takes the changes of many callers, while others read it.
-func TestRaces(t *testing.T) {
-	dir := t.TempDir()
-	registers := make([]*Register, 8)
-	for i := range registers {
-		registers[i] = openIn(t, dir)
-	}
-	address := first
-	for range 2 { // once with no file, once with one
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		var winners []*Register
-		for _, r := range registers {
-			own := address
-			address = address.Next()
-			wg.Go(func() {
-				if _, err := r.Announce(own, noon, noon); err == nil {
-					mu.Lock()
-					winners = append(winners, r)
-					mu.Unlock()
-				} else if !errors.Is(err, ErrConflict) {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if len(winners) != 1 {
-			t.Fatalf("%d think they won", len(winners))
-		}
-		onlyFiles(t, dir, "f")
-		r := openIn(t, dir)
-		if !slices.Equal(r.History(), winners[0].History()) {
-			t.Errorf("the file has %v, the winner %v", r.History(), winners[0].History())
-		}
-		for i := range registers {
-			registers[i] = openIn(t, dir)
-		}
-	}
-
-	r := openIn(t, dir)
-	had := len(r.History())
-	var wg sync.WaitGroup
-	for range 8 {
-		own := address
-		address = address.Next()
-		wg.Go(func() {
-			if _, err := r.Announce(own, noon, noon); err != nil || !r.InUse(own, noon) {
-				t.Error(own, err)
-			}
-		})
-		wg.Go(func() {
-			if n := len(r.History()); n < had || len(r.Entries()) > n || r.SyncToken() == "0" {
-				t.Errorf("%d changes, %d entries", n, len(r.Entries()))
-			}
-		})
-	}
-	wg.Wait()
-	if got := len(openIn(t, dir).History()); got != had+8 {
-		t.Errorf("%d changes, want %d", got, had+8)
 	}
 }
 
@@ -348,40 +223,5 @@ func onlyFiles(t *testing.T, dir string, want ...string) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the folder holds %v, want %v", fmt.Sprint(got), want)
-	}
-}
-
-// InUse is asked at each dial: it must not allocate, however long the history.
-func TestInUseIsCheap(t *testing.T) {
-	h := &history{}
-	at := noon
-	for range maxChanges / 2 {
-		for _, action := range []Action{ActionUse, ActionRetire} {
-			if err := h.apply(Change{at, first, action, at.Add(time.Second)}); err != nil {
-				t.Fatal(err)
-			}
-			at = at.Add(time.Second)
-		}
-	}
-	r := &Register{}
-	r.current.Store(h)
-	if n := testing.AllocsPerRun(100, func() { r.InUse(first, at) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkInUse(b *testing.B) {
-	r, err := Open(filepath.Join(b.TempDir(), "f"), "us")
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := r.Announce(first, noon, noon); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if !r.InUse(first, noon) {
-			b.Fatal("not in use")
-		}
 	}
 }
