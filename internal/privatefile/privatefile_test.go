@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"jiragate/tokenstore/internal/privatefile"
+	"jiragate/internal/privatefile"
 )
 
 func TestOpenRefusesWhatOthersCanRead(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"jiragate/tokenstore/internal/privatefile"
+	"jiragate/internal/privatefile"
 )
 
 func TestReplace(t *testing.T) {

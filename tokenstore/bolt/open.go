@@ -13,8 +13,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"jiragate/internal/privatefile"
 	"jiragate/tokenstore"
-	"jiragate/tokenstore/internal/privatefile"
 )
 
 // lockRetry is how often a locked file is tried again.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
-	"jiragate/tokenstore/internal/privatefile"
+	"jiragate/internal/privatefile"
 )
 
 // Live is the keyset in use, which can be changed while the program runs. It is

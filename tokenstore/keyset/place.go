@@ -13,7 +13,7 @@ import (
 	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 
-	"jiragate/tokenstore/internal/privatefile"
+	"jiragate/internal/privatefile"
 	"jiragate/tokenstore/secret"
 )
 
