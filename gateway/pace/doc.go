@@ -25,7 +25,8 @@
 //     known, belong to them alone. A connection that uses its share no faster
 //     than evenly is never refused on account of others, nor is one that rested
 //     and then uses no more than the part of its share that belongs to the rest
-//     of the hour.
+//     of the hour. Shares shrink only when connections come new, and when Jira
+//     tells of less than was counted here.
 //   - The reserve. 10 %, shrinking evenly to nothing at the hour's end, are for
 //     connections that come new. Such a one may take of it at once, as long as it
 //     leaves as much as it has taken, and gets a share within ten seconds, if need

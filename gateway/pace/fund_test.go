@@ -192,6 +192,12 @@ func TestJiraTellsOfLess(t *testing.T) {
 	wantBetween(t, "one", got[0], 450, 550)
 	wantBetween(t, "next hour", take(f, all[0], noon.Add(time.Hour)), 27_000, 27_000)
 
+	// The longer of two holds, and the smaller.
+	f, all = known(60_000, 1)
+	f.adopt(1000, 0, noon)
+	f.adopt(500, 5*time.Second, noon)
+	wantBetween(t, "after the shorter", take(f, all[0], noon.Add(slice))+take(f, all[0], noon.Add(59*time.Minute)), 440, 500)
+
 	// A remainder that is reset sooner holds no longer: it was of an hour that ends.
 	f, all = known(60_000, 1)
 	f.adopt(0, 5*time.Second, noon)
@@ -233,6 +239,21 @@ func TestTheWaitIsTrueForOneAlone(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The more there are that ask, the later each may expect more.
+func TestTheWaitGrowsWithThoseThatAsk(t *testing.T) {
+	var waits []time.Duration
+	for _, n := range []int{1, 10, 100} {
+		f, all := known(60_000, 200)
+		greedy(f, noon, noon.Add(slice), all[:n]...)
+		greedy(f, noon.Add(slice), noon.Add(slice+time.Second), all[:n]...) // what is on offer
+		_, wait := f.pay(all[0], 41, noon.Add(slice))
+		waits = append(waits, wait)
+	}
+	if !(waits[0] < waits[1] && waits[1] < waits[2]) {
+		t.Errorf("waits %v", waits)
+	}
 }
 
 // Whatever happens, in whatever order: never more is used in an hour than there

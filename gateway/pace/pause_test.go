@@ -143,6 +143,32 @@ func TestPausesOfOneConnectionAreBounded(t *testing.T) {
 	})
 }
 
+func TestAnOperationIsNoResource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, pace.Options{})
+		p.Heed(pace.Call{Connection: "acme", Operation: "x"}, pace.Signal{Wait: time.Minute, Reach: pace.ReachOperation})
+		wantIn(t, p, pace.Call{Connection: "acme", Operation: "y", Resource: "x"})
+	})
+}
+
+// A call that takes an hour may bring a pause when its connection would be
+// forgotten.
+func TestAPauseIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, pace.Options{})
+		for _, c := range []pace.Call{{Connection: "whole"}, {Connection: "part", Operation: "o"}} {
+			wantIn(t, p, c)
+		}
+		time.Sleep(59 * time.Minute)
+		p.Heed(pace.Call{Connection: "whole"}, pace.Signal{Wait: time.Hour, Reach: pace.ReachConnection})
+		p.Heed(pace.Call{Connection: "part", Operation: "o"}, pace.Signal{Wait: time.Hour, Reach: pace.ReachOperation})
+		time.Sleep(10 * time.Minute)
+		wantIn(t, p, acme) // looks for connections to forget
+		wantRefusal(t, p, pace.Call{Connection: "whole"}, pace.ReasonAsked, 50*time.Minute)
+		wantRefusal(t, p, pace.Call{Connection: "part", Operation: "o"}, pace.ReasonAsked, 50*time.Minute)
+	})
+}
+
 func TestWhatIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(t, pace.Options{Concurrency: 1})

@@ -138,6 +138,19 @@ func TestACallThatFoundNoSlotHasUsedNothing(t *testing.T) {
 	})
 }
 
+func TestACallWithoutShareHasUsedNothingOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, pace.Options{Rate: 1. / 60, Burst: 2, AppPoints: 1000})
+		p.Heed(acme, pace.Signal{Told: true}) // nothing is left
+		for range 5 {
+			wantRefusal(t, p, acme, pace.ReasonAppShare, time.Hour)
+		}
+		if n, _, _ := calls(p, pace.Call{Connection: "acme"}, 5); n != 2 {
+			t.Errorf("%d calls, want the whole burst", n)
+		}
+	})
+}
+
 // A pause that Jira asks for while calls wait holds for those too.
 func TestAPauseReachesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -28,9 +28,9 @@ var weights = map[string]int{
 	"user.picker":    1 + 2*10, // a page holds up to 50 users; the text typed leaves few
 	// The same page, but often asked without text, to fill a list.
 	"user.assignable":       1 + 2*20,
-	"priority.list":         1 + 5,  // Jira comes with five
-	"issue.create":          1,      // writes cost no more
-	"issue.delete":          1,      //
+	"priority.list":         1 + 5, // Jira comes with five
+	"issue.create":          1,     // writes cost no more
+	"issue.delete":          1,
 	"createmeta.issuetypes": 1 + 5,  // as in field.list
 	"createmeta.fields":     1 + 20, // the fields of an ordinary create screen
 }
