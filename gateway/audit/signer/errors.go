@@ -1,0 +1,14 @@
+package signer
+
+import "errors"
+
+// The errors that callers tell apart. Match them with [errors.Is]: they come
+// wrapped with the file concerned and with what to do.
+var (
+	// ErrWrongSealer: a private key does not open with the [Sealer] given: another
+	// keyset, or a damaged file.
+	ErrWrongSealer = errors.New("sealed signing key does not open")
+
+	// ErrChanged: the file no longer holds what was read from it.
+	ErrChanged = errors.New("the file of the signing key was changed by another process")
+)
