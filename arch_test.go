@@ -89,6 +89,14 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/tokenstore/applink", "jiragate/tokenstore", "application links know no connections"},
 	{"jiragate/tokenstore/keyset", "jiragate/gateway/...", "the keyset knows nothing of what it seals"},
 	{"jiragate/internal/cli", "jiragate/internal/jirasim", "serve carries no simulator"},
+	{"jiragate/gateway/egress/register", "jiragate/...", "the register knows addresses and dates only"},
+	{"jiragate/gateway/egress/echo", "jiragate/...", "who verifies the egress shares nothing with it"},
+	{"jiragate/gateway/egress/publication", "jiragate/gateway/egress", "what is published comes from the register, not from a configuration"},
+	{"jiragate/gateway/egress/publication", "jiragate/tokenstore", "what is published names no customer"},
+	{"jiragate/gateway/egress/publication", "net/http", "documents are written, not served"},
+	{"jiragate/gateway/pace", "jiragate/...", "pacing knows ids and header fields only"},
+	{"jiragate/gateway/diagnosis", "jiragate/...", "what Jira says is read from its answer alone"},
+	{"jiragate/internal/netlab", "jiragate/...", "hosts of a test that share code with the gateway prove nothing"},
 	{"jiragate/internal/jirasim", "jiragate/...", "a simulator that shares code with the gateway proves nothing"},
 }
 

@@ -68,15 +68,18 @@ type transports struct {
 type pooled struct {
 	*http.Transport
 	incarnation uint64 // that it was made for: where it leads and whom it trusts
+	inUse       uint64 // egress addresses, when its first socket was opened
 }
 
 // of returns the transport of a connection, making it at first use, and anew
-// when another connection has come into its place.
+// when another connection has come into its place, or when other egress addresses
+// are in use: no call may leave by a kept socket from a retired one.
 func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*http.Transport, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	p, ok := ts.byID[c.ID]
-	if ok && p.incarnation == c.Incarnation {
+	inUse := e.InUse()
+	if ok && p.incarnation == c.Incarnation && p.inUse == inUse {
 		return p.Transport, nil
 	}
 	t, err := NewTransport(e, c, roots)
@@ -86,7 +89,7 @@ func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509
 	if ok {
 		p.CloseIdleConnections()
 	}
-	p = pooled{t, c.Incarnation}
+	p = pooled{t, c.Incarnation, inUse}
 	if ts.byID == nil {
 		ts.byID = make(map[string]pooled)
 	}

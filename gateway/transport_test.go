@@ -170,3 +170,42 @@ func TestTransportsGoWithTheIncarnation(t *testing.T) {
 		t.Error("the transports of removed connections are kept")
 	}
 }
+
+// A kept socket may have left from an address that is retired since: no call goes
+// out by it any more.
+func TestTransportsGoWithTheAddressesInUse(t *testing.T) {
+	retired := map[string]bool{}
+	e, err := egress.New(egress.Options{
+		Addresses: []egress.Address{
+			{Public: netip.MustParseAddr("198.51.100.7"), Local: netip.MustParseAddr("127.0.0.1")},
+			{Public: netip.MustParseAddr("198.51.100.8"), Local: netip.MustParseAddr("127.0.0.2")},
+		},
+		InUse: func(public netip.Addr) bool { return !retired[public.String()] },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ts transports
+	acme := &tokenstore.Connection{ID: "acme", Incarnation: 1}
+	of := func() *http.Transport {
+		t.Helper()
+		tr, err := ts.of(acme, e, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	first := of()
+	if of() != first {
+		t.Error("sockets are not kept while the addresses stay")
+	}
+	retired["198.51.100.8"] = true
+	second := of()
+	if second == first {
+		t.Error("sockets are kept although an address was retired")
+	}
+	retired["198.51.100.8"], retired["198.51.100.7"] = false, true
+	if of() == second {
+		t.Error("sockets are kept although one address took the place of the other")
+	}
+}

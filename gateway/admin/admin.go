@@ -11,7 +11,6 @@ import (
 
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/admin/consent"
-	"jiragate/gateway/egress"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 )
@@ -28,8 +27,8 @@ type Options struct {
 	Store tokenstore.Store
 	// Region is what a connection gets that is added without one.
 	Region tokenstore.Region
-	// Egress is the addresses of the region; empty means unpinned.
-	Egress []egress.Address
+	// Egress is about the addresses of the region.
+	Egress Egress
 	Policy func() *policy.Policy
 	// Audit returns the log that changes are recorded in. It is called for each, so
 	// that it can be opened by the first. It is needed where there is a store.
@@ -53,6 +52,8 @@ type Options struct {
 	// tells under which it is; false means none. Both go with Keys.
 	ResealCA      func() (changed bool, err error)
 	CASealedUnder func() (id uint32, ok bool, err error)
+	// AuditKey signs what is published. Its functions go with Keys, too.
+	AuditKey SigningKey
 	// Checks are what /readyz runs, in this order.
 	Checks []Check
 	// Metrics serves /metrics; nil where nothing is measured.
@@ -60,6 +61,16 @@ type Options struct {
 	Version string
 	Now     func() time.Time // nil means time.Now
 	Logger  *slog.Logger     // nil means none
+}
+
+// SigningKey is the audit key: opened, and made, when it is first needed.
+type SigningKey struct {
+	Open func() (Signer, error)
+	// Reseal seals it under the primary key of the keyset, if it isn't, and
+	// SealedUnder tells under which keys it is. Where there is none yet, both fail
+	// with fs.ErrNotExist.
+	Reseal      func() (changed bool, err error)
+	SealedUnder func() ([]uint32, error)
 }
 
 // API is the admin API. It is safe for concurrent use.
@@ -76,8 +87,8 @@ func New(o Options) (*API, error) {
 		return nil, errors.New("admin: Policy and Explain are needed")
 	case o.Store != nil && (o.Probe == nil || o.Audit == nil):
 		return nil, errors.New("admin: Probe and Audit are needed where there is a store")
-	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil):
-		return nil, errors.New("admin: ResealCA and CASealedUnder go with Keys")
+	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil || o.AuditKey.Reseal == nil || o.AuditKey.SealedUnder == nil):
+		return nil, errors.New("admin: ResealCA, CASealedUnder and AuditKey go with Keys")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -179,9 +190,15 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	change("POST /v1/keys/rewrap", "admin.key.rewrap", a.rewrap)
 	change("POST /v1/keys/drop", "admin.key.drop", a.dropKeys)
 
+	stored("GET /v1/audit/key", a.showAuditKey)
+
 	handle("GET /v1/policy", a.showPolicy)
 	handle("POST /v1/policy/explain", a.explain)
 	handle("GET /v1/egress", a.showEgress)
+	stored("GET /v1/egress/publication", a.publishEgress)
+	handle("POST /v1/egress/verify", a.verifyEgress)
+	change("POST /v1/egress/addresses/{address}/announce", "admin.egress.announce", a.announceEgress)
+	change("POST /v1/egress/addresses/{address}/retire", "admin.egress.retire", a.retireEgress)
 
 	change("GET /v1/store/backup", "admin.store.backup", a.backup)
 	stored("POST /v1/store/check", a.checkStore)

@@ -28,9 +28,11 @@ type Key struct {
 	Status  string `json:"status"`
 	Records int    `json:"records"` // how many of the store are sealed under it
 	CAKey   bool   `json:"ca_key"`  // that of the CA is
+
+	AuditKey bool `json:"audit_key"` // that which signs is
 }
 
-func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey }
+func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey || k.AuditKey }
 
 // Rotated is the answer of a rotation: from now on the new key seals.
 type Rotated struct {
@@ -40,7 +42,8 @@ type Rotated struct {
 // Rewrapped is the answer of one batch. The caller asks again until none is left.
 type Rewrapped struct {
 	Left int `json:"left"` // records not under the primary key yet
-	// CAKey: nothing is left, and the CA key is under the primary key, too.
+	// CAKey: nothing is left, and the keys of CA and audit are under the primary key,
+	// too.
 	CAKey bool `json:"ca_key"`
 }
 
@@ -82,7 +85,12 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
 		return nil, err
 	}
+	audit, err := a.o.AuditKey.SealedUnder()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nor an audit key
+		return nil, err
+	}
 	for i := range keys {
+		keys[i].AuditKey = slices.Contains(audit, keys[i].ID)
 		keys[i].Records = use[keys[i].ID]
 		keys[i].CAKey = sealed && ca == keys[i].ID
 	}
@@ -108,7 +116,7 @@ func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 }
 
 // rewrap seals one batch of records under the primary key, and after the last the
-// CA key. It can stop anywhere and go on later.
+// keys of CA and audit. It can stop anywhere and go on later.
 func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
@@ -125,6 +133,9 @@ func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, e
 		return answer{status: http.StatusOK, body: Rewrapped{Left: left}}, nil
 	}
 	if _, err := a.o.ResealCA(); err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
+		return answer{}, err
+	}
+	if _, err := a.o.AuditKey.Reseal(); err != nil && !errors.Is(err, fs.ErrNotExist) { // nor an audit key
 		return answer{}, err
 	}
 	a.o.Logger.InfoContext(ctx, "everything is sealed under the primary key")
@@ -145,7 +156,7 @@ func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer,
 	ids := []uint32{}
 	for _, k := range old {
 		if k.inUse() {
-			p := refuse(http.StatusConflict, CodeConflict, "key %d is still in use: %d records, CA key: %t", k.ID, k.Records, k.CAKey)
+			p := refuse(http.StatusConflict, CodeConflict, "key %d is still in use: %d records, CA key: %t, audit key: %t", k.ID, k.Records, k.CAKey, k.AuditKey)
 			p.Hint = "jiragate key rewrap seals everything under the primary key"
 			return answer{}, p
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +49,13 @@ func TestKeys(t *testing.T) {
 		ca = keys.PrimaryKeyID()
 		return changed, nil
 	}
+	signs := first
+	o.AuditKey.SealedUnder = func() ([]uint32, error) { return []uint32{signs}, nil }
+	o.AuditKey.Reseal = func() (bool, error) {
+		changed := signs != keys.PrimaryKeyID()
+		signs = keys.PrimaryKeyID()
+		return changed, nil
+	}
 	h := local(t, o)
 	for i := range 120 { // more than a batch
 		body := strings.Replace(basicConnection, `"globex"`, fmt.Sprintf(`"c%d"`, i), 1)
@@ -63,7 +71,7 @@ func TestKeys(t *testing.T) {
 		}
 		return all
 	}
-	if all := list(); len(all) != 1 || !all[0].Primary || all[0].Records < 120 || !all[0].CAKey {
+	if all := list(); len(all) != 1 || !all[0].Primary || all[0].Records < 120 || !all[0].CAKey || !all[0].AuditKey {
 		t.Errorf("keys %+v", all)
 	}
 
@@ -90,7 +98,7 @@ func TestKeys(t *testing.T) {
 	if len(lefts) < 2 || !slices.IsSortedFunc(lefts, func(a, b int) int { return b - a }) {
 		t.Errorf("left after each batch: %v", lefts)
 	}
-	if all := list(); len(all) != 2 || all[0].Records != 0 || all[0].CAKey || all[1].Records < 120 || !all[1].CAKey {
+	if all := list(); len(all) != 2 || all[0].Records != 0 || all[0].CAKey || all[0].AuditKey || all[1].Records < 120 || !all[1].CAKey || !all[1].AuditKey {
 		t.Errorf("keys %+v", all)
 	}
 	var dropped admin.Dropped
@@ -121,6 +129,8 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		o.Keys = &fakeKeys{tt.err}
 		o.CASealedUnder = func() (uint32, bool, error) { return 0, false, nil }
 		o.ResealCA = func() (bool, error) { return false, errors.New("no CA key") }
+		o.AuditKey.SealedUnder = func() ([]uint32, error) { return nil, fs.ErrNotExist }
+		o.AuditKey.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
 		h := local(t, o)
 		for _, path := range []string{"/v1/keys/rotate", "/v1/keys/drop"} {
 			status, body := call(t, h, "POST", path, "")
@@ -134,6 +144,11 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		o.CASealedUnder = func() (uint32, bool, error) { return 7, true, nil }
 		if status, body := call(t, local(t, o), "POST", "/v1/keys/drop", ""); status != 409 || !strings.Contains(body, "CA key: true") {
 			t.Errorf("dropping the key of the CA: %d %s", status, body)
+		}
+		o.CASealedUnder = func() (uint32, bool, error) { return 0, false, nil }
+		o.AuditKey.SealedUnder = func() ([]uint32, error) { return []uint32{6, 7}, nil }
+		if status, body := call(t, local(t, o), "POST", "/v1/keys/drop", ""); status != 409 || !strings.Contains(body, "audit key: true") {
+			t.Errorf("dropping the key of the audit key: %d %s", status, body)
 		}
 	}
 	h := local(t, options(t, store))

@@ -36,18 +36,6 @@ type Explanation struct {
 	PolicySHA256 string   `json:"policy_sha256"`
 }
 
-// EgressView is the egress of this gateway: no addresses means unpinned.
-type EgressView struct {
-	Region    string          `json:"region"`
-	Addresses []EgressAddress `json:"addresses"`
-}
-
-// EgressAddress is one address of the region.
-type EgressAddress struct {
-	Public string `json:"public"` // what Jira sees
-	Local  string `json:"local"`  // what sockets are bound to
-}
-
 func (a *API) showPolicy(w http.ResponseWriter, _ *http.Request) error {
 	p := a.o.Policy()
 	view := PolicyView{Version: p.Version(), SHA256: p.SHA256(), Operations: []json.RawMessage{}}
@@ -71,12 +59,4 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, answer)
-}
-
-func (a *API) showEgress(w http.ResponseWriter, _ *http.Request) error {
-	view := EgressView{Region: string(a.o.Region), Addresses: []EgressAddress{}}
-	for _, e := range a.o.Egress {
-		view.Addresses = append(view.Addresses, EgressAddress{Public: e.Public.String(), Local: e.Local.String()})
-	}
-	return writeJSON(w, http.StatusOK, view)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -59,11 +60,11 @@ func (e *Egress) dial(ctx context.Context, connection, network, address string, 
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	call := errand{connection: connection, host: host}
-	targets, err := e.resolve(dialing, call, port)
+	addresses, err := from() // first: without one, not even a query leaves
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	addresses, err := from()
+	targets, err := e.resolve(dialing, call, port)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
@@ -101,11 +102,15 @@ func plan(from []Address, network string, targets []netip.AddrPort) ([]route, er
 	default:
 		return nil, fmt.Errorf("network %q is not TCP", network)
 	}
+	targets = slices.DeleteFunc(targets, func(t netip.AddrPort) bool { return !wants(t.Addr()) })
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("%w: no %s address", ErrResolve, network)
+	}
 	var plan []route
 	for _, a := range from {
 		r := route{from: a}
 		for _, t := range targets {
-			if wants(t.Addr()) && (!a.Public.IsValid() || a.Public.Is4() == t.Addr().Is4()) {
+			if !a.Public.IsValid() || a.Public.Is4() == t.Addr().Is4() {
 				r.targets = append(r.targets, t)
 			}
 		}
@@ -114,7 +119,8 @@ func plan(from []Address, network string, targets []netip.AddrPort) ([]route, er
 		}
 	}
 	if len(plan) == 0 {
-		return nil, fmt.Errorf("%w: no %s address that a usable egress address reaches", ErrResolve, network)
+		// Some configured address reaches targets, or they had been refused.
+		return nil, fmt.Errorf("%w: none of the address family of %s can be used at this time", ErrUnavailable, targets[0].Addr())
 	}
 	return plan, nil
 }
@@ -155,20 +161,26 @@ func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Co
 // attempts that share the time of ctx, these ones included.
 func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (net.Conn, error) {
 	pinned := r.from.Public.IsValid()
-	if pinned && !e.health.admit(r.from) {
-		return nil, fmt.Errorf("%w: %s is being tried by another call", ErrUnavailable, r.from)
+	switch admitted, trial := e.health.admit(r.from); {
+	case !admitted:
+		return nil, fmt.Errorf("%w: %s has failed a moment ago, and is not asked until its cool-down is over or another call has tried it", ErrUnavailable, r.from)
+	case trial:
+		defer e.health.retry(r.from) // if nothing came of it
 	}
 	var upstream, local error
 	for i, target := range r.targets {
 		conn, err := e.connect(ctx, call, r.from, target, left-i)
 		if err == nil {
+			if pinned {
+				e.noteUp(r.from)
+			}
 			return conn, nil
 		}
 		proxied, isProxy := errors.AsType[*ProxyError](err)
 		_, silent := errors.AsType[*silentError](err)
 		switch {
 		case isProxy:
-			if context.Cause(ctx) != context.Canceled { // the caller's leaving is nobody's fault
+			if !abandoned(ctx) {
 				e.noteDown(r.from, proxied)
 			}
 			return nil, err
@@ -186,7 +198,7 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 		case r.from.Proxy == nil:
 		case !silent:
 			e.noteUp(r.from) // the proxy has answered for the upstream
-		case context.Cause(ctx) != context.Canceled:
+		case !abandoned(ctx):
 			e.noteSilent(r.from, err)
 		}
 		if ctx.Err() != nil {
@@ -195,6 +207,10 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 	}
 	return nil, cmp.Or(upstream, local)
 }
+
+// abandoned reports whether ctx has ended because the caller left, whatever cause
+// it gave. That is nobody's fault.
+func abandoned(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // connect makes one attempt, in its share of the time that ctx has left.
 func (e *Egress) connect(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
@@ -246,7 +262,6 @@ func (e *Egress) settle(ctx context.Context, connection string, used Address, fa
 	if !used.Public.IsValid() {
 		return
 	}
-	e.noteUp(used)
 	e.health.settle(connection, used, failed)
 	for _, a := range failed {
 		e.logger.WarnContext(ctx, "egress address passed over: upstream answers another one only",

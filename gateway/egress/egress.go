@@ -95,6 +95,9 @@ func newOn(sys system, o Options) (*Egress, error) {
 			o.Logger.Warn("upstream hosts may be on loopback; this is for simulators and tests only", slog.String("network", n.String()))
 		}
 	}
+	if len(o.Addresses) > maxAddresses {
+		return nil, fmt.Errorf("%d egress addresses: at most %d can be used", len(o.Addresses), maxAddresses)
+	}
 	if len(o.Addresses) == 0 {
 		e.reaches4, e.reaches6 = true, true
 		o.Logger.Warn("no egress address is configured: calls leave by the system's default route and their records say " + Unpinned)
@@ -138,6 +141,19 @@ func (e *Egress) checkAddress(a Address) error {
 
 // Addresses returns the egress addresses as configured; none if unpinned.
 func (e *Egress) Addresses() []Address { return slices.Clone(e.addresses) }
+
+// InUse identifies the set of addresses that calls may leave from at the moment. A
+// connection that was opened while it was another may have left from an address
+// that is no longer in use.
+func (e *Egress) InUse() uint64 {
+	var set uint64
+	for i, a := range e.addresses {
+		if e.inUse(a.Public) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
 
 // usable are the addresses that calls may leave from at the moment.
 func (e *Egress) usable() []Address {

@@ -15,6 +15,8 @@ const (
 	maxAnswers = 32
 	// maxTargets is how many upstream addresses are tried from one egress address.
 	maxTargets = 3
+	// maxAddresses is how many egress addresses a region may have.
+	maxAddresses = 64
 	// maxRoutes is how many egress addresses are tried in one dial.
 	maxRoutes = 3
 

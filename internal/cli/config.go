@@ -15,6 +15,7 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/egress"
+	"jiragate/gateway/pace"
 	"jiragate/gateway/telemetry"
 	"jiragate/internal/nearest"
 	"jiragate/tokenstore"
@@ -45,6 +46,9 @@ type Config struct {
 
 	Region             tokenstore.Region       `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
 	Egress             []egress.Address        `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP|PROXY_URL,..." meaning:"The region's egress addresses: each a local address that sockets are bound to, or a static-IP provider's proxy as http, https or socks5://USER:PASSWORD@HOST:PORT. Without any, calls leave by the system's default route and are recorded as unpinned."`
+	EgressFile         string                  `env:"EGRESS_FILE" type:"file" meaning:"Holds what EGRESS would, one entry a line or separated by commas, so that the passwords of proxies are not in the environment; instead of EGRESS."`
+	EgressEcho         echoServices            `env:"EGRESS_ECHO" shown:"checkip.amazonaws.com and api.ipify.org" type:"https URL,..." meaning:"Echo services, which tell from which address they were called: asked by egress verify and EGRESS_VERIFY, through each egress address."`
+	EgressVerify       interval                `env:"EGRESS_VERIFY" type:"duration, as 15m" meaning:"How often, and at start, it is verified that calls leave from the published addresses. /readyz fails while an address in use differs. From 1m to 24h."`
 	EgressAllowPrivate []egress.PrivateNetwork `env:"EGRESS_ALLOW_PRIVATE" type:"[CONNECTION=]CIDR,..." meaning:"Networks that a Jira host may be in although they are not public, that of one connection or of any. Loopback only when named here; link-local and metadata addresses never."`
 
 	PolicyFile string             `env:"POLICY_FILE" type:"file" meaning:"Rules (YAML) that narrow the policy; read again on SIGHUP."`
@@ -60,7 +64,11 @@ type Config struct {
 	WebhookURL        webhookURL `env:"WEBHOOK_URL" type:"https URL" meaning:"Where the state of a connection is told when it changes, signed as Standard Webhooks; http on this machine only. It is called by the system's route, not from an egress address."`
 	WebhookSecretFile string     `env:"WEBHOOK_SECRET_FILE" type:"file" meaning:"Holds the secret (whsec_...) that webhooks are signed with; goes with WEBHOOK_URL."`
 
-	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" shown:"system roots only" type:"file" meaning:"CA certificates (PEM) to trust for Jira besides the system's roots; also per connection, with connection add --upstream-ca-file."`
+	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" shown:"system roots only" type:"file" meaning:"CA certificates (PEM) to trust for Jira, for proxies of EGRESS and for echo services besides the system's roots; for Jira also per connection, with connection add --upstream-ca-file."`
+
+	AtlassianPoints       pointBudget `env:"ATLASSIAN_POINTS" shown:"65000 at Atlassian's own ATLASSIAN_API_URL, 0 elsewhere" type:"number" meaning:"The points an hour that Atlassian gives the app, which all Cloud connections share fairly; several gateways of one app divide them among themselves. 0 is no budget."`
+	ConnectionConcurrency count       `env:"CONNECTION_CONCURRENCY" envDefault:"64" type:"number" meaning:"How many calls of one connection may be at its Jira at a time; more wait. 0 is any number."`
+	ConnectionRate        perSecond   `env:"CONNECTION_RATE" envDefault:"0" type:"number" meaning:"How many requests a second one connection may make, fractions too; more are refused with 429. 0 is any number."`
 
 	AuditSync audit.SyncMode `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
 
@@ -95,6 +103,9 @@ func ParseConfig(environ []string) (Config, error) {
 	problems = append(unknownVariables(vars, c.KeyURI), problems...)
 	if len(problems) == 0 {
 		problems = c.together()
+	}
+	if len(problems) == 0 && c.EgressFile != "" {
+		problems = c.readEgressFile()
 	}
 	return c, errors.Join(problems...)
 }
@@ -153,7 +164,46 @@ func (c *Config) together() []error {
 	case c.WebhookSecretFile != "" && c.WebhookURL == "":
 		refuse("WEBHOOK_SECRET_FILE", "needs JIRAGATE_WEBHOOK_URL as well")
 	}
+	switch {
+	case c.EgressFile != "" && len(c.Egress) > 0:
+		refuse("EGRESS_FILE", "goes instead of JIRAGATE_EGRESS; set one of them")
+	case c.EgressVerify != 0 && c.EgressFile == "" && len(c.Egress) == 0:
+		refuse("EGRESS_VERIFY", "needs addresses to verify: set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE")
+	}
+	if _, err := pace.New(c.pacing()); err != nil {
+		problems = append(problems, &ConfigError{Variable: envPrefix + "ATLASSIAN_POINTS, CONNECTION_CONCURRENCY or CONNECTION_RATE", Detail: err.Error()})
+	}
 	return problems
+}
+
+// readEgressFile reads the addresses from the file that JIRAGATE_EGRESS_FILE names.
+func (c *Config) readEgressFile() []error {
+	text, err := readSettingSecret("EGRESS_FILE", c.EgressFile)
+	if err != nil {
+		return []error{&ConfigError{Variable: envPrefix + "EGRESS_FILE", Detail: err.Error()}}
+	}
+	entries := strings.FieldsFunc(text.Reveal(), func(r rune) bool { return r == '\n' || r == '\r' || r == ',' })
+	if c.Egress, err = egress.ParseAddresses(strings.Join(entries, ",")); err != nil {
+		return []error{&ConfigError{Variable: envPrefix + "EGRESS_FILE", Detail: c.EgressFile + ": " + err.Error()}}
+	}
+	return nil
+}
+
+// pacing are the limits of what goes out to Jira.
+func (c *Config) pacing() pace.Options {
+	o := pace.Options{
+		Concurrency: int(c.ConnectionConcurrency),
+		Wait:        pacingWait,
+		Queue:       pacingQueue,
+		Rate:        float64(c.ConnectionRate),
+	}
+	switch {
+	case c.AtlassianPoints.set:
+		o.AppPoints = c.AtlassianPoints.points
+	case c.AtlassianAPIURL == defaultAPIURL:
+		o.AppPoints = defaultPoints
+	}
+	return o
 }
 
 // unknownVariables refuses each variable that begins like ours, in whatever
@@ -200,8 +250,10 @@ func variableOf(f reflect.StructField) string { return envPrefix + f.Tag.Get("en
 // file is a file of the data directory.
 func (c *Config) file(name string) string { return filepath.Join(c.DataDir, name) }
 
-func (c *Config) storeFile() string { return c.file("store.db") }
-func (c *Config) auditDir() string  { return c.file("audit") }
+func (c *Config) storeFile() string    { return c.file("store.db") }
+func (c *Config) auditDir() string     { return c.file("audit") }
+func (c *Config) registerFile() string { return c.file("egress-addresses.json") }
+func (c *Config) auditKeyFile() string { return c.file("audit-key.json") }
 
 func (c *Config) adminTokenFile() string {
 	if c.AdminTokenFile != "" {

@@ -9,12 +9,14 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/egress"
+	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
 	"jiragate/tokenstore"
 )
@@ -34,6 +36,33 @@ type redirectURL string
 // webhookURL is an https URL, or an http one on this machine.
 type webhookURL string
 
+// echoServices are the URLs of echo services.
+type echoServices []string
+
+// interval is a time from a minute to a day.
+type interval time.Duration
+
+// pointBudget is a number of points, or not set.
+type pointBudget struct {
+	set    bool
+	points int
+}
+
+// count is a whole number that is not negative.
+type count int
+
+// perSecond is a number that is not negative.
+type perSecond float64
+
+// What the app gets an hour in Atlassian's lowest tier
+// (https://developer.atlassian.com/cloud/jira/platform/rate-limiting/), and how many
+// calls of one connection wait for their turn, for how long.
+const (
+	defaultPoints = 65_000
+	pacingQueue   = 4 << 10
+	pacingWait    = 20 * time.Second
+)
+
 // logLevel is a slog.Level with four names and no arithmetic.
 type logLevel slog.Level
 
@@ -42,6 +71,11 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[listenAddress]():           parserOf(parseListenAddress),
 	reflect.TypeFor[httpsURL]():                parserOf(parseHTTPSURL),
 	reflect.TypeFor[redirectURL]():             parserOf(parseRedirectURL),
+	reflect.TypeFor[echoServices]():            parserOf(parseEchoServices),
+	reflect.TypeFor[interval]():                parserOf(parseInterval),
+	reflect.TypeFor[pointBudget]():             parserOf(parsePointBudget),
+	reflect.TypeFor[count]():                   parserOf(parseCount),
+	reflect.TypeFor[perSecond]():               parserOf(parsePerSecond),
 	reflect.TypeFor[webhookURL]():              parserOf(parseWebhookURL),
 	reflect.TypeFor[telemetry.Format]():        formOf(telemetry.ParseFormat),
 	reflect.TypeFor[logLevel]():                parserOf(parseLogLevel),
@@ -133,6 +167,37 @@ func parseSecureURL(s string) (*url.URL, error) {
 		return nil, errForm
 	}
 	return u, nil
+}
+
+func parseEchoServices(s string) (echoServices, error) { return echo.ParseServices(s) }
+
+func parseInterval(s string) (interval, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Minute || d > 24*time.Hour {
+		return 0, errors.New("it must be from 1m to 24h")
+	}
+	return interval(d), nil
+}
+
+func parsePointBudget(s string) (pointBudget, error) {
+	n, err := parseCount(s)
+	return pointBudget{true, int(n)}, err
+}
+
+func parseCount(s string) (count, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, errForm
+	}
+	return count(n), nil
+}
+
+func parsePerSecond(s string) (perSecond, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(n >= 0) {
+		return 0, errForm
+	}
+	return perSecond(n), nil
 }
 
 func parseLogLevel(s string) (logLevel, error) {

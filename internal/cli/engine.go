@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
+	"time"
 
 	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
-	"jiragate/gateway/egress"
+	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
-	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
 )
 
@@ -26,7 +25,7 @@ type engine struct {
 	telemetry *telemetry.Telemetry
 	authority *certs.Authority
 	audit     *audit.Log
-	egress    *egress.Egress
+	wayOut    *wayOut
 	tokens    *oauth.Manager
 	gateway   *gateway.Gateway
 }
@@ -40,10 +39,6 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 			err = errors.Join(err, e.close(ctx), e.flush(ctx))
 		}
 	}()
-	roots, err := upstreamRoots(c.UpstreamCAFile)
-	if err != nil {
-		return nil, err
-	}
 	clientSecret, err := readSettingSecret("OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile)
 	if err != nil {
 		return nil, err
@@ -62,14 +57,16 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if e.audit, err = audit.Open(audit.Options{Dir: c.auditDir(), Sync: c.AuditSync, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	e.egress, err = egress.New(egress.Options{Addresses: c.Egress, AllowPrivate: c.EgressAllowPrivate, Own: own, Logger: o.Logger})
-	if err != nil {
-		return nil, fmt.Errorf("JIRAGATE_EGRESS: %w", err)
+	if e.wayOut, err = openUsedWayOut(c, f.register, own, o.Logger); err != nil {
+		return nil, err
+	}
+	if err := e.wayOut.measure(e.telemetry.MeterProvider().Meter("jiragate/gateway/egress")); err != nil {
+		return nil, err
 	}
 	e.tokens = newGrants(c, oauth.Options{
 		Store:        f.store,
 		ClientSecret: clientSecret,
-		Transport:    func(c *tokenstore.Connection) http.RoundTripper { return grantTransport(e.egress, c, roots) },
+		Transport:    e.wayOut.grants,
 		Logger:       o.Logger,
 		Tracer:       e.telemetry.TracerProvider().Tracer("jiragate/tokenstore/oauth"),
 		Meter:        e.telemetry.MeterProvider().Meter("jiragate/tokenstore/oauth"),
@@ -84,9 +81,10 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		Delete:         c.Delete,
 		Audit:          e.audit,
 		Authority:      e.authority,
-		Egress:         e.egress,
+		Egress:         e.wayOut.egress,
+		Pacing:         c.pacing(),
 		APIURL:         string(c.AtlassianAPIURL),
-		UpstreamRoots:  roots,
+		UpstreamRoots:  e.wayOut.roots,
 		ProxyTLS:       proxyTLS,
 		TracerProvider: e.telemetry.TracerProvider(),
 		MeterProvider:  e.telemetry.MeterProvider(),
@@ -97,6 +95,24 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		return nil, err
 	}
 	return e, nil
+}
+
+// newMonitor makes what verifies the egress addresses while the gateway serves; nil
+// where that is not asked for.
+func (e *engine) newMonitor(logger *slog.Logger) (*echo.Monitor, error) {
+	if e.wayOut.config.EgressVerify == 0 {
+		return nil, nil
+	}
+	m, err := echo.NewMonitor(echo.MonitorOptions{
+		Options:  e.wayOut.echoOptions(nil),
+		Interval: time.Duration(e.wayOut.config.EgressVerify),
+		Logger:   logger,
+		Meter:    e.telemetry.MeterProvider().Meter("jiragate/gateway/egress/echo"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_EGRESS_VERIFY: %w", err)
+	}
+	return m, nil
 }
 
 // close ends the parts that were opened, in the order in which they need each

@@ -14,6 +14,8 @@ import (
 	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/signer"
+	"jiragate/gateway/egress/register"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
@@ -28,10 +30,11 @@ const (
 )
 
 // foundation is what lies under everything else: the data directory, the
-// keyset and the store.
+// keyset, the store and the register of egress addresses.
 type foundation struct {
-	keys  *keyset.Live
-	store *bolt.Store
+	keys     *keyset.Live
+	store    *bolt.Store
+	register *register.Register
 }
 
 // openFoundation opens the keyset and the store, and makes what is missing at
@@ -56,11 +59,15 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
+	register, err := openRegister(c)
+	if err != nil {
+		return nil, err
+	}
 	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, LockTimeout: lockTimeout})
 	if err != nil {
 		return nil, err
 	}
-	return &foundation{keys: keys, store: store}, nil
+	return &foundation{keys: keys, store: store, register: register}, nil
 }
 
 func (f *foundation) close() error { return f.store.Close() }
@@ -119,7 +126,7 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 	directory := func() *tokenstore.Directory { return tokenstore.NewDirectory(nil, nil) }
 	o := admin.Options{
 		Region:       c.Region,
-		Egress:       c.Egress,
+		Egress:       admin.Egress{Addresses: c.Egress},
 		Policy:       live.current.Load,
 		RedirectURL:  string(c.OAuthRedirectURL),
 		ConsentReady: c.consentReady,
@@ -137,6 +144,15 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		directory = f.store.Directory
 		o.Store = f.store
 		o.Keys = f.keys
+		o.Egress.Register = f.register
+		o.AuditKey = admin.SigningKey{
+			Open:   func() (admin.Signer, error) { return openAuditKey(c, f.keys) },
+			Reseal: func() (bool, error) { return signer.Reseal(c.auditKeyFile(), f.keys) },
+			SealedUnder: func() ([]uint32, error) {
+				ids, _, err := signer.SealedUnder(c.auditKeyFile())
+				return ids, err
+			},
+		}
 		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
 	}
 	return o

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"crypto/x509"
 	"net/http"
 
 	"jiragate/gateway"
-	"jiragate/gateway/egress"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
 )
@@ -19,10 +17,10 @@ func newGrants(c Config, o oauth.Options) *oauth.Manager {
 	return oauth.New(o)
 }
 
-// grantTransport is for one request to an authorization server: they are an
-// hour apart, so a kept connection would only be in the way.
-func grantTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool) http.RoundTripper {
-	t, err := gateway.NewTransport(e, c, roots)
+// grants is for one request to an authorization server: they are an hour apart, so
+// a kept connection would only be in the way.
+func (w *wayOut) grants(c *tokenstore.Connection) http.RoundTripper {
+	t, err := gateway.NewTransport(w.egress, c, w.roots)
 	if err != nil {
 		return unusable{err}
 	}

@@ -137,9 +137,9 @@ func newKeyList(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, k := range keys {
-				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), strings.ToLower(k.Status), strconv.Itoa(k.Records), yes(k.CAKey)})
+				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), strings.ToLower(k.Status), strconv.Itoa(k.Records), yes(k.CAKey), yes(k.AuditKey)})
 			}
-			return writeTable(a.out, []string{"ID", "PRIMARY", "STATUS", "RECORDS", "CA KEY"}, rows)
+			return writeTable(a.out, []string{"ID", "PRIMARY", "STATUS", "RECORDS", "CA KEY", "AUDIT KEY"}, rows)
 		},
 	}
 	outputFlag(cmd, &output)

@@ -11,7 +11,6 @@ import (
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/audit"
-	"jiragate/gateway/egress"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/oauth"
 )
@@ -23,6 +22,7 @@ type local struct {
 	foundation *foundation
 	policy     *livePolicy
 	logger     *slog.Logger
+	wayOut     func() (*wayOut, error)
 
 	mu    sync.Mutex
 	log   *audit.Log
@@ -38,8 +38,9 @@ func (l *local) options() admin.Options {
 		return probeOnce(ctx, l.config, l.foundation, l.policy, l.logger, connection)
 	}
 	o.ResealCA = func() (bool, error) { return certs.Reseal(l.config.DataDir, l.foundation.keys) }
-	l.grant = newGrants(l.config, oauth.Options{Store: l.foundation.store, Transport: l.wayOut(), Logger: l.logger})
+	l.grant = newGrants(l.config, oauth.Options{Store: l.foundation.store, Transport: l.grants, Logger: l.logger})
 	o.Consenter = l.grant
+	o.Egress.Verify = verifyLater(l.wayOut)
 	return o
 }
 
@@ -57,26 +58,13 @@ func (l *local) openAudit() (act.Recorder, error) {
 	return l.log, nil
 }
 
-// wayOut opens the egress when the first request leaves.
-func (l *local) wayOut() func(*tokenstore.Connection) http.RoundTripper {
-	open := sync.OnceValues(func() (func(*tokenstore.Connection) http.RoundTripper, error) {
-		roots, err := upstreamRoots(l.config.UpstreamCAFile)
-		if err != nil {
-			return nil, err
-		}
-		e, err := egress.New(egress.Options{Addresses: l.config.Egress, AllowPrivate: l.config.EgressAllowPrivate, Logger: l.logger})
-		if err != nil {
-			return nil, err
-		}
-		return func(c *tokenstore.Connection) http.RoundTripper { return grantTransport(e, c, roots) }, nil
-	})
-	return func(c *tokenstore.Connection) http.RoundTripper {
-		transport, err := open()
-		if err != nil {
-			return unusable{err}
-		}
-		return transport(c)
+// grants opens the way out when the first request leaves.
+func (l *local) grants(c *tokenstore.Connection) http.RoundTripper {
+	w, err := l.wayOut()
+	if err != nil {
+		return unusable{err}
 	}
+	return w.grants(c)
 }
 
 // close ends the command's use of everything.

@@ -17,6 +17,7 @@ import (
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
+	"jiragate/gateway/egress/echo"
 	"jiragate/tokenstore/secret"
 )
 
@@ -28,6 +29,7 @@ type Server struct {
 	foundation *foundation
 	policy     *livePolicy
 	engine     *engine
+	monitor    *echo.Monitor // nil where nothing is verified unasked
 
 	proxy, admin, socket net.Listener
 	adminServers         []*http.Server
@@ -81,6 +83,9 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err := s.recordPolicy(ctx); err != nil {
 		return nil, err
 	}
+	if s.monitor, err = s.engine.newMonitor(o.Logger); err != nil {
+		return nil, err
+	}
 	network, local, err := s.adminHandlers()
 	if err != nil {
 		return nil, err
@@ -113,6 +118,9 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 			s.failed <- fmt.Errorf("keeping grants alive ended: %w", err)
 		}
 	})
+	if s.monitor != nil {
+		s.background.Go(func() { s.monitor.Run(running) })
+	}
 	if notifier != nil {
 		s.background.Go(func() { notifier.Run(running) })
 	}
@@ -146,6 +154,11 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
 	o.Checks = s.checks()
+	o.Egress.Health = s.engine.wayOut.egress.Health
+	o.Egress.Verify = s.engine.wayOut.verify
+	if s.monitor != nil {
+		o.Egress.Verified = s.monitor.Last
+	}
 	if s.api, err = admin.New(o); err != nil {
 		return nil, nil, err
 	}
@@ -166,14 +179,14 @@ func (s *Server) guard(token secret.Secret) admin.Guard {
 
 // checks are what must work before a call can be served.
 func (s *Server) checks() []admin.Check {
-	return []admin.Check{
+	checks := []admin.Check{
 		{Name: "store", Run: func(ctx context.Context) error {
 			// Any read will do: it goes through to the file.
 			_, err := s.foundation.store.IssuePublished(ctx, "none", "0")
 			return err
 		}},
 		{Name: "audit", Run: func(context.Context) error { return s.engine.audit.Ready() }},
-		{Name: "egress", Run: s.engine.egress.Ready},
+		{Name: "egress", Run: s.engine.wayOut.egress.Ready},
 		{Name: "policy", Run: func(context.Context) error {
 			if s.policy.current.Load() == nil {
 				return errors.New("no policy is loaded")
@@ -187,6 +200,12 @@ func (s *Server) checks() []admin.Check {
 			return nil
 		}},
 	}
+	if s.monitor != nil {
+		checks = append(checks, admin.Check{Name: "egress_verified", Run: func(context.Context) error {
+			return s.engine.wayOut.usedDiffers(s.monitor.Last())
+		}})
+	}
+	return checks
 }
 
 func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"jiragate/gateway/admin"
@@ -112,13 +113,23 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 		return nil, err
 	}
 	if use == noStore || use == existingStore && !there {
-		return a.localSession(adminOptions(a.config, live, nil), func() error { return nil })
+		o := adminOptions(a.config, live, nil)
+		if o.Egress.Register, err = openRegister(a.config); err != nil {
+			return nil, err
+		}
+		o.Egress.Verify = verifyLater(func() (*wayOut, error) {
+			return openWayOut(a.config, o.Egress.Register, nil, a.logger(slog.LevelWarn))
+		})
+		return a.localSession(o, func() error { return nil })
 	}
 	f, err := openFoundation(ctx, a.config, commandLockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	l := &local{config: a.config, foundation: f, policy: live, logger: a.logger(slog.LevelWarn)}
+	logger := a.logger(slog.LevelWarn)
+	l := &local{config: a.config, foundation: f, policy: live, logger: logger, wayOut: sync.OnceValues(func() (*wayOut, error) {
+		return openUsedWayOut(a.config, f.register, nil, logger)
+	})}
 	s, err := a.localSession(l.options(), l.close)
 	if err != nil {
 		return nil, errors.Join(err, l.close())

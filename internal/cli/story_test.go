@@ -3,6 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -34,6 +38,7 @@ func program() int {
 //	running           wait until a gateway listens at data/admin.sock
 //	jira              start a simulated Jira and point the environment at it; writes
 //	                  token.json, password and jira-ca.pem, and sets $JIRA, its base URL
+//	echoes            start an echo service, and point the environment at it
 //	chmod MODE FILE   as the shell's
 //	jsonfield F NAME  print a top-level member of the JSON object in file F into $VALUE
 func TestStories(t *testing.T) {
@@ -55,6 +60,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"running":   storyRunning,
 			"jira":      storyJira,
+			"echoes":    storyEchoes,
 			"chmod":     storyChmod,
 			"jsonfield": storyJSONField,
 		},
@@ -107,6 +113,19 @@ func storyJira(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("JIRAGATE_UPSTREAM_CA_FILE", ts.MkAbs("jira-ca.pem"))
 	ts.Setenv("JIRAGATE_EGRESS_ALLOW_PRIVATE", "127.0.0.0/8")
 	ts.Setenv("JIRAGATE_EGRESS", "198.51.100.7=127.0.0.1")
+}
+
+func storyEchoes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: echoes")
+	}
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		_, _ = io.WriteString(w, host+"\n") // the client reads it or not
+	}))
+	ts.Defer(service.Close)
+	ts.Setenv("JIRAGATE_EGRESS_ECHO", service.URL+"/")
+	ts.Setenv("JIRAGATE_EGRESS_ALLOW_PRIVATE", "127.0.0.0/8")
 }
 
 func storyChmod(ts *testscript.TestScript, neg bool, args []string) {

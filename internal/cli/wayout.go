@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"jiragate/gateway/egress"
+	"jiragate/gateway/egress/echo"
+	"jiragate/gateway/egress/register"
+)
+
+// wayOut is how everything leaves that is bound to an egress address.
+type wayOut struct {
+	config   Config
+	egress   *egress.Egress
+	register *register.Register
+	roots    *x509.CertPool
+}
+
+// openWayOut makes the egress. Calls leave from the addresses that are in use by
+// the register. own are the gateway's listeners.
+func openWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *slog.Logger) (*wayOut, error) {
+	roots, err := upstreamRoots(c.UpstreamCAFile)
+	if err != nil {
+		return nil, err
+	}
+	e, err := egress.New(egress.Options{
+		Addresses:    c.Egress,
+		InUse:        func(public netip.Addr) bool { return r.InUse(public, time.Now()) },
+		ProxyRoots:   roots,
+		AllowPrivate: c.EgressAllowPrivate,
+		Own:          own,
+		Logger:       logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("JIRAGATE_EGRESS: %w", err)
+	}
+	return &wayOut{config: c, egress: e, register: r, roots: roots}, nil
+}
+
+// openUsedWayOut is openWayOut for calls to come: the configured addresses that the
+// register has never heard of are in use, and published, from now on.
+func openUsedWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *slog.Logger) (*wayOut, error) {
+	w, err := openWayOut(c, r, own, logger)
+	if err != nil {
+		return nil, err
+	}
+	added, err := r.Observe(publicAddresses(c), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range added {
+		logger.Info("egress address is used and published from now on", "address", a.Address.String())
+	}
+	return w, nil
+}
+
+func openRegister(c Config) (*register.Register, error) {
+	return register.Open(c.registerFile(), string(c.Region))
+}
+
+func publicAddresses(c Config) []netip.Addr {
+	var public []netip.Addr
+	for _, a := range c.Egress {
+		public = append(public, a.Public)
+	}
+	return public
+}
+
+// measure shows which addresses work.
+func (w *wayOut) measure(meter metric.Meter) error {
+	_, err := meter.Int64ObservableGauge("jiragate.egress.up",
+		metric.WithDescription("1 while nothing is known against an egress address, otherwise 0."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			for _, h := range w.egress.Health() {
+				up := int64(0)
+				if h.Up {
+					up = 1
+				}
+				o.Observe(up, metric.WithAttributes(
+					attribute.String("jiragate.egress_ip", h.Public.String()), attribute.Bool("jiragate.in_use", h.InUse)))
+			}
+			return nil
+		}))
+	return err
+}
+
+// echoOptions ask services, or those configured if there are none, through each
+// egress address.
+func (w *wayOut) echoOptions(services []string) echo.Options {
+	if len(services) == 0 {
+		services = w.config.EgressEcho
+	}
+	if len(services) == 0 {
+		services = strings.Split(echo.DefaultServices, ",")
+	}
+	return echo.Options{Addresses: publicAddresses(w.config), Services: services, Transport: w.from}
+}
+
+// from is a transport whose sockets leave from one egress address and no other.
+func (w *wayOut) from(public netip.Addr) http.RoundTripper {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return w.egress.DialFrom(ctx, public, network, address)
+		},
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.roots},
+		TLSHandshakeTimeout: 10 * time.Second,
+		DisableKeepAlives:   true,
+	}
+}
+
+func (w *wayOut) verify(ctx context.Context, services []string) (*echo.Report, error) {
+	return echo.Verify(ctx, w.echoOptions(services))
+}
+
+// usedDiffers is an error if the last report says of an address in use that calls
+// come from another one.
+func (w *wayOut) usedDiffers(last *echo.Report) error {
+	if last == nil {
+		return nil
+	}
+	used := *last
+	used.Addresses = nil
+	for _, r := range last.Addresses {
+		if w.register.InUse(r.Public, time.Now()) {
+			used.Addresses = append(used.Addresses, r)
+		}
+	}
+	return used.Err()
+}
+
+// verifyLater asks echo services once the way out is open.
+func verifyLater(open func() (*wayOut, error)) func(context.Context, []string) (*echo.Report, error) {
+	return func(ctx context.Context, services []string) (*echo.Report, error) {
+		w, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return w.verify(ctx, services)
+	}
+}
