@@ -2,9 +2,12 @@ package cli
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"jiragate/gateway"
+	"jiragate/gateway/egress/register"
 	"jiragate/tokenstore"
 )
 
@@ -54,6 +57,16 @@ func (s *Server) warnings(d *tokenstore.Directory) []warning {
 	}
 	if c.AtlassianAPIURL != defaultAPIURL || c.AtlassianAuthURL != defaultAuthURL {
 		warn("Jira Cloud is not at Atlassian's addresses: this is for simulators and tests", "api", string(c.AtlassianAPIURL), "auth", string(c.AtlassianAuthURL))
+	}
+	for _, public := range publicAddresses(c) {
+		if !s.foundation.register.InUse(public, time.Now()) {
+			warn("an egress address is configured and not in use: no call leaves from it; see jiragate egress list", "address", public.String())
+		}
+	}
+	for _, e := range s.foundation.register.Entries() {
+		if e.State(time.Now()) == register.StateInUse && !slices.Contains(publicAddresses(c), e.Address) {
+			warn("an egress address is published as in use and not configured: jiragate egress retire tells customers", "address", e.Address.String())
+		}
 	}
 	refreshable := c.OAuthClientID != ""
 	for _, conn := range d.Connections() {
