@@ -25,7 +25,7 @@ signs. The first form is that of signed notes (C2SP signed-note), the second for
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var key admin.AuditKey
-			err := a.withSession(cmd.Context(), freshStore, func(s *session) error {
+			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
 				return s.call(cmd.Context(), http.MethodGet, "/v1/audit/key", nil, &key)
 			})
 			if err != nil {

@@ -189,7 +189,7 @@ func newEgressChange(a *app, verb, flag, short, long, example string) *cobra.Com
 				return err
 			}
 			var done admin.EgressChange
-			err = a.withSession(cmd.Context(), freshStore, func(s *session) error {
+			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
 				return s.call(cmd.Context(), http.MethodPost, "/v1/egress/addresses/"+address.String()+"/"+verb, body, &done)
 			})
 			if err != nil {

@@ -60,7 +60,7 @@ Formats: ` + formats + `.`,
 
 func (a *app) publication(ctx context.Context) ([]admin.PublishedFile, error) {
 	var files []admin.PublishedFile
-	err := a.withSession(ctx, freshStore, func(s *session) error {
+	err := a.withSession(ctx, existingStore, func(s *session) error {
 		return s.call(ctx, http.MethodGet, "/v1/egress/publication", nil, &files)
 	})
 	return files, err

@@ -70,6 +70,9 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.foundation, err = openFoundation(ctx, c, serveLockTimeout); err != nil {
 		return nil, err
 	}
+	if _, err := openAuditKey(c, s.foundation.keys); err != nil { // so that asking for it makes none
+		return nil, err
+	}
 	if s.proxy, err = listen("JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
 		return nil, err
 	}
