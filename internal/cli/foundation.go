@@ -149,7 +149,10 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 			Open:   func() (admin.Signer, error) { return openAuditKey(c, f.keys) },
 			Reseal: func() (bool, error) { return signer.Reseal(c.auditKeyFile(), f.keys) },
 			SealedUnder: func() ([]uint32, error) {
-				ids, _, err := signer.SealedUnder(c.auditKeyFile())
+				ids, ok, err := signer.SealedUnder(c.auditKeyFile())
+				if err == nil && !ok {
+					err = fmt.Errorf("%s: a key in it is not sealed as the keyset seals, so that it can't be told which of its keys it needs", c.auditKeyFile())
+				}
 				return ids, err
 			},
 		}

@@ -117,24 +117,22 @@ func store(path string, old privatefile.Sum, entries []entry, changed bool) erro
 
 // SealedUnder tells under which keys of a Tink keyset the private keys in the file
 // are sealed: each id once, in the order of the file, which is that of age. ok is
-// false if one is not in Tink's form. It needs no sealer, and proves nothing: that
-// the keys open is for [Open] to say. Where there is no file, it fails with
-// [io/fs.ErrNotExist].
+// false if one is not in Tink's form; the ids are those of the others then. It
+// needs no sealer, and proves nothing: that the keys open is for [Open] to say.
+// Where there is no file, it fails with [io/fs.ErrNotExist].
 func SealedUnder(path string) (keyIDs []uint32, ok bool, err error) {
 	entries, _, err := read(path)
 	if err != nil {
 		return nil, false, fmt.Errorf("signer: %w", err)
 	}
+	ok = true
 	for _, e := range entries {
-		id, ok := sealedUnder(e.sealed)
-		if !ok {
-			return nil, false, nil
-		}
-		if !slices.Contains(keyIDs, id) {
+		id, known := sealedUnder(e.sealed)
+		if ok = ok && known; known && !slices.Contains(keyIDs, id) {
 			keyIDs = append(keyIDs, id)
 		}
 	}
-	return keyIDs, true, nil
+	return keyIDs, ok, nil
 }
 
 func sealedUnder(ciphertext []byte) (keyID uint32, ok bool) {

@@ -279,8 +279,8 @@ func TestSealedUnder(t *testing.T) {
 		"two keys, the older first":     {[2][]byte{a, b}, []uint32{258, 3}, true},
 		"one key":                       {[2][]byte{a, a}, []uint32{258}, true},
 		"another prefix":                {[2][]byte{{0, 0, 0, 1, 2, 'x'}, {0, 0, 0, 1, 2, 'x'}}, nil, false},
-		"another prefix once":           {[2][]byte{a, {0, 0, 0, 1, 2, 'x'}}, nil, false},
-		"too short to be one of Tink's": {[2][]byte{{1, 0, 0, 1}, a}, nil, false},
+		"another prefix once":           {[2][]byte{a, {0, 0, 0, 1, 2, 'x'}}, []uint32{258}, false},
+		"too short to be one of Tink's": {[2][]byte{{1, 0, 0, 1}, a}, []uint32{258}, false},
 	} {
 		entries[0].sealed, entries[1].sealed = test.sealed[0], test.sealed[1]
 		put(t, o, entries...)

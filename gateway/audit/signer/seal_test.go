@@ -116,6 +116,11 @@ func TestWhatIsSealedIsNotTheKey(t *testing.T) {
 	prefix := entries[0].secretPrefix()
 	o.Sealer = opening{o.Sealer, mine}
 	mustOpen(t, o)
+	typed, err := base64.StdEncoding.DecodeString(mine[len(prefix):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed[0] = 4
 	for name, text := range map[string]string{
 		"nothing":                   "",
 		"another key":               other,
@@ -125,7 +130,7 @@ func TestWhatIsSealedIsNotTheKey(t *testing.T) {
 		"more of it":                mine + "AAAA",
 		"a newline":                 mine[:len(mine)-1] + "\n",
 		"not base64":                mine[:len(mine)-1] + "!",
-		"a key of another type":     prefix + base64.StdEncoding.EncodeToString(append([]byte{4}, make([]byte, 32)...)),
+		"a key of another type":     prefix + base64.StdEncoding.EncodeToString(typed),
 		"a seed of zeros":           prefix + base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 32)...)),
 		"a public key":              goldenVerifier,
 	} {
