@@ -196,7 +196,7 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	handle("POST /v1/policy/explain", a.explain)
 	handle("GET /v1/egress", a.showEgress)
 	stored("GET /v1/egress/publication", a.publishEgress)
-	handle("POST /v1/egress/verify", a.verifyEgress)
+	change("POST /v1/egress/verify", "admin.egress.verify", a.verifyEgress)
 	change("POST /v1/egress/addresses/{address}/announce", "admin.egress.announce", a.announceEgress)
 	change("POST /v1/egress/addresses/{address}/retire", "admin.egress.retire", a.retireEgress)
 

@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"jiragate/gateway/egress"
@@ -130,9 +133,9 @@ func (a *API) showEgress(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // EgressDate is the body of an announcement or a retirement: when it takes
-// effect; the zero time means now.
+// effect; without one, now.
 type EgressDate struct {
-	Effective time.Time `json:"effective,omitzero"`
+	Effective *time.Time `json:"effective,omitempty"`
 }
 
 func (a *API) announceEgress(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
@@ -150,22 +153,23 @@ func (a *API) changeEgress(w http.ResponseWriter, r *http.Request, t *task, chan
 	if err := decode(w, r, &body); err != nil {
 		return answer{}, err
 	}
-	address, err := netip.ParseAddr(r.PathValue("address"))
+	address, err := egress.ParsePublic(r.PathValue("address"))
 	if err != nil {
-		return answer{}, invalid("%q is not an IP address", r.PathValue("address"))
+		return answer{}, invalid("address %q: %v", r.PathValue("address"), err)
 	}
 	if a.o.Egress.Register == nil {
 		return answer{}, refuse(http.StatusServiceUnavailable, CodeUnavailable, "the register of egress addresses can't be changed here")
 	}
 	now := a.o.Now()
-	if body.Effective.IsZero() {
-		body.Effective = now
+	effective := now
+	if body.Effective != nil {
+		effective = *body.Effective
 	}
 	ctx, err := t.begin()
 	if err != nil {
 		return answer{}, err
 	}
-	done, err := change(a.o.Egress.Register, address, body.Effective, now)
+	done, err := change(a.o.Egress.Register, address, effective, now)
 	switch {
 	case errors.Is(err, register.ErrInvalid):
 		return answer{}, invalid("%v", err)
@@ -206,27 +210,59 @@ type EchoAnswer struct {
 	DurationMS float64 `json:"duration_ms"`
 }
 
-func (a *API) verifyEgress(w http.ResponseWriter, r *http.Request) error {
+// verifyEgress is an act on record, since it calls others from the addresses that
+// customers let in; and for that reason it calls none of them.
+func (a *API) verifyEgress(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	var body VerifyRequest
 	if err := decode(w, r, &body); err != nil {
-		return err
+		return answer{}, err
 	}
 	switch {
 	case len(a.o.Egress.Addresses) == 0:
 		p := refuse(http.StatusConflict, CodeNotConfigured, "no egress address is configured, so there is none to verify")
 		p.Hint = "set JIRAGATE_EGRESS; until then calls leave by the system's default route and are recorded as unpinned"
-		return p
+		return answer{}, p
 	case a.o.Egress.Verify == nil:
-		return refuse(http.StatusServiceUnavailable, CodeUnavailable, "egress addresses can't be verified here")
+		return answer{}, refuse(http.StatusServiceUnavailable, CodeUnavailable, "egress addresses can't be verified here")
+	}
+	for _, service := range body.Services {
+		if err := a.checkService(service); err != nil {
+			return answer{}, err
+		}
+	}
+	ctx, err := t.begin()
+	if err != nil {
+		return answer{}, err
 	}
 	a.allow(w, verifyTimeout+writeTimeout)
-	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	report, err := a.o.Egress.Verify(ctx, body.Services)
-	if err != nil {
-		return invalid("%v", err)
+	if report == nil { // of one whose time was over, what is there
+		return answer{}, invalid("%v", err)
 	}
-	return writeJSON(w, http.StatusOK, reportOf(report))
+	return answer{status: http.StatusOK, body: reportOf(report)}, nil
+}
+
+// checkService refuses an echo service that is a customer's Jira, or Atlassian.
+func (a *API) checkService(service string) error {
+	services, err := echo.ParseServices(service)
+	if err != nil || len(services) != 1 {
+		return invalid("%v", cmp.Or(err, errors.New("an echo service is one URL")))
+	}
+	u, err := url.Parse(services[0])
+	if err != nil {
+		return invalid("the URL of an echo service cannot be read")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	taken := host == "atlassian.com" || strings.HasSuffix(host, ".atlassian.com") || strings.HasSuffix(host, ".atlassian.net")
+	for _, c := range a.o.Store.Directory().Connections() {
+		taken = taken || hostname(c.Authority()) == host
+	}
+	if taken {
+		return invalid("%s is a Jira, or Atlassian's: nothing but documented operations is called there", u.Hostname())
+	}
+	return nil
 }
 
 func reportOf(report *echo.Report) EgressReport {

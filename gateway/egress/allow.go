@@ -38,7 +38,7 @@ func ParseAllowPrivate(s string) ([]PrivateNetwork, error) {
 		return nil, nil
 	}
 	var networks []PrivateNetwork
-	for text := range strings.SplitSeq(s, ",") {
+	for i, text := range strings.Split(s, ",") {
 		connection, cidr, scoped := strings.Cut(text, "=")
 		if !scoped {
 			connection, cidr = "", text
@@ -46,11 +46,11 @@ func ParseAllowPrivate(s string) ([]PrivateNetwork, error) {
 		p, err := parseAllow(cidr)
 		switch n := (PrivateNetwork{connection, p}); {
 		case err != nil:
-			return nil, fmt.Errorf("allowed private network %q: %w", text, err)
+			return nil, fmt.Errorf("allowed private network %d: %w", i+1, err)
 		case scoped && !validConnection(connection):
-			return nil, fmt.Errorf("allowed private network %q: what stands before = is not the id of a connection; write CONNECTION=CIDR", text)
+			return nil, fmt.Errorf("allowed private network %d: what stands before = is not the id of a connection; write CONNECTION=CIDR", i+1)
 		case slices.Contains(networks, n):
-			return nil, fmt.Errorf("allowed private network %q: named twice", text)
+			return nil, fmt.Errorf("allowed private network %d: named twice", i+1)
 		default:
 			networks = append(networks, n)
 		}

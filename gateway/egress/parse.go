@@ -69,7 +69,7 @@ func parseAddress(entry string) (Address, error) {
 	}
 	var a Address
 	var err error
-	if a.Public, err = parseBindable(public); err != nil {
+	if a.Public, err = ParsePublic(public); err != nil {
 		return Address{}, fmt.Errorf("public address: %w", err)
 	}
 	switch {
@@ -92,6 +92,17 @@ func parseAddress(entry string) (Address, error) {
 		return Address{}, fmt.Errorf("%s=%s seems the wrong way round; write PUBLIC_IP=LOCAL_IP", a.Public, a.Local)
 	}
 	return a, nil
+}
+
+// ParsePublic reads an address that could be an egress address as Jira sees it, in
+// its normal form. Private, loopback and documentation addresses pass: they serve
+// simulators and tests.
+func ParsePublic(s string) (netip.Addr, error) {
+	addr, err := parseBindable(s)
+	if err == nil && Classify(addr) == ClassReserved {
+		return netip.Addr{}, errors.New("a reserved address cannot be an egress address")
+	}
+	return addr, err
 }
 
 // parseBindable reads an address that a socket could be bound to. Private and

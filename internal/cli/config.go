@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -127,7 +128,7 @@ func valueErrors(err error, vars map[string]string) []error {
 		}
 		name := variableOf(field)
 		detail := fmt.Sprintf("%q is not allowed", vars[name])
-		if field.Tag.Get("secret") != "" {
+		if field.Tag.Get("secret") != "" || strings.ContainsAny(vars[name], "@?") { // a secret in the wrong place
 			detail = "the value is not allowed"
 		}
 		if cause := parse.Err.Error(); cause != "" {
@@ -178,13 +179,22 @@ func (c *Config) together() []error {
 
 // readEgressFile reads the addresses from the file that JIRAGATE_EGRESS_FILE names.
 func (c *Config) readEgressFile() []error {
-	text, err := readSettingSecret("EGRESS_FILE", c.EgressFile)
-	if err != nil {
-		return []error{&ConfigError{Variable: envPrefix + "EGRESS_FILE", Detail: err.Error()}}
+	refuse := func(detail string) []error {
+		return []error{&ConfigError{Variable: envPrefix + "EGRESS_FILE", Detail: detail}}
 	}
-	entries := strings.FieldsFunc(text.Reveal(), func(r rune) bool { return r == '\n' || r == '\r' || r == ',' })
+	if strings.ContainsAny(c.EgressFile, "=@") || strings.Contains(c.EgressFile, "://") {
+		return refuse("names a file that holds the entries; the value looks like the entries themselves")
+	}
+	text, err := os.ReadFile(c.EgressFile)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	entries := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' || r == ',' })
 	if c.Egress, err = egress.ParseAddresses(strings.Join(entries, ",")); err != nil {
-		return []error{&ConfigError{Variable: envPrefix + "EGRESS_FILE", Detail: c.EgressFile + ": " + err.Error()}}
+		return refuse(c.EgressFile + ": " + err.Error())
+	}
+	if len(c.Egress) == 0 {
+		return refuse(c.EgressFile + " is empty")
 	}
 	return nil
 }

@@ -83,6 +83,22 @@ func TestConfigErrorsTellNoPassword(t *testing.T) {
 	}
 }
 
+// Secrets end up in the wrong variables.
+func TestConfigErrorsTellNoPasswordOfAnotherVariable(t *testing.T) {
+	const entry = "52.54.159.237=https://user:S3cret@proxy.example:9294"
+	for _, set := range []string{
+		"JIRAGATE_EGRESS_FILE=" + entry, "JIRAGATE_EGRESS_ALLOW_PRIVATE=" + entry, "JIRAGATE_REGION=" + entry,
+		"JIRAGATE_EGRESS_ECHO=https://echo.example/?key=S3cret,http://x", "JIRAGATE_WEBHOOK_URL=https://user:S3cret@product.example/",
+		"JIRAGATE_ATLASSIAN_API_URL=https://user:S3cret@api.example", "JIRAGATE_EGRESS_VERIFY=" + entry,
+	} {
+		name, _, _ := strings.Cut(set, "=")
+		_, err := ParseConfig([]string{set})
+		if err == nil || strings.Contains(err.Error(), "S3cret") || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestEachConfigErrorIsTold(t *testing.T) {
 	_, err := ParseConfig([]string{"JIRAGATE_REGION=mars", "JIRAGATE_DELETE=x", "JIRAGATE_FOO=1"})
 	for _, name := range []string{"JIRAGATE_REGION", "JIRAGATE_DELETE", "JIRAGATE_FOO"} {

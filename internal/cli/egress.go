@@ -3,12 +3,12 @@ package cli
 import (
 	"encoding/json"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
+	"jiragate/gateway/egress"
 )
 
 func newEgress(a *app) *cobra.Command {
@@ -98,7 +98,7 @@ status is 1 unless every address is verified: at least one service answered, and
 				return err
 			}
 			var report admin.EgressReport
-			err = a.withSession(cmd.Context(), noStore, func(s *session) error {
+			err = a.withSession(cmd.Context(), freshStore, func(s *session) error {
 				return s.call(cmd.Context(), http.MethodPost, "/v1/egress/verify", body, &report)
 			})
 			if err != nil {
@@ -175,14 +175,15 @@ func newEgressChange(a *app, verb, flag, short, long, example string) *cobra.Com
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var request admin.EgressDate
 			if date != "" {
-				var err error
-				if request.Effective, err = time.Parse(time.RFC3339, date); err != nil {
+				effective, err := time.Parse(time.RFC3339, date)
+				if err != nil {
 					return usage("--%s: %q is not RFC 3339, as 2026-12-15T00:00:00Z", flag, date)
 				}
+				request.Effective = &effective
 			}
-			address, err := netip.ParseAddr(args[0])
+			address, err := egress.ParsePublic(args[0])
 			if err != nil {
-				return usage("%q is not an IP address", args[0])
+				return usage("%q: %v", args[0], err)
 			}
 			body, err := json.Marshal(request)
 			if err != nil {

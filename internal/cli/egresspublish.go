@@ -77,13 +77,10 @@ func (a *app) writePublication(dir string, files []admin.PublishedFile) error {
 			return fmt.Errorf("writing the publication: %q is not the name of a file", f.Name)
 		}
 		path := filepath.Join(dir, f.Name)
-		err := newPrivateFile(path, func(w io.Writer) error {
+		err := newFile(path, 0o644, func(w io.Writer) error { // it is for everybody
 			_, err := w.Write(f.Content)
 			return err
 		})
-		if err == nil {
-			err = os.Chmod(path, 0o644) // it is for everybody
-		}
 		if err != nil {
 			return fmt.Errorf("writing the publication: %w", err)
 		}

@@ -57,7 +57,7 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if e.audit, err = audit.Open(audit.Options{Dir: c.auditDir(), Sync: c.AuditSync, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	if e.wayOut, err = openUsedWayOut(c, f.register, own, o.Logger); err != nil {
+	if e.wayOut, err = openWayOut(c, f.register, own, o.Logger); err != nil {
 		return nil, err
 	}
 	if err := e.wayOut.measure(e.telemetry.MeterProvider().Meter("jiragate/gateway/egress")); err != nil {

@@ -56,9 +56,14 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// newPrivateFile writes a file of mode 0600 that appears as a whole or not at
-// all, and is on disk when the function returns. One that exists is replaced.
-func newPrivateFile(path string, write func(io.Writer) error) (err error) {
+// newPrivateFile is newFile for what is its owner's alone.
+func newPrivateFile(path string, write func(io.Writer) error) error {
+	return newFile(path, 0o600, write)
+}
+
+// newFile writes a file that appears as a whole or not at all, and is on disk when
+// the function returns. One that exists is replaced.
+func newFile(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
@@ -70,6 +75,9 @@ func newPrivateFile(path string, write func(io.Writer) error) (err error) {
 		}
 	}()
 	err = write(f)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -59,13 +59,14 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
-	register, err := openRegister(c)
-	if err != nil {
-		return nil, err
-	}
 	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, LockTimeout: lockTimeout})
 	if err != nil {
 		return nil, err
+	}
+	// Under the lock of the store, so that nobody changes it any more.
+	register, err := openRegister(c)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
 	return &foundation{keys: keys, store: store, register: register}, nil
 }
@@ -81,7 +82,7 @@ func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error
 // anythingSealed reports whether the data directory holds something that only
 // its keyset opens.
 func anythingSealed(c Config) (bool, error) {
-	for _, path := range []string{c.storeFile(), c.file("ca-key.pem")} {
+	for _, path := range []string{c.storeFile(), c.file("ca-key.pem"), c.auditKeyFile()} {
 		if there, err := exists(path); there || err != nil {
 			return there, err
 		}

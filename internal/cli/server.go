@@ -86,6 +86,9 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err := s.recordPolicy(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.recordAddresses(ctx); err != nil {
+		return nil, err
+	}
 	if s.monitor, err = s.engine.newMonitor(o.Logger); err != nil {
 		return nil, err
 	}

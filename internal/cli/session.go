@@ -117,9 +117,6 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 		if o.Egress.Register, err = openRegister(a.config); err != nil {
 			return nil, err
 		}
-		o.Egress.Verify = verifyLater(func() (*wayOut, error) {
-			return openWayOut(a.config, o.Egress.Register, nil, a.logger(slog.LevelWarn))
-		})
 		return a.localSession(o, func() error { return nil })
 	}
 	f, err := openFoundation(ctx, a.config, commandLockTimeout)
@@ -128,7 +125,7 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 	}
 	logger := a.logger(slog.LevelWarn)
 	l := &local{config: a.config, foundation: f, policy: live, logger: logger, wayOut: sync.OnceValues(func() (*wayOut, error) {
-		return openUsedWayOut(a.config, f.register, nil, logger)
+		return openWayOut(a.config, f.register, nil, logger)
 	})}
 	s, err := a.localSession(l.options(), l.close)
 	if err != nil {

@@ -29,15 +29,19 @@ type wayOut struct {
 }
 
 // openWayOut makes the egress. Calls leave from the addresses that are in use by
-// the register. own are the gateway's listeners.
+// the register; one that it has never heard of counts as in use. own are the
+// gateway's listeners.
 func openWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *slog.Logger) (*wayOut, error) {
+	if err := pinnedAsPublished(c, r); err != nil {
+		return nil, err
+	}
 	roots, err := upstreamRoots(c.UpstreamCAFile)
 	if err != nil {
 		return nil, err
 	}
 	e, err := egress.New(egress.Options{
 		Addresses:    c.Egress,
-		InUse:        func(public netip.Addr) bool { return r.InUse(public, time.Now()) },
+		InUse:        func(public netip.Addr) bool { return r.InUse(public, time.Now()) || !r.Heard(public) },
 		ProxyRoots:   roots,
 		AllowPrivate: c.EgressAllowPrivate,
 		Own:          own,
@@ -49,21 +53,19 @@ func openWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *sl
 	return &wayOut{config: c, egress: e, register: r, roots: roots}, nil
 }
 
-// openUsedWayOut is openWayOut for calls to come: the configured addresses that the
-// register has never heard of are in use, and published, from now on.
-func openUsedWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *slog.Logger) (*wayOut, error) {
-	w, err := openWayOut(c, r, own, logger)
-	if err != nil {
-		return nil, err
+// pinnedAsPublished refuses to call from anywhere while customers are told of
+// addresses.
+func pinnedAsPublished(c Config, r *register.Register) error {
+	if len(c.Egress) > 0 {
+		return nil
 	}
-	added, err := r.Observe(publicAddresses(c), time.Now())
-	if err != nil {
-		return nil, err
+	for _, e := range r.Entries() {
+		if e.State(time.Now()) != register.StateRetired {
+			return hint(fmt.Errorf("JIRAGATE_EGRESS is not set, although %s is published as an egress address: calls would leave from anywhere", e.Address),
+				"set JIRAGATE_EGRESS; or retire what is published: JIRAGATE_EGRESS=... jiragate egress retire %s", e.Address)
+		}
 	}
-	for _, a := range added {
-		logger.Info("egress address is used and published from now on", "address", a.Address.String())
-	}
-	return w, nil
+	return nil
 }
 
 func openRegister(c Config) (*register.Register, error) {
@@ -114,9 +116,10 @@ func (w *wayOut) from(public netip.Addr) http.RoundTripper {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return w.egress.DialFrom(ctx, public, network, address)
 		},
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.roots},
-		TLSHandshakeTimeout: 10 * time.Second,
-		DisableKeepAlives:   true,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.roots},
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableKeepAlives:      true,
 	}
 }
 

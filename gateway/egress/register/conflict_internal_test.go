@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"jiragate/internal/privatefile"
 )
 
 // A second register of the same file, which would be another process's, doesn't
@@ -19,22 +21,23 @@ func TestConflict(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		empty bool
+		says  string
 		spoil func(t *testing.T, dir string)
 	}{
-		{"both start from nothing", true, announceElsewhere},
-		{"both start from a file", false, announceElsewhere},
-		{"the file is gone", false, func(t *testing.T, dir string) {
+		{"both start from nothing", true, "since it was read", announceElsewhere},
+		{"both start from a file", false, "since it was read", announceElsewhere},
+		{"the file is gone", false, "it is gone", func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "f")); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"a space was added", false, func(t *testing.T, dir string) {
+		{"a space was added", false, "since it was read", func(t *testing.T, dir string) {
 			content, err := os.ReadFile(filepath.Join(dir, "f"))
-			if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "f"), append(content, ' '), mode)); err != nil {
+			if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "f"), append(content, ' '), privatefile.Mode)); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"another is at work", false, func(t *testing.T, dir string) {
+		{"another is at work", false, "since it was read", func(t *testing.T, dir string) {
 			f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -53,19 +56,19 @@ func TestConflict(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			history := r.History()
+			history, token := r.History(), r.SyncToken()
 			test.spoil(t, dir)
 			before, _ := os.ReadFile(r.path)
 			if c, err := r.Retire(first, noon.Add(time.Hour), noon); !errors.Is(err, ErrConflict) && !test.empty {
 				t.Errorf("retired: %v, %v", c, err)
 			}
-			if c, err := r.Observe([]netip.Addr{later, first.Next()}, noon); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "start again") {
+			if c, err := r.Observe([]netip.Addr{later, first.Next()}, noon); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), test.says+"; start again") {
 				t.Errorf("observed: %v, %v", c, err)
 			}
 			if after, _ := os.ReadFile(r.path); string(after) != string(before) {
 				t.Errorf("the file holds %q", after)
 			}
-			if !slices.Equal(r.History(), history) {
+			if !slices.Equal(r.History(), history) || r.SyncToken() != token {
 				t.Errorf("the register has %v", r.History())
 			}
 		})
@@ -138,40 +141,5 @@ func TestRaces(t *testing.T) {
 	wg.Wait()
 	if got := len(openIn(t, dir).History()); got != had+8 {
 		t.Errorf("%d changes, want %d", got, had+8)
-	}
-}
-
-// While one replaces the file, another is refused rather than made to wait, also
-// if it has opened the file before, and waits for the lock of what it was.
-func TestConflictInTheMiddle(t *testing.T) {
-	dir := t.TempDir()
-	r := openIn(t, dir)
-	if _, err := r.Announce(first, noon, noon); err != nil {
-		t.Fatal(err)
-	}
-	other := openIn(t, dir)
-	stale, err := openPrivate(r.path, os.O_RDWR)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stale.Close()
-	asked := false
-	r.disk.step = func(name string, do func() error) error {
-		if name == "rename" {
-			asked = true
-			if _, err := other.Announce(later.Next(), noon, noon); !errors.Is(err, ErrConflict) {
-				t.Errorf("in the middle of it: error %v, want ErrConflict", err)
-			}
-		}
-		return do()
-	}
-	if _, err := r.Announce(later, noon, noon); err != nil || !asked {
-		t.Fatal(err)
-	}
-	if err := lock(stale, r.path); !errors.Is(err, ErrConflict) {
-		t.Errorf("locking what the path named before: error %v, want ErrConflict", err)
-	}
-	if got := openIn(t, dir).History(); !slices.Equal(got, r.History()) {
-		t.Errorf("the file has %v", got)
 	}
 }

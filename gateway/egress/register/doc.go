@@ -12,11 +12,12 @@
 //
 // The register is one JSON file, of mode 0600, with a format version, the region
 // and a list of [Change] that only ever grows. What is in use when follows from
-// that list alone. The file is replaced as a whole, so that a crash leaves the
-// old one or the new one. It is read strictly: white space is free, anything else
-// that the package would not have written is refused. The file is the only copy
-// of the history; deleting it makes an empty register, to which every configured
-// address is new.
+// that list alone. The first change makes the file, and its folder where there is
+// none. The file is replaced as a whole, so that a crash leaves the old one or the
+// new one. It is read strictly: white space is free, anything else that the
+// package would not have written is refused. The file is the only copy of the
+// history; deleting it makes an empty register, to which every configured address
+// is new.
 //
 // # Caveats
 //

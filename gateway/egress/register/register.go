@@ -10,19 +10,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"jiragate/internal/privatefile"
 )
 
 // Register is the register of one region's published egress addresses. It is
 // safe for concurrent use. Whatever changes it is on disk when the method
-// returns; after an error, register and file are as before.
+// returns. After an error, register and file are as before; or both have the
+// change, which may not outlive a power failure, and the error says so.
 type Register struct {
 	path, region string
-	disk         disk
+	put          func(path string, old privatefile.Sum, content []byte) error // a seam for tests
 
 	current atomic.Pointer[history]
 
-	mu     sync.Mutex // held while changing
-	onDisk version    // what the file holds
+	mu     sync.Mutex      // held while changing
+	onDisk privatefile.Sum // what the file holds
 }
 
 // Open reads the register of a region from its file. A missing file is an empty
@@ -32,18 +35,17 @@ func Open(path, region string) (*Register, error) {
 	if region == "" {
 		return nil, errors.New("open the register of egress addresses: no region is given")
 	}
-	r := &Register{path: path, region: region}
-	content, present, err := r.disk.read(path)
+	content, sum, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the register of egress addresses: %w", err)
 	}
 	h := &history{}
-	if present {
+	if !noFile(sum) {
 		if h, err = parse(content, region); err != nil {
 			return nil, fmt.Errorf("read the register of egress addresses: %s: %w", path, err)
 		}
-		r.onDisk = versionOf(content)
 	}
+	r := &Register{path: path, region: region, put: put, onDisk: sum}
 	r.current.Store(h)
 	return r, nil
 }
@@ -167,12 +169,12 @@ func (r *Register) commit(changes ...Change) error {
 	if err != nil {
 		return err
 	}
-	if err := r.disk.replace(r.path, r.onDisk, content); err != nil {
-		return err
+	stored, err := r.store(r.onDisk, content)
+	if stored {
+		r.onDisk = privatefile.SumOf(content)
+		r.current.Store(h)
 	}
-	r.onDisk = versionOf(content)
-	r.current.Store(h)
-	return nil
+	return err
 }
 
 // plain is address without its zone, which may be any text.
