@@ -50,6 +50,9 @@ type Options struct {
 	// CloudListen, AuthListen and DataCenterListen are the TCP addresses of the
 	// three origins; default "127.0.0.1:0".
 	CloudListen, AuthListen, DataCenterListen string
+	// Listen makes their listeners, which the simulator closes, so that they can be
+	// in another network namespace; default [net.Listen].
+	Listen func(network, address string) (net.Listener, error)
 	// Hosts are further DNS names or IP addresses that the leaf certificate is
 	// good for, besides 127.0.0.1, ::1 and localhost.
 	Hosts []string
@@ -199,6 +202,9 @@ func Start(o Options) (*Sim, error) {
 
 func withDefaults(o Options) (Options, error) {
 	const anyPort = "127.0.0.1:0"
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
 	o.CloudListen = cmp.Or(o.CloudListen, anyPort)
 	o.AuthListen = cmp.Or(o.AuthListen, anyPort)
 	o.DataCenterListen = cmp.Or(o.DataCenterListen, anyPort)
@@ -249,7 +255,7 @@ type origin struct {
 }
 
 func (s *Sim) listen(name Origin, address string, serve func(*call) reply) error {
-	inner, err := net.Listen("tcp", address)
+	inner, err := s.o.Listen("tcp", address)
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,10 @@ const (
 // Open opens a file with the flags of [os.OpenFile]. It doesn't follow a
 // symbolic link at the end of the path, and refuses what isn't a regular file or
 // may be read or written by anybody else; the error gives the command that
-// mends it. A file made by O_CREATE has [Mode].
+// mends it. It waits for nobody at the other end of a pipe. A file made by
+// O_CREATE has [Mode].
 func Open(path string, flag int) (*os.File, error) {
-	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW, Mode)
+	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, Mode)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, fmt.Errorf("%s is a symbolic link: name the file itself", path)
 	}

@@ -51,7 +51,11 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"link": "symbolic link", "dir": "not a regular file"} {
+	// Nobody writes to it: whoever waits for that waits forever.
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"link": "symbolic link", "dir": "not a regular file", "pipe": "not a regular file"} {
 		f, err := privatefile.Open(filepath.Join(dir, name), os.O_RDONLY)
 		if err == nil {
 			t.Errorf("%s opens as %s", name, f.Name())
