@@ -2,11 +2,13 @@ package egress
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -142,17 +144,26 @@ func (e *Egress) checkAddress(a Address) error {
 // Addresses returns the egress addresses as configured; none if unpinned.
 func (e *Egress) Addresses() []Address { return slices.Clone(e.addresses) }
 
-// InUse identifies the set of addresses that calls may leave from at the moment. A
-// connection that was opened while it was another may have left from an address
-// that is no longer in use.
+// InUse identifies the set of addresses that calls may leave from at the moment:
+// those in use, without local ones that this machine has lost. A connection that
+// was opened while it was another may have left from an address that is no longer
+// in use, or that is lost: what is sent by it then goes nowhere, and only a time-out
+// tells.
 func (e *Egress) InUse() uint64 {
 	var set uint64
 	for i, a := range e.addresses {
-		if e.inUse(a.Public) {
+		if e.inUse(a.Public) && !e.lost(a) {
 			set |= 1 << i
 		}
 	}
 	return set
+}
+
+// lost reports whether a is bound locally and its address not on this machine. A
+// bind that fails for another reason, such as too many open files, says nothing
+// about what is open already.
+func (e *Egress) lost(a Address) bool {
+	return a.Proxy == nil && errors.Is(e.system.bindable(a.Local), syscall.EADDRNOTAVAIL)
 }
 
 // usable are the addresses that calls may leave from at the moment.

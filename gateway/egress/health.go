@@ -24,6 +24,7 @@ type outage struct {
 	cooldown time.Duration
 	silences int  // in a row; an outage only from maxSilences on
 	down     bool // it has failed, and not worked since
+	trial    bool // somebody is finding out whether it is over
 }
 
 // pair is a connection and the egress address from which its Jira could not be
@@ -62,20 +63,21 @@ func (h *health) order(connection string, ranked []Address) []Address {
 }
 
 // admit reports whether a may be tried now. Of the dials that want to try a proxy
-// after its cool-down one goes first.
-func (h *health) admit(a Address) bool {
+// after its cool-down one goes first, which is the trial: it ends with markDown,
+// markSilent or markUp, or without having learned anything with retry.
+func (h *health) admit(a Address) (admitted, trial bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.outages[a.Public]
 	if a.Proxy == nil || o == nil || !o.down {
-		return true
+		return true, false
 	}
 	now := h.now()
 	if now.Before(o.until) {
-		return false
+		return false, false
 	}
-	o.until = now.Add(dialTimeout)
-	return true
+	o.until, o.trial = now.Add(dialTimeout), true
+	return true, true
 }
 
 // markDown passes a over for its cool-down. It reports whether that is news.
@@ -109,6 +111,10 @@ func (h *health) outage(a Address) *outage {
 
 func (h *health) fail(a Address) (news bool) {
 	o := h.outage(a)
+	if a.Proxy != nil && o.down && !o.trial {
+		return false // a dial that began before the outage: it says nothing new
+	}
+	o.trial = false
 	switch {
 	case a.Proxy == nil:
 		o.cooldown = addressCooldown
@@ -132,12 +138,12 @@ func (h *health) markUp(a Address) bool {
 	return o != nil && o.down
 }
 
-// retry lets the next dial try a proxy that is down.
+// retry ends a trial that has not ended yet, and lets the next dial try again.
 func (h *health) retry(a Address) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if o := h.outages[a.Public]; o != nil {
-		o.until = h.now()
+	if o := h.outages[a.Public]; o != nil && o.trial {
+		o.until, o.trial = h.now(), false
 	}
 }
 

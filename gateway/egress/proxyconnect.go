@@ -3,7 +3,6 @@ package egress
 import (
 	"bufio"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,11 +28,11 @@ func askCONNECT(conn net.Conn, p *Proxy, target netip.AddrPort) error {
 	limited := &io.LimitedReader{R: conn, N: maxProxyAnswer}
 	reader := bufio.NewReader(limited)
 	answer, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect})
-	switch network, ok := errors.AsType[net.Error](err); {
+	switch {
 	case err == nil:
 	case limited.N == 0:
 		return &ProxyError{p.String(), fmt.Sprintf("its answer to CONNECT is longer than %d bytes", maxProxyAnswer), nil}
-	case ok && network.Timeout(), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err):
 		return &silentError{err}
 	default:
 		// What net/http says of an answer it can't read quotes it.

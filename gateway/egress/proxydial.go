@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -62,8 +63,8 @@ func (e *Egress) tunnelled(ctx context.Context, p *Proxy, target netip.AddrPort)
 	} else {
 		err = askCONNECT(conn, p, target)
 	}
-	if !stop() && err == nil {
-		err = &silentError{ctx.Err()}
+	if _, silent := errors.AsType[*silentError](err); !stop() && err == nil || silent && ctx.Err() != nil {
+		err = &silentError{ctx.Err()} // rather than the deadline's words
 	}
 	if err != nil {
 		conn.Close() // of no use to anybody
@@ -79,27 +80,35 @@ func (e *Egress) reachProxy(ctx context.Context, p *Proxy) (net.Conn, error) {
 	if err != nil {
 		return nil, &ProxyError{p.String(), "its name could not be resolved", err}
 	}
-	check := func(actual netip.AddrPort) error { return e.judge.checkProxy(p.Host, actual) }
-	var failed error
 	for i, t := range targets {
-		conn, err := e.connectShared(ctx, netip.Addr{}, t, check, len(targets)-i)
-		if err != nil {
-			failed = &ProxyError{p.String(), "no connection to it could be made", err}
-			continue
-		}
-		if p.Scheme != ProxyHTTPS {
+		var conn net.Conn
+		if conn, err = e.reachProxyAt(ctx, p, t, len(targets)-i); err == nil {
 			return conn, nil
 		}
-		// TLS 1.2 at least, and no ALPN: what is spoken is HTTP/1.1.
-		secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Host, RootCAs: e.proxyRoots})
-		if err := secured.HandshakeContext(ctx); err != nil {
-			conn.Close() // never used
-			failed = &ProxyError{p.String(), "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", err}
-			continue
-		}
-		return secured, nil
 	}
-	return nil, failed
+	return nil, err
+}
+
+// reachProxyAt is reachProxy at one address of the proxy, in its share of the time
+// that ctx has left.
+func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPort, left int) (net.Conn, error) {
+	ctx, cancel := share(ctx, left)
+	defer cancel()
+	check := func(actual netip.AddrPort) error { return e.judge.checkProxy(p.Host, actual) }
+	conn, err := e.system.connect(ctx, netip.Addr{}, target, check)
+	if err != nil {
+		return nil, &ProxyError{p.String(), "no connection to it could be made", err}
+	}
+	if p.Scheme != ProxyHTTPS {
+		return conn, nil
+	}
+	// TLS 1.2 at least, and no ALPN: what is spoken is HTTP/1.1.
+	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Host, RootCAs: e.proxyRoots})
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close() // never used
+		return nil, &ProxyError{p.String(), "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", err}
+	}
+	return secured, nil
 }
 
 // proxyTargets resolves the proxy's own name. Its family is its own business.
@@ -138,7 +147,8 @@ func askSOCKS5(ctx context.Context, conn net.Conn, p *Proxy, target netip.AddrPo
 	if !p.Username.IsZero() {
 		auth = &proxy.Auth{User: p.Username.Reveal(), Password: p.Password.Reveal()}
 	}
-	dialer, err := proxy.SOCKS5("tcp", p.authority(), auth, madeConn{conn})
+	talk := &socksTalk{Conn: conn}
+	dialer, err := proxy.SOCKS5("tcp", p.authority(), auth, madeConn{talk})
 	if err != nil {
 		return &ProxyError{p.String(), "SOCKS5", err}
 	}
@@ -158,11 +168,35 @@ func askSOCKS5(ctx context.Context, conn net.Conn, p *Proxy, target netip.AddrPo
 			return upstreamFailed(target, errno)
 		}
 	}
-	if network, ok := errors.AsType[net.Error](err); ctx.Err() != nil || ok && network.Timeout() {
+	if talk.asked && (ctx.Err() != nil || hungUp(err)) {
 		return &silentError{err}
+	}
+	if ctx.Err() != nil {
+		return &ProxyError{p.String(), "SOCKS5 handshake did not come to an end", ctx.Err()}
 	}
 	// The library's errors are its own words, and codes of the reply.
 	return &ProxyError{p.String(), "SOCKS5 handshake failed; where it is about authentication, see to the credentials in JIRAGATE_EGRESS", errors.New(reason)}
+}
+
+// socksTalk notes whether the proxy was asked for an upstream yet: of what a client
+// writes, the greeting and the request begin with the version, the credentials do
+// not (RFC 1928, sections 3 and 4; RFC 1929, section 2).
+type socksTalk struct {
+	net.Conn
+	greeted, asked bool
+}
+
+func (s *socksTalk) Write(b []byte) (int, error) {
+	if len(b) > 0 && b[0] == 5 {
+		s.asked, s.greeted = s.greeted, true
+	}
+	return s.Conn.Write(b)
+}
+
+// hungUp reports whether err is the other end's falling silent or leaving.
+func hungUp(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // innermostText is the text of the error at the bottom of err, which leaves the
@@ -182,7 +216,7 @@ func innermostText(err error) string {
 func upstreamFailed(target netip.AddrPort, errno syscall.Errno) error {
 	return &net.OpError{
 		Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(target),
-		Err: fmt.Errorf("by the proxy's word: %w", errno),
+		Err: os.NewSyscallError("connect, by the proxy's word", errno), // which knows a timeout
 	}
 }
 

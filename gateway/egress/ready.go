@@ -11,15 +11,17 @@ import (
 // Ready returns an error, matching [ErrUnavailable], if calls could leave from no
 // egress address at the moment. It tries to bind each local one, and connects to
 // each proxy that has failed as soon as its cool-down is over, so it also notices
-// that an address is back.
+// that an address is back. It takes 10 seconds at most.
 func (e *Egress) Ready(ctx context.Context) error {
 	if len(e.addresses) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	var failures []error
 	usable := e.usable()
-	for _, a := range usable {
-		if err := e.probe(ctx, a); err != nil {
+	for i, a := range usable {
+		if err := e.probe(ctx, a, len(usable)-i); err != nil {
 			failures = append(failures, fmt.Errorf("egress address %s: %w", a, err))
 		}
 	}
@@ -50,8 +52,9 @@ func (e *Egress) Health() []Health {
 	return list
 }
 
-// probe finds out whether a works, as far as that shows without an upstream.
-func (e *Egress) probe(ctx context.Context, a Address) error {
+// probe finds out whether a works, as far as that shows without an upstream. left
+// is the number of probes that share the time of ctx, this one included.
+func (e *Egress) probe(ctx context.Context, a Address, left int) error {
 	if a.Proxy == nil {
 		err := e.system.bindable(a.Local)
 		if err != nil {
@@ -62,21 +65,25 @@ func (e *Egress) probe(ctx context.Context, a Address) error {
 		return nil
 	}
 	down, until := e.health.outageOf(a)
-	switch {
-	case !down:
+	if !down {
 		return nil
-	case !e.health.admit(a):
+	}
+	if admitted, _ := e.health.admit(a); !admitted {
 		return fmt.Errorf("its proxy has failed, and is tried again after %s", until.UTC().Format("15:04:05 UTC"))
 	}
-	conn, err := e.reachProxy(ctx, a.Proxy)
+	// That it can be reached does not say that it lets the credentials in: the
+	// next dial goes first to find out, as after any cool-down.
+	defer e.health.retry(a)
+	reaching, cancel := share(ctx, left)
+	defer cancel()
+	conn, err := e.reachProxy(reaching, a.Proxy)
 	if err != nil {
-		e.noteDown(a, err)
+		if !abandoned(ctx) {
+			e.noteDown(a, err)
+		}
 		return err
 	}
 	conn.Close() // nothing was asked
-	// That it can be reached does not say that it lets the credentials in: the
-	// next dial goes first to find out, as after any cool-down.
-	e.health.retry(a)
 	return nil
 }
 

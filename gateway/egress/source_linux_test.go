@@ -49,18 +49,6 @@ func upstream(t *testing.T, listen string) (netip.AddrPort, <-chan netip.Addr) {
 	return netip.MustParseAddrPort(l.Addr().String()), sources
 }
 
-func newReal(t *testing.T, o Options) *Egress {
-	t.Helper()
-	if o.AllowPrivate == nil {
-		o.AllowPrivate = open("127.0.0.0/8", "::1/128")
-	}
-	e, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 func TestUpstreamSeesTheEgressAddress(t *testing.T) {
 	addr, sources := upstream(t, "127.0.0.1:0")
 	e := newReal(t, Options{Addresses: []Address{loopback2, loopback3}})
