@@ -214,8 +214,36 @@ func TestTrialThatIsLeftGoesToTheNext(t *testing.T) {
 	n.expect(t, toProxyEast)
 }
 
+// One customer's Jira cannot take a proxy from the others: neither by dropping what it
+// is sent, nor by being where the provider lets nobody go.
+func TestOneUpstreamDoesNotOpenTheCircuit(t *testing.T) {
+	says := ""
+	n, c := &proxyNetwork{answer: func(string, string) string { return says }}, newClock()
+	e := newProxied(t, n, Options{Addresses: proxies(), Now: c.Now})
+	for _, says = range []string{"", "HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 500 x\r\n\r\n"} {
+		for range 20 {
+			if _, err := e.DialContext(t.Context(), "black-hole", "tcp", "104.192.14.1:8443"); err == nil {
+				t.Fatal("connected")
+			}
+		}
+		for _, h := range e.Health() {
+			if !h.Up {
+				t.Errorf("%q: %s is down", says, h.Public)
+			}
+		}
+		says = ""
+		if _, err := e.DialFrom(t.Context(), eastByProxy.Public, "tcp", jira); err == nil {
+			t.Fatal("connected")
+		}
+	}
+	says = "HTTP/1.1 200 OK\r\n\r\n"
+	if _, err := dialInitech(e); err != nil {
+		t.Errorf("another customer: %v", err)
+	}
+}
+
 // Silence may be the upstream's. Only several, of several upstreams, in a row are
-// the proxy's, and then one more is enough to prolong it.
+// the proxy's.
 func TestSilencesOpenTheCircuit(t *testing.T) {
 	says := ""
 	n, c := &proxyNetwork{answer: func(string, string) string { return says }}, newClock()
@@ -256,16 +284,17 @@ func TestSilencesOpenTheCircuit(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	n.expect(t)
+	// A silent trial says nothing new: there is another after as long.
 	c.Advance(proxyCooldown)
 	silences(1)
 	up(false)
-	c.Advance(proxyCooldown)
+	c.Advance(proxyCooldown - time.Millisecond)
 	n.made()
 	if err := dial(""); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("during the second cool-down: %v", err)
 	}
 	n.expect(t)
-	c.Advance(proxyCooldown)
+	c.Advance(time.Millisecond)
 	if err := dial(refusedWay); err == nil || kindOf(t, err) != ofUpstream {
 		t.Errorf("error %v", err)
 	}

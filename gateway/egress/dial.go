@@ -118,6 +118,13 @@ func plan(from []Address, network string, targets []netip.AddrPort) ([]route, er
 			plan = append(plan, r)
 		}
 	}
+	for i, r := range plan {
+		if r.from.Proxy != nil && len(plan) > 1 {
+			// One target each, another one for each proxy: an attempt through a proxy
+			// takes several round trips, and needs its time.
+			plan[i].targets = []netip.AddrPort{r.targets[i%len(r.targets)]}
+		}
+	}
 	if len(plan) == 0 {
 		// Some configured address reaches targets, or they had been refused.
 		return nil, fmt.Errorf("%w: none of the address family of %s can be used at this time", ErrUnavailable, targets[0].Addr())
@@ -146,6 +153,9 @@ func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Co
 			return nil, err
 		case errors.Is(err, ErrUnavailable):
 			local = err
+			if p, ok := errors.AsType[*ProxyError](err); ok && p.refused {
+				failed = append(failed, r.from)
+			}
 		default:
 			upstream = err
 			failed = append(failed, r.from)
@@ -179,6 +189,9 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 		proxied, isProxy := errors.AsType[*ProxyError](err)
 		_, silent := errors.AsType[*silentError](err)
 		switch {
+		case isProxy && proxied.refused:
+			e.noteUp(r.from)
+			return nil, err
 		case isProxy:
 			if !abandoned(ctx) {
 				e.noteDown(r.from, proxied)
@@ -199,7 +212,7 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 		case !silent:
 			e.noteUp(r.from) // the proxy has answered for the upstream
 		case !abandoned(ctx):
-			e.noteSilent(r.from, err)
+			e.noteSilent(r.from, call.connection, err)
 		}
 		if ctx.Err() != nil {
 			break

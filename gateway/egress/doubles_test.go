@@ -271,6 +271,7 @@ type kind string
 
 const (
 	ofProxy    kind = "of the proxy"    // *ProxyError, so ErrUnavailable
+	ofTarget   kind = "of its refusal"  // *ProxyError too, about one upstream
 	ofUpstream kind = "of the upstream" // with an errno
 	ofEither   kind = "of either"       // not known whose
 )
@@ -286,6 +287,9 @@ func kindOf(t *testing.T, err error) kind {
 	case isProxy:
 		if !strings.Contains(err.Error(), proxied.Proxy) {
 			t.Errorf("error %v does not name the proxy", err)
+		}
+		if proxied.refused {
+			return ofTarget
 		}
 		return ofProxy
 	case silent:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -45,6 +46,7 @@ type Egress struct {
 	reaches4, reaches6 bool
 	inUse              func(netip.Addr) bool
 	proxyRoots         *x509.CertPool
+	lostSeen           atomic.Pointer[lostSet]
 	judge              *judge
 	health             *health
 	resolver           Resolver
@@ -150,13 +152,36 @@ func (e *Egress) Addresses() []Address { return slices.Clone(e.addresses) }
 // in use, or that is lost: what is sent by it then goes nowhere, and only a time-out
 // tells.
 func (e *Egress) InUse() uint64 {
+	lost := e.lostAddresses()
 	var set uint64
 	for i, a := range e.addresses {
-		if e.inUse(a.Public) && !e.lost(a) {
+		if e.inUse(a.Public) && lost&(1<<i) == 0 {
 			set |= 1 << i
 		}
 	}
 	return set
+}
+
+// lostAddresses is the set of those that are lost, as it was at most lostAge ago:
+// finding out takes a system call for each address.
+func (e *Egress) lostAddresses() uint64 {
+	if seen := e.lostSeen.Load(); seen != nil && time.Since(seen.at) < lostAge {
+		return seen.set
+	}
+	seen := &lostSet{at: time.Now()}
+	for i, a := range e.addresses {
+		if e.lost(a) {
+			seen.set |= 1 << i
+		}
+	}
+	e.lostSeen.Store(seen)
+	return seen.set
+}
+
+// lostSet is a set of local addresses that are not on this machine, at a time.
+type lostSet struct {
+	at  time.Time
+	set uint64
 }
 
 // lost reports whether a is bound locally and its address not on this machine. A

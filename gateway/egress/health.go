@@ -22,9 +22,12 @@ type health struct {
 type outage struct {
 	until    time.Time
 	cooldown time.Duration
-	silences int  // in a row; an outage only from maxSilences on
-	down     bool // it has failed, and not worked since
-	trial    bool // somebody is finding out whether it is over
+	// silent are the connections for which it left open who is at fault, since it
+	// answered for the last time; an outage only from maxSilences on.
+	silent map[string]bool
+	down   bool // it has failed, and not worked since
+	trial  bool // a dial is finding out whether it is over
+	probe  bool // a probe is, beside which a dial may
 }
 
 // pair is a connection and the egress address from which its Jira could not be
@@ -88,16 +91,54 @@ func (h *health) markDown(a Address) bool {
 }
 
 // markSilent is markDown for a failure that may have been the upstream's: only
-// several of them in a row count.
-func (h *health) markSilent(a Address) bool {
+// several connections together count, so that one customer's Jira can't take an
+// address from the others. A trial that ended so is made again after as long.
+func (h *health) markSilent(a Address, connection string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.outage(a)
-	o.silences++
-	if o.silences < maxSilences && !o.down {
+	if o.down {
+		if o.trial {
+			o.trial, o.until = false, h.now().Add(o.cooldown)
+		}
+		return false
+	}
+	if o.silent == nil {
+		o.silent = map[string]bool{}
+	}
+	o.silent[connection] = true
+	if len(o.silent) < maxSilences {
 		return false
 	}
 	return h.fail(a)
+}
+
+// beginProbe reports whether it is time to find out if a works again. Who gets true
+// ends it by endProbe.
+func (h *health) beginProbe(a Address) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.outages[a.Public]
+	if o == nil || !o.down || o.trial || o.probe || h.now().Before(o.until) {
+		return false
+	}
+	o.probe = true
+	return true
+}
+
+// endProbe ends a probe. One that failed begins another cool-down.
+func (h *health) endProbe(a Address, failed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.outages[a.Public]
+	if o == nil || !o.probe {
+		return
+	}
+	o.probe = false
+	if failed && !o.trial {
+		o.cooldown = min(2*o.cooldown, maxProxyCooldown)
+		o.until = h.now().Add(o.cooldown)
+	}
 }
 
 func (h *health) outage(a Address) *outage {

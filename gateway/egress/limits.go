@@ -15,6 +15,8 @@ const (
 	maxAnswers = 32
 	// maxTargets is how many upstream addresses are tried from one egress address.
 	maxTargets = 3
+	// lostAge is how old the knowledge may be that a local address is on the machine.
+	lostAge = time.Second
 	// maxAddresses is how many egress addresses a region may have.
 	maxAddresses = 64
 	// maxRoutes is how many egress addresses are tried in one dial.
@@ -27,9 +29,10 @@ const (
 	// each failed trial, up to maxProxyCooldown.
 	proxyCooldown    = 5 * time.Second
 	maxProxyCooldown = 2 * time.Minute
-	// maxSilences is how many times in a row a proxy may leave open whether it or
-	// the upstream is at fault, until it is taken to be the proxy.
-	maxSilences = 5
+	// maxSilences is for how many connections a proxy may leave open whether it or the
+	// upstream is at fault, answering for none between, until it is taken to be the
+	// proxy.
+	maxSilences = 3
 	// maxProxyAnswer bounds an answer to CONNECT, in bytes.
 	maxProxyAnswer = 16 << 10
 	// pairCooldown is how long a connection avoids an egress address from

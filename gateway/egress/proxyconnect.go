@@ -23,7 +23,7 @@ func askCONNECT(conn net.Conn, p *Proxy, target netip.AddrPort) error {
 	}
 	b.WriteString("\r\n")
 	if _, err := io.WriteString(conn, b.String()); err != nil {
-		return &ProxyError{p.String(), "sending CONNECT", err}
+		return &ProxyError{Proxy: p.String(), Detail: "sending CONNECT", Err: err}
 	}
 	limited := &io.LimitedReader{R: conn, N: maxProxyAnswer}
 	reader := bufio.NewReader(limited)
@@ -31,27 +31,27 @@ func askCONNECT(conn net.Conn, p *Proxy, target netip.AddrPort) error {
 	switch {
 	case err == nil:
 	case limited.N == 0:
-		return &ProxyError{p.String(), fmt.Sprintf("its answer to CONNECT is longer than %d bytes", maxProxyAnswer), nil}
+		return &ProxyError{Proxy: p.String(), Detail: fmt.Sprintf("its answer to CONNECT is longer than %d bytes", maxProxyAnswer)}
 	case hungUp(err):
 		return &silentError{err}
 	default:
 		// What net/http says of an answer it can't read quotes it.
-		return &ProxyError{p.String(), "its answer to CONNECT is not HTTP", nil}
+		return &ProxyError{Proxy: p.String(), Detail: "its answer to CONNECT is not HTTP"}
 	}
 	switch status := answer.StatusCode; {
 	case status >= 200 && status <= 299:
 	case status == http.StatusProxyAuthRequired, status == http.StatusUnauthorized:
-		return &ProxyError{p.String(), fmt.Sprintf("it refuses the credentials in JIRAGATE_EGRESS (status %d)", status), nil}
+		return &ProxyError{Proxy: p.String(), Detail: fmt.Sprintf("it refuses the credentials in JIRAGATE_EGRESS (status %d)", status)}
 	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable:
 		return upstreamFailed(target, syscall.EHOSTUNREACH)
 	case status == http.StatusGatewayTimeout:
 		return upstreamFailed(target, syscall.ETIMEDOUT)
 	default:
-		return &ProxyError{p.String(), fmt.Sprintf("it refuses to connect (status %d); ask the provider whether the account may CONNECT to port %d", status, target.Port()), nil}
+		return &ProxyError{Proxy: p.String(), Detail: fmt.Sprintf("it refuses to connect (status %d); ask the provider whether the account may CONNECT to port %d", status, target.Port()), refused: status >= 300}
 	}
 	if reader.Buffered() > 0 {
 		// Of TLS the client speaks first: these bytes are not the upstream's.
-		return &ProxyError{p.String(), "it sent more than its answer to CONNECT", nil}
+		return &ProxyError{Proxy: p.String(), Detail: "it sent more than its answer to CONNECT"}
 	}
 	return nil
 }

@@ -15,12 +15,17 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// ProxyError is a failure of a provider's proxy itself, or of the way to it: the
-// upstream was not asked. It matches [ErrUnavailable]. It holds no credentials.
+// ProxyError is a failure of a provider's proxy itself, or of the way to it, or its
+// refusal of one upstream: the upstream was not asked. It matches [ErrUnavailable].
+// It holds no credentials.
 type ProxyError struct {
 	Proxy  string // scheme, host and port
 	Detail string // what was attempted, and what to do about it
 	Err    error  // the cause; may be nil
+
+	// refused: the proxy works, and does not connect to this upstream. That is no
+	// reason to keep others from it.
+	refused bool
 }
 
 func (e *ProxyError) Error() string {
@@ -78,7 +83,7 @@ func (e *Egress) tunnelled(ctx context.Context, p *Proxy, target netip.AddrPort)
 func (e *Egress) reachProxy(ctx context.Context, p *Proxy) (net.Conn, error) {
 	targets, err := e.proxyTargets(ctx, p)
 	if err != nil {
-		return nil, &ProxyError{p.String(), "its name could not be resolved", err}
+		return nil, &ProxyError{Proxy: p.String(), Detail: "its name could not be resolved", Err: err}
 	}
 	for i, t := range targets {
 		var conn net.Conn
@@ -97,7 +102,7 @@ func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPo
 	check := func(actual netip.AddrPort) error { return e.judge.checkProxy(p.Host, actual) }
 	conn, err := e.system.connect(ctx, netip.Addr{}, target, check)
 	if err != nil {
-		return nil, &ProxyError{p.String(), "no connection to it could be made", err}
+		return nil, &ProxyError{Proxy: p.String(), Detail: "no connection to it could be made", Err: err}
 	}
 	if p.Scheme != ProxyHTTPS {
 		return conn, nil
@@ -106,7 +111,7 @@ func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPo
 	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Host, RootCAs: e.proxyRoots})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close() // never used
-		return nil, &ProxyError{p.String(), "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", err}
+		return nil, &ProxyError{Proxy: p.String(), Detail: "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", Err: err}
 	}
 	return secured, nil
 }
@@ -150,7 +155,7 @@ func askSOCKS5(ctx context.Context, conn net.Conn, p *Proxy, target netip.AddrPo
 	talk := &socksTalk{Conn: conn}
 	dialer, err := proxy.SOCKS5("tcp", p.authority(), auth, madeConn{talk})
 	if err != nil {
-		return &ProxyError{p.String(), "SOCKS5", err}
+		return &ProxyError{Proxy: p.String(), Detail: "SOCKS5", Err: err}
 	}
 	_, err = dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", target.String())
 	if err == nil {
@@ -172,10 +177,13 @@ func askSOCKS5(ctx context.Context, conn net.Conn, p *Proxy, target netip.AddrPo
 		return &silentError{err}
 	}
 	if ctx.Err() != nil {
-		return &ProxyError{p.String(), "SOCKS5 handshake did not come to an end", ctx.Err()}
+		return &ProxyError{Proxy: p.String(), Detail: "SOCKS5 handshake did not come to an end", Err: ctx.Err()}
 	}
-	// The library's errors are its own words, and codes of the reply.
-	return &ProxyError{p.String(), "SOCKS5 handshake failed; where it is about authentication, see to the credentials in JIRAGATE_EGRESS", errors.New(reason)}
+	if strings.HasPrefix(reason, "unknown error ") {
+		return &ProxyError{Proxy: p.String(), Detail: "it refuses to connect", Err: errors.New(strings.TrimPrefix(reason, "unknown error ")), refused: true}
+	}
+	// The library's errors are its own words.
+	return &ProxyError{Proxy: p.String(), Detail: "SOCKS5 handshake failed; where it is about authentication, see to the credentials in JIRAGATE_EGRESS", Err: errors.New(reason)}
 }
 
 // socksTalk notes whether the proxy was asked for an upstream yet: of what a client

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 )
 
 // Ready returns an error, matching [ErrUnavailable], if calls could leave from no
@@ -18,11 +19,17 @@ func (e *Egress) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var failures []error
 	usable := e.usable()
+	results := make([]error, len(usable))
+	var probes sync.WaitGroup
 	for i, a := range usable {
-		if err := e.probe(ctx, a, len(usable)-i); err != nil {
-			failures = append(failures, fmt.Errorf("egress address %s: %w", a, err))
+		probes.Go(func() { results[i] = e.probe(ctx, a) })
+	}
+	probes.Wait()
+	var failures []error
+	for i, a := range usable {
+		if results[i] != nil {
+			failures = append(failures, fmt.Errorf("egress address %s: %w", a, results[i]))
 		}
 	}
 	switch {
@@ -52,9 +59,8 @@ func (e *Egress) Health() []Health {
 	return list
 }
 
-// probe finds out whether a works, as far as that shows without an upstream. left
-// is the number of probes that share the time of ctx, this one included.
-func (e *Egress) probe(ctx context.Context, a Address, left int) error {
+// probe finds out whether a works, as far as that shows without an upstream.
+func (e *Egress) probe(ctx context.Context, a Address) error {
 	if a.Proxy == nil {
 		err := e.system.bindable(a.Local)
 		if err != nil {
@@ -68,22 +74,18 @@ func (e *Egress) probe(ctx context.Context, a Address, left int) error {
 	if !down {
 		return nil
 	}
-	if admitted, _ := e.health.admit(a); !admitted {
+	if !e.health.beginProbe(a) {
 		return fmt.Errorf("its proxy has failed, and is tried again after %s", until.UTC().Format("15:04:05 UTC"))
+	}
+	conn, err := e.reachProxy(ctx, a.Proxy)
+	// Time that was too short says nothing.
+	e.health.endProbe(a, err != nil && ctx.Err() == nil)
+	if err != nil {
+		return err
 	}
 	// That it can be reached does not say that it lets the credentials in: the
 	// next dial goes first to find out, as after any cool-down.
-	defer e.health.retry(a)
-	reaching, cancel := share(ctx, left)
-	defer cancel()
-	conn, err := e.reachProxy(reaching, a.Proxy)
-	if err != nil {
-		if !abandoned(ctx) {
-			e.noteDown(a, err)
-		}
-		return err
-	}
-	conn.Close() // nothing was asked
+	conn.Close()
 	return nil
 }
 
@@ -93,8 +95,11 @@ func (e *Egress) noteDown(a Address, err error) {
 	}
 }
 
-func (e *Egress) noteSilent(a Address, err error) {
-	if e.health.markSilent(a) {
+func (e *Egress) noteSilent(a Address, connection string, err error) {
+	if connection == "" {
+		return // an echo service is nobody's Jira
+	}
+	if e.health.markSilent(a, connection) {
 		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err))
 	}
 }

@@ -18,11 +18,12 @@ import (
 // other addresses.
 func rank(connection string, addresses []Address) []Address {
 	ranked := slices.Clone(addresses)
+	scores := make(map[netip.Addr]uint64, len(addresses))
+	for _, a := range addresses {
+		scores[a.Public] = score(connection, a.Public)
+	}
 	slices.SortFunc(ranked, func(a, b Address) int {
-		return cmp.Or(
-			cmp.Compare(score(connection, b.Public), score(connection, a.Public)),
-			a.Public.Compare(b.Public),
-		)
+		return cmp.Or(cmp.Compare(scores[b.Public], scores[a.Public]), a.Public.Compare(b.Public))
 	})
 	return ranked
 }
