@@ -61,7 +61,7 @@ func (g *Gateway) stored(ctx context.Context, c *Call) (tokenstore.Credential, *
 		case credential.Incarnation() != c.connection.Incarnation:
 			return none, replaced()
 		case credential.Kind != tokenstore.KindBasic:
-			return credential, nil
+			return credential, g.stillCallable(c)
 		}
 		if !c.turn.holds(credential.Generation) {
 			c.turn.done(false) // of a credential that was replaced meanwhile

@@ -72,6 +72,7 @@ type Call struct {
 
 	// From pace: nil until it is the call's turn.
 	pass *pace.Pass
+	sent bool // a socket to Jira was had, so that something may have been sent
 
 	// From record: nil until the call is on disk and may go out.
 	pending *audit.Pending

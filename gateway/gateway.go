@@ -262,9 +262,9 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 	}
 	g.transports.keep(dir)
 	g.proofs.keep(dir)
-	g.pacer.Keep(func(id string) bool {
-		_, ok := dir.Connection(id)
-		return ok
+	g.pacer.Keep(func(id string, incarnation uint64) bool {
+		c, ok := dir.Connection(id)
+		return ok && c.Incarnation == incarnation
 	})
 	g.resolved.Store(s)
 	return s, nil

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"jiragate/gateway/diagnosis"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
@@ -49,11 +48,11 @@ func (g *Gateway) refreshed(ctx context.Context, c *Call, a *answer) (*answer, *
 }
 
 // renew asks for another token in place of the one that Jira has refused. A
-// missing scope is answered with 401 too, and no new token helps
-// (Atlassian's community, "Unauthorized; scope does not match").
+// missing scope is answered with 401 too, and so are other refusals that no new
+// token helps against (Atlassian's community, "Unauthorized; scope does not match").
 func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refusal) {
-	if c.reason(a) == diagnosis.ScopeRefused {
-		c.noted = CodeScopeRefused
+	if reason := c.reason(a); reason != "" {
+		c.noted = Code(reason)
 		return a, nil
 	}
 	renewing, cancel := context.WithTimeout(ctx, renewalTimeout)
@@ -79,7 +78,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	c.out = c.out.Clone(c.out.Context()) // the transport may hold on to the other
 	c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
 	again, refused := g.send(c)
-	if refused == nil && again.response.StatusCode == http.StatusUnauthorized {
+	if refused == nil && again.response.StatusCode == http.StatusUnauthorized && c.reason(again) == "" {
 		c.noted = CodeCredentialRefused
 	}
 	return again, refused

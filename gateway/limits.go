@@ -29,6 +29,9 @@ const (
 	// read whole before its first byte goes to the client, so that an answer
 	// that reflects the credential can be replaced by a 502.
 	wholeResponseBytes = 64 << 10
+	// wholePatience is how long that reading may take; then what there is goes to the
+	// client, and the rest is streamed.
+	wholePatience = time.Second
 	// streamBuffer is the buffer through which a longer answer is streamed.
 	streamBuffer = 32 << 10
 

@@ -8,16 +8,38 @@ import (
 
 	"jiragate/gateway/pace"
 	"jiragate/policy"
+	"jiragate/tokenstore"
 )
 
 // pace waits until the call may go out: not while Jira asks its connection to
-// wait, and not beyond the connection's part of what Jira and Atlassian take.
+// wait, and not beyond the connection's part of what Jira and Atlassian take. One
+// that has to be refused for its credential waits for nothing.
 func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
-	pass, err := g.pacer.Enter(ctx, c.paced())
-	if err == nil {
-		c.pass = pass
+	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return nil
 	}
+	pass, err := g.pacer.Enter(ctx, c.paced())
+	if err != nil {
+		return pacingRefusal(err)
+	}
+	c.pass = pass
+	return nil
+}
+
+// goes looks at pauses once more before the call goes out: the credential, or a
+// renewed token, may have taken its time.
+func (c *Call) goes() *refusal {
+	err := c.pass.Ready()
+	if c.sent {
+		err = c.pass.Again()
+	}
+	if err != nil {
+		return pacingRefusal(err)
+	}
+	return nil
+}
+
+func pacingRefusal(err error) *refusal {
 	refused, ok := errors.AsType[*pace.Refusal](err)
 	if !ok {
 		return &refusal{code: CodeClientDisconnected, detail: "The client went away.", cause: err}
@@ -26,19 +48,24 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 }
 
 func (c *Call) paced() pace.Call {
+	op := c.decision.Operation
 	return pace.Call{
-		Connection: c.connection.ID,
-		Operation:  c.decision.Operation.ID,
-		Resource:   c.decision.Path(),
-		App:        c.connection.Edition == policy.Cloud,
+		Connection:  c.connection.ID,
+		Incarnation: c.connection.Incarnation,
+		Operation:   op.ID,
+		Endpoint:    op.Method + " " + op.Path,
+		Resource:    c.decision.Path(),
+		App:         c.connection.Edition == policy.Cloud,
 	}
 }
 
-// leave makes room for the next call of the connection.
+// leave makes room for the next call of the connection. A call of which nothing was
+// sent has cost nothing.
 func (c *Call) leave() {
-	if c.pass != nil {
-		c.pass.Leave()
+	if !c.sent {
+		c.pass.Cancel()
 	}
+	c.pass.Leave()
 }
 
 // heedLimits has the calls to come pause for as long as Jira asks.

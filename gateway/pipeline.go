@@ -60,16 +60,16 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if refused := g.decide(ctx, w, c); refused != nil {
 		return nil, refused
 	}
-	if refused := g.confirm(c); refused != nil {
-		return nil, refused
-	}
-	if refused := scoped(c.connection, c.decision.Operation); refused != nil {
+	if refused := g.permitted(c); refused != nil {
 		return nil, refused
 	}
 	if refused := g.ownIssue(ctx, c); refused != nil {
 		return nil, refused
 	}
 	if refused := g.pace(ctx, c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.permitted(c); refused != nil { // it may have waited
 		return nil, refused
 	}
 	if refused := g.begin(c); refused != nil {
@@ -88,6 +88,14 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	}
 	c.diagnose(a)
 	return a, nil
+}
+
+// permitted looks at client, connection, grant and scope as they are now.
+func (g *Gateway) permitted(c *Call) *refusal {
+	if refused := g.confirm(c); refused != nil {
+		return refused
+	}
+	return scoped(c.connection, c.decision.Operation)
 }
 
 // resolve finds the connection the call belongs to, and the path below its

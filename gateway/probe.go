@@ -57,6 +57,9 @@ func (g *Gateway) Probe(ctx context.Context, connection string) (*ProbeResult, e
 	}
 	if call.noted != "" {
 		result.Code, result.Detail = string(call.noted), diagnosis.Reason(call.noted).Advice()
+		if now, ok := g.directory().Connection(connection); ok && result.Detail == "" {
+			result.Detail = now.StateReason
+		}
 		return result, nil
 	}
 	var account struct{ DisplayName string }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"jiragate/gateway/egress"
+	"jiragate/gateway/pace"
 	"jiragate/tokenstore"
 )
 
@@ -39,6 +41,9 @@ type answer struct {
 // send makes the one round trip. It follows no redirect, and a write is never
 // sent again: the transport retries only what never reached Jira (G9).
 func (g *Gateway) send(c *Call) (*answer, *refusal) {
+	if refused := c.goes(); refused != nil {
+		return nil, refused
+	}
 	transport, err := g.transports.of(c.connection, g.options.Egress, g.options.UpstreamRoots)
 	if err != nil {
 		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
@@ -63,7 +68,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	)
 	connected := false
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		connected = true
+		connected, c.sent = true, true
 		queue.Stop()
 		c.leftBy(info.Conn)
 	}})
@@ -79,6 +84,9 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 			err = io.ErrUnexpectedEOF
 		}
 		refused := upstreamRefusal(c.in.Context(), err)
+		if !connected && (refused.code == CodeUpstreamTimeout || refused.code == CodeUpstreamUnreachable) {
+			refused.detail = "No connection to Jira could be made; nothing was sent."
+		}
 		span.SetStatus(codes.Error, string(refused.code))
 		span.SetAttributes(attribute.String("error.type", string(refused.code)))
 		return nil, refused
@@ -91,6 +99,11 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	)
 	g.heed(ctx, c, response)
 	g.heedLimits(c, response)
+	if !c.creates(response) {
+		// The password is judged: from here on, who leaves ends the answer. But for
+		// that which has to be read to remember the issue.
+		context.AfterFunc(c.in.Context(), func() { cancel(nil) })
+	}
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })
 	if refused := g.inspect(c, a); refused != nil {
@@ -115,10 +128,14 @@ func (c *Call) leftBy(conn net.Conn) {
 // of the body: all of it, up to a bound, where its length is known and small, or
 // where the gateway has to read it.
 func (g *Gateway) inspect(c *Call, a *answer) *refusal {
+	r := a.response
 	invalid := func(why string) *refusal {
+		if r.StatusCode == http.StatusTooManyRequests { // its wait is worth more than its body
+			return &refusal{code: CodeRateLimited, retryAfter: pace.ReadSignal(r.StatusCode, r.Header, time.Now()).Wait,
+				detail: "Jira asks to wait. Its answer was not passed on as it is: " + why + "."}
+		}
 		return refuse(CodeUpstreamResponseInvalid, "Jira's answer was not passed on: "+why+".")
 	}
-	r := a.response
 	switch {
 	case r.StatusCode == http.StatusSwitchingProtocols:
 		return invalid("it switches protocols")
@@ -131,12 +148,18 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 	case !responseHeader(a.header, r, c.inside, c.secrets):
 		return withheld()
 	}
-	created := c.decision.Operation.ID == operationCreate && r.StatusCode == http.StatusCreated
+	created := c.creates(r)
 	said := r.StatusCode >= http.StatusBadRequest // what it is about may be in its text
 	var err error
 	if r.ContentLength >= 0 && r.ContentLength <= wholeResponseBytes || created || said {
-		a.first, err = io.ReadAll(io.LimitReader(a.body, wholeResponseBytes+1))
-		a.whole = err == nil && len(a.first) <= wholeResponseBytes
+		patience := wholePatience
+		if created {
+			patience = upstreamHeaderTimeout
+		}
+		a.first, a.whole, err = readPatiently(a.body, patience)
+		if said {
+			err = nil // the client gets the head and what there is, and sees that it is cut
+		}
 	} else {
 		a.first = make([]byte, streamBuffer)
 		var n int
@@ -167,6 +190,33 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 	}
 	a.first = bytes.Clone(pass)
 	return nil
+}
+
+// creates reports whether r tells that the call has created an issue.
+func (c *Call) creates(r *http.Response) bool {
+	return c.decision.Operation.ID == operationCreate && r.StatusCode == http.StatusCreated
+}
+
+// readPatiently reads a body to its end, as long as it is no longer than
+// wholeResponseBytes and takes no longer than patience, but for the pause within it
+// that a pacedBody allows. What comes after that is left in it.
+func readPatiently(body io.Reader, patience time.Duration) (first []byte, whole bool, _ error) {
+	end := time.Now().Add(patience)
+	first = make([]byte, 0, 4<<10)
+	for len(first) <= wholeResponseBytes {
+		first = slices.Grow(first, 512)
+		n, err := body.Read(first[len(first):min(cap(first), wholeResponseBytes+1)])
+		first = first[:len(first)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return first, len(first) <= wholeResponseBytes, nil
+		case err != nil:
+			return first, false, err
+		case time.Now().After(end):
+			return first, false, nil
+		}
+	}
+	return first, false, nil
 }
 
 // errBusy ends a call that has waited too long for a connection to Jira.

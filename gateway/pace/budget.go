@@ -38,5 +38,6 @@ func (b *budget) take(r rate, now time.Time) time.Duration {
 	return 0
 }
 
-// giveBack undoes a take.
+// giveBack undoes a take. Where the budget filled up in between, a burst can be
+// longer by those that were given back.
 func (b *budget) giveBack(r rate) { b.due = b.due.Add(-r.interval) }

@@ -6,21 +6,28 @@ import (
 	"time"
 )
 
+// identity is what connections are told apart by.
+type identity struct {
+	connection  string
+	incarnation uint64
+}
+
 // connection is what is known of one connection, under the Pacer's lock.
 type connection struct {
 	seen    time.Time // its last call
 	budget  budget
 	share   *share               // nil until its first call of the app
 	paused  time.Time            // until then none of its calls goes out
-	holds   map[uint64]time.Time // by operation or resource; nil: none
+	holds   map[uint64]time.Time // by endpoint or resource; nil: none
 	running int                  // calls at Jira
 	queue   []*Pass              // calls waiting, first come first
 }
 
 func (k *connection) busy() bool { return k.running > 0 || len(k.queue) > 0 }
 
-// connection returns what is known of id, nil if there is no room for it.
-func (p *Pacer) connection(id string) *connection {
+// connection returns what is known of a call's, nil if there is no room for it.
+func (p *Pacer) connection(c Call) *connection {
+	id := identity{c.Connection, c.Incarnation}
 	known := p.connections[id]
 	if known == nil && len(p.connections) < maxConnections {
 		known = &connection{}
@@ -42,7 +49,7 @@ func (p *Pacer) tidy(now time.Time) {
 	}
 }
 
-func (p *Pacer) forget(id string, known *connection) {
+func (p *Pacer) forget(id identity, known *connection) {
 	delete(p.connections, id)
 	if known.share != nil {
 		p.fund.leave(known.share)
@@ -70,32 +77,29 @@ func (p *Pacer) queueUp(pass *Pass) bool {
 
 // wait waits for the slot of a queued pass. Jira may have asked for a pause in
 // the meantime.
-func (p *Pacer) wait(ctx context.Context, pass *Pass, c Call) error {
+func (p *Pacer) wait(ctx context.Context, pass *Pass) error {
 	since := time.Now()
 	patience := time.NewTimer(p.patience)
 	defer patience.Stop()
-	var err error
 	select {
 	case <-pass.ready:
 	case <-patience.C:
-		err = &Refusal{ReasonBusy, busyRetry}
 	case <-ctx.Done():
-		err = ctx.Err()
 	}
 	now := time.Now()
 	p.meters.waited(ctx, now.Sub(since))
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case pass.in:
-		refused := p.paused(pass.connection, c, now)
-		if refused == nil {
+	err := ctx.Err()
+	if err == nil {
+		if refused := p.paused(pass.connection, pass.call, now); refused != nil {
+			err = refused
+		} else if pass.in {
 			return nil // even if the slot came at the very end of the wait
+		} else {
+			err = &Refusal{ReasonBusy, busyRetry}
 		}
-		err = refused
 	}
 	if pass.in {
 		p.release(pass)
@@ -106,19 +110,6 @@ func (p *Pacer) wait(ctx context.Context, pass *Pass, c Call) error {
 	}
 	p.giveBack(pass)
 	return err
-}
-
-// Leave ends the call and frees its slot for the one that waits longest. A second
-// call changes nothing, nor does one on a nil Pass.
-func (s *Pass) Leave() {
-	if s == nil {
-		return
-	}
-	s.pacer.mu.Lock()
-	defer s.pacer.mu.Unlock()
-	if s.in {
-		s.pacer.release(s)
-	}
 }
 
 // release hands the slot on.

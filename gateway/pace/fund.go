@@ -28,7 +28,7 @@ type fund struct {
 	hour   time.Time // it began
 	slice  int       // of the hour, for which points were divided; -1: none yet
 	limit  int64     // this hour's points: the budget, or less, if Jira told so
-	told   time.Time // until when less holds
+	told   time.Time // until when less is believed
 	used   int64     // of limit
 
 	shares  []*share
@@ -46,6 +46,7 @@ type share struct {
 	index int   // in shares
 	fresh bool  // it gets its share with the next slice
 	own   int64 // what is left of the share
+	cut   int64 // what it lacks because Jira told of less
 	used  int64 // this hour, of whatever heap
 	rests bool  // nothing was taken of own since the points were divided
 	asked int   // the number from 1 of the last slice in which it asked for more than own
@@ -86,7 +87,7 @@ func (f *fund) pay(s *share, weight int, now time.Time) (payment, time.Duration)
 	f.turn(now)
 	cost := int64(weight) * point
 	if f.limit-f.used < cost {
-		return payment{}, f.untilMore(cost, now)
+		return payment{}, f.until(s, cost, now)
 	}
 	paid := payment{hour: f.hour, own: min(s.own, cost)}
 	rest := cost - paid.own
@@ -99,7 +100,7 @@ func (f *fund) pay(s *share, weight int, now time.Time) (payment, time.Duration)
 		f.ask(s, rest)
 	default:
 		f.ask(s, unbounded)
-		return payment{}, f.untilOffered(s, rest, now)
+		return payment{}, f.until(s, cost, now)
 	}
 	if paid.own > 0 && s.rests {
 		s.rests = false
@@ -127,35 +128,19 @@ func (f *fund) move(s *share, paid payment, sign int64) {
 	f.offer -= sign * paid.free
 }
 
-// adopt takes over what Jira says is left of the app's points, until they are
-// reset (0: that was not told), if it is less than what was counted here.
-func (f *fund) adopt(left int64, reset time.Duration, now time.Time) {
-	f.turn(now)
-	limit := f.used + left*point
-	if limit >= f.limit {
-		return
-	}
-	until := f.hour.Add(time.Hour)
-	if at := now.Add(reset); reset > 0 && at.Before(until) {
-		until = at
-	}
-	if f.limit < f.budget {
-		until = later(until, f.told)
-	}
-	f.limit, f.told = limit, until
-}
-
 // turn begins a new hour or slice when it is time.
 func (f *fund) turn(now time.Time) {
 	if hour := now.Truncate(time.Hour); hour.After(f.hour) || f.hour.Sub(now) > clockSlack {
+		first := f.hour.IsZero()
 		f.hour, f.slice, f.limit, f.used = hour, -1, f.budget, 0
+		if first {
+			f.used = f.spentBefore(now)
+		}
 		for _, s := range f.shares {
 			*s = share{index: s.index, own: f.budget} // cut to size by divide
 		}
 	}
-	if f.limit < f.budget && !now.Before(f.told) {
-		f.limit = f.budget
-	}
+	f.doubt(now)
 	if n := min(int(now.Sub(f.hour)/slice), perHour-1); n > f.slice {
 		before := f.slice
 		f.slice = n
@@ -164,12 +149,20 @@ func (f *fund) turn(now time.Time) {
 	}
 }
 
+// spentBefore is what is taken to be used already when the process begins within
+// an hour: the part of the points that belongs to the part of the hour that is
+// over. A process before it may have used that. A tenth is left in any case.
+func (f *fund) spentBefore(now time.Time) int64 {
+	over := f.budget * int64(now.Sub(f.hour)/slice) / perHour
+	return min(over, f.budget-max(f.budget/10, int64(heaviest())*point))
+}
+
 // divide moves the points that are left to where they belong in this slice.
 func (f *fund) divide() {
 	ahead := int64(perHour - f.slice) // slices left, this one included
 	whole := int64(0)                 // a share, for a whole hour
 	if n := int64(len(f.shares)); n > 0 {
-		whole = (f.limit - f.limit/reservePart) / n
+		whole = (f.budget - f.budget/reservePart) / n
 	}
 	line, reserve := whole*ahead/perHour, f.limit/reservePart*ahead/perHour
 	left := f.limit - f.used
@@ -180,6 +173,7 @@ func (f *fund) divide() {
 			fresh++
 			continue
 		}
+		s.own, s.cut = s.own+s.cut, 0
 		if s.rests = s.own >= line; s.rests {
 			s.own = line
 			resting++
@@ -209,11 +203,14 @@ func (f *fund) divide() {
 	}
 }
 
-// shrink cuts all shares in proportion, from a sum to a smaller one at most.
+// shrink cuts all shares in proportion, from a sum to a smaller one at most. What
+// was cut is back in the next slice, if it is there then.
 func (f *fund) shrink(from, to int64) (sum int64) {
 	for _, s := range f.shares {
 		if !s.fresh {
-			s.own = s.own * to / from // below 2^63: see maxAppPoints
+			all := s.own
+			s.own = all * to / from // below 2^63: see maxAppPoints
+			s.cut = all - s.own
 			sum += s.own
 		}
 	}

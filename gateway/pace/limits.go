@@ -9,7 +9,7 @@ const (
 	// next UTC hour. Who asks for more is asked again after an hour, by one
 	// slotful of calls; a nonsensical value costs no more than that hour.
 	maxPause = time.Hour
-	// maxHolds bounds the operations and resources of one connection that are
+	// maxHolds bounds the endpoints and resources of one connection that are
 	// paused by themselves. One more pauses the connection.
 	maxHolds = 64
 	// maxFieldLines bounds how many lines of one header field are looked at.

@@ -51,7 +51,7 @@ func (p *Pacer) observe(meter metric.Meter) error {
 	all := []metric.Observable{waiting, running, paused}
 	var used, limit metric.Int64ObservableGauge
 	if p.fund != nil {
-		used = gauge("jiragate.pace.app.used", "{point}", "Points of the app used this UTC hour, by our own count.")
+		used = gauge("jiragate.pace.app.used", "{point}", "Points of the app used this UTC hour, by our own count; of the hour of the start, what may have been used before too.")
 		limit = gauge("jiragate.pace.app.limit", "{point}", "Points of the app that may be used this UTC hour; less than configured where Jira said so.")
 		all = append(all, used, limit)
 	}

@@ -61,10 +61,10 @@ func TestMetrics(t *testing.T) {
 		p := newPacer(t, pace.Options{Concurrency: 1, Wait: 2 * time.Second, Queue: 1, AppPoints: 1000, Meter: meter})
 
 		first, _, _ := enter(p, acme)
-		p.Heed(acme, pace.Signal{Told: true, AppLeft: 500})
+		p.Heed(acme, pace.Signal{Told: true, AppLeft: 500, AppReset: time.Hour})
 		paused := pace.Call{Connection: "paused", App: true}
 		p.Heed(paused, pace.Signal{Wait: time.Minute, Reach: pace.ReachConnection})
-		p.Heed(pace.Call{Connection: "partly", Operation: "o"}, pace.Signal{Wait: time.Minute, Reach: pace.ReachOperation})
+		p.Heed(pace.Call{Connection: "partly", Endpoint: "o"}, pace.Signal{Wait: time.Minute, Reach: pace.ReachEndpoint})
 		wantRefusal(t, p, paused, pace.ReasonAsked, time.Minute)
 		go wantRefusal(t, p, acme, pace.ReasonBusy, time.Second)
 		synctest.Wait()

@@ -5,7 +5,12 @@ import (
 	"time"
 )
 
-const unbounded = math.MaxInt64 / 2
+const (
+	unbounded = math.MaxInt64 / 2
+	// maxSlices is the longest wait that is told of while something may still come:
+	// who comes new, rests or goes in that time changes the estimate.
+	maxSlices = 6
+)
 
 // ask notes that a connection wanted more than its share.
 func (f *fund) ask(s *share, more int64) {
@@ -59,28 +64,35 @@ func (f *fund) filled(level int64, before int) (sum int64) {
 	return sum
 }
 
-// untilMore is the wait for a call that costs more than all that is left.
-func (f *fund) untilMore(cost int64, now time.Time) time.Duration {
-	end := f.hour.Add(time.Hour)
-	if f.limit < f.budget && f.budget-f.used >= cost && f.told.Before(end) {
-		end = f.told
+// until is how long a call that was refused has to wait: to the end of what Jira
+// told, if it was refused for that; else to when there may be enough on offer.
+func (f *fund) until(s *share, cost int64, now time.Time) time.Duration {
+	if f.withheld(s, cost) {
+		return atLeast(f.told.Sub(now))
 	}
-	return atLeast(end.Sub(now))
+	n := min(int64(f.slice)+f.slices(s, cost), perHour)
+	return atLeast(f.hour.Add(time.Duration(n) * slice).Sub(now))
 }
 
-// untilOffered estimates when rest will be on offer: half of what is free, shared
-// with the others that asked. At the hour's end there is a new share in any case.
-func (f *fund) untilOffered(s *share, rest int64, now time.Time) time.Duration {
-	n := int64(1)
-	// What is lost to rounding is less than the smallest amount for each share.
-	missing := 2*rest*max(1, f.asking) - f.free + int64(len(f.shares)) + 2
-	if !s.fresh && missing > f.flow {
-		n = perHour
-		if f.flow > 0 {
-			n = min(n, (missing+f.flow-1)/f.flow)
-		}
+// slices estimates in how many of them a call can be paid for.
+func (f *fund) slices(s *share, cost int64) int64 {
+	left := f.budget - f.used
+	switch {
+	case left < cost, !s.fresh && 2*cost > left+s.own+s.cut:
+		return perHour // never this hour: half of what is free is offered
+	case s.fresh, s.cut > 0, s.used < f.level:
+		return 1 // it gets its share, or is among the first of those that are offered something
 	}
-	return atLeast(f.hour.Add(time.Duration(min(int64(f.slice)+n, perHour)) * slice).Sub(now))
+	// What is free is shared with the others that asked. What is lost to rounding is
+	// less than the smallest amount for each share.
+	missing := 2*(cost-s.own)*max(1, f.asking) - f.free + int64(len(f.shares)) + 2
+	if missing <= f.flow {
+		return 1
+	}
+	if f.flow == 0 {
+		return maxSlices // others may come to rest
+	}
+	return min((missing+f.flow-1)/f.flow, maxSlices)
 }
 
 // atLeast keeps a wait above 0 where the clock was set.

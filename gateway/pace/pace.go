@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +36,12 @@ type Options struct {
 // Call is what there is to know of a call.
 type Call struct {
 	Connection string // id
-	Operation  string // id
-	Resource   string // the canonical path
+	// Incarnation tells connections of one id apart: another inherits nothing,
+	// neither pause nor budget nor share.
+	Incarnation uint64
+	Operation   string // id, for its weight
+	Endpoint    string // method and path template: several operations may be of one
+	Resource    string // the canonical path
 	// App: it is made as the app that Atlassian counts, so of a Cloud connection.
 	App bool
 }
@@ -51,7 +57,7 @@ type Pacer struct {
 	meters      meters
 
 	mu          sync.Mutex
-	connections map[string]*connection
+	connections map[identity]*connection
 	tidied      time.Time
 	appPaused   time.Time // until then no call of the app goes out
 	fund        *fund     // nil: no limit
@@ -81,27 +87,17 @@ func New(o Options) (*Pacer, error) {
 	}
 	p := &Pacer{
 		concurrency: o.Concurrency, patience: o.Wait, queue: o.Queue, rate: newRate(o.Rate, o.Burst),
-		seed: maphash.MakeSeed(), connections: make(map[string]*connection), tidied: time.Now(),
+		seed: maphash.MakeSeed(), connections: make(map[identity]*connection), tidied: time.Now(),
 	}
 	if o.AppPoints > 0 {
 		p.fund = newFund(o.AppPoints)
+		p.fund.turn(time.Now())
 	}
 	var err error
 	if p.meters, err = newMeters(o.Meter, p); err != nil {
 		return nil, fmt.Errorf("pace calls: make the metrics: %w", err)
 	}
 	return p, nil
-}
-
-// Pass is the leave to make one call. Who has it must end it by Leave.
-type Pass struct {
-	pacer      *Pacer
-	connection *connection
-	paid       payment
-
-	// Under the Pacer's lock:
-	in    bool          // holds a slot
-	ready chan struct{} // closed once it got the slot it waited for; nil: it did not wait
 }
 
 // Enter waits until the call may go out. The error is a *[Refusal], or ctx's own.
@@ -111,7 +107,7 @@ func (p *Pacer) Enter(ctx context.Context, c Call) (*Pass, error) {
 	}
 	pass, err := p.enter(c)
 	if err == nil && pass.ready != nil {
-		err = p.wait(ctx, pass, c)
+		err = p.wait(ctx, pass)
 	}
 	if err != nil {
 		p.meters.refused(ctx, err)
@@ -126,7 +122,7 @@ func (p *Pacer) enter(c Call) (*Pass, error) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.tidy(now)
-	known := p.connection(c.Connection)
+	known := p.connection(c)
 	if known == nil {
 		return nil, &Refusal{ReasonTooMany, tidyEvery}
 	}
@@ -134,20 +130,9 @@ func (p *Pacer) enter(c Call) (*Pass, error) {
 	if refused := p.paused(known, c, now); refused != nil {
 		return nil, refused
 	}
-	if wait := known.budget.take(p.rate, now); wait > 0 {
-		return nil, &Refusal{ReasonBudget, wait}
-	}
-	pass := &Pass{pacer: p, connection: known}
-	if c.App && p.fund != nil {
-		if known.share == nil {
-			known.share = p.fund.join(now)
-		}
-		paid, wait := p.fund.pay(known.share, Weight(c.Operation), now)
-		if wait > 0 {
-			known.budget.giveBack(p.rate)
-			return nil, &Refusal{ReasonAppShare, wait}
-		}
-		pass.paid = paid
+	pass := &Pass{pacer: p, connection: known, call: c}
+	if refused := p.pay(pass, now); refused != nil {
+		return nil, refused
 	}
 	if !p.queueUp(pass) {
 		p.giveBack(pass)
@@ -156,7 +141,33 @@ func (p *Pacer) enter(c Call) (*Pass, error) {
 	return pass, nil
 }
 
-// giveBack returns what a call has paid that did not go out.
+// pay takes from the connection's budget and the app's points what one call
+// costs, both or nothing.
+func (p *Pacer) pay(pass *Pass, now time.Time) *Refusal {
+	known := pass.connection
+	if wait := known.budget.take(p.rate, now); wait > 0 {
+		return &Refusal{ReasonBudget, wait}
+	}
+	if !pass.call.App || p.fund == nil {
+		return nil
+	}
+	if known.share == nil {
+		known.share = p.fund.join(now)
+	}
+	paid, wait := p.fund.pay(known.share, Weight(pass.call.Operation), now)
+	if wait > 0 {
+		known.budget.giveBack(p.rate)
+		reason := ReasonAppShare
+		if p.fund.withheld(known.share, int64(Weight(pass.call.Operation))*point) {
+			reason = ReasonAppPaused
+		}
+		return &Refusal{reason, wait}
+	}
+	pass.paid = paid
+	return nil
+}
+
+// giveBack returns what a call has paid last that did not go out.
 func (p *Pacer) giveBack(pass *Pass) {
 	pass.connection.budget.giveBack(p.rate)
 	if pass.connection.share != nil {
@@ -164,17 +175,14 @@ func (p *Pacer) giveBack(pass *Pass) {
 	}
 }
 
-// Keep forgets the connections that do not exist any more and have no call at
-// Jira. exists is called without a lock held.
-func (p *Pacer) Keep(exists func(connection string) bool) {
+// Keep forgets the connections that do not exist any more, or not in that
+// incarnation, and have no call at Jira. exists is called without a lock held.
+func (p *Pacer) Keep(exists func(connection string, incarnation uint64) bool) {
 	p.mu.Lock()
-	ids := make([]string, 0, len(p.connections))
-	for id := range p.connections {
-		ids = append(ids, id)
-	}
+	ids := slices.Collect(maps.Keys(p.connections))
 	p.mu.Unlock()
 	for _, id := range ids {
-		if exists(id) {
+		if exists(id.connection, id.incarnation) {
 			continue
 		}
 		p.mu.Lock()

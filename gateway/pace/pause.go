@@ -28,13 +28,13 @@ func (p *Pacer) Heed(c Call, s Signal) {
 		p.appPaused = later(p.appPaused, until)
 		return
 	}
-	known := p.connection(c.Connection)
+	known := p.connection(c)
 	if known == nil {
 		return // no call of it goes out anyway
 	}
 	switch {
-	case s.Reach == ReachOperation && c.Operation != "":
-		known.hold(p.key(holdOperation, c.Operation), until, now)
+	case s.Reach == ReachEndpoint && c.Endpoint != "":
+		known.hold(p.key(holdEndpoint, c.Endpoint), until, now)
 	case s.Reach == ReachResource && c.Resource != "":
 		known.hold(p.key(holdResource, c.Resource), until, now)
 	default:
@@ -47,7 +47,7 @@ func (p *Pacer) Heed(c Call, s Signal) {
 func (p *Pacer) paused(known *connection, c Call, now time.Time) *Refusal {
 	until, reason := known.paused, ReasonAsked
 	if len(known.holds) > 0 {
-		until = later(until, known.holds[p.key(holdOperation, c.Operation)])
+		until = later(until, known.holds[p.key(holdEndpoint, c.Endpoint)])
 		until = later(until, known.holds[p.key(holdResource, c.Resource)])
 	}
 	if c.App && p.appPaused.After(until) {
@@ -64,7 +64,7 @@ func (p *Pacer) paused(known *connection, c Call, now time.Time) *Refusal {
 type holdKind byte
 
 const (
-	holdOperation holdKind = iota
+	holdEndpoint holdKind = iota
 	holdResource
 )
 
@@ -72,7 +72,7 @@ func (p *Pacer) key(kind holdKind, name string) uint64 {
 	return maphash.String(p.seed, name) ^ uint64(kind)
 }
 
-// hold pauses one operation or resource; the connection, if there are too many.
+// hold pauses one endpoint or resource; the connection, if there are too many.
 func (k *connection) hold(key uint64, until, now time.Time) {
 	if k.holds == nil {
 		k.holds = make(map[uint64]time.Time)

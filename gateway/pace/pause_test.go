@@ -13,29 +13,29 @@ import (
 
 // What each kind of 429 pauses, and what goes on.
 func TestWhatAPauseReaches(t *testing.T) {
-	const operation, path = "issue.delete", "/rest/api/3/issue/ACME-1"
-	call := func(connection, operation, path string, app bool) pace.Call {
-		return pace.Call{Connection: connection, Operation: operation, Resource: path, App: app}
+	const endpoint, path = "DELETE /rest/api/3/issue/{issue}", "/rest/api/3/issue/ACME-1"
+	call := func(connection, endpoint, path string, app bool) pace.Call {
+		return pace.Call{Connection: connection, Operation: path, Endpoint: endpoint, Resource: path, App: app}
 	}
 	others := map[string]pace.Call{
-		"same":       call("acme", operation, path, true),
-		"operation":  call("acme", operation, "/rest/api/3/issue/ACME-2", true),
-		"resource":   call("acme", "issue.get", path, true),
-		"connection": call("acme", "issue.get", "/rest/api/3/issue/ACME-2", true),
-		"cloud":      call("globex", operation, path, true),
-		"datacenter": call("initech", operation, path, false),
+		"same":       call("acme", endpoint, path, true),
+		"endpoint":   call("acme", endpoint, "/rest/api/3/issue/ACME-2", true),
+		"resource":   call("acme", "GET /rest/api/3/issue/{issue}", path, true),
+		"connection": call("acme", "GET /rest/api/3/issue/{issue}", "/rest/api/3/issue/ACME-2", true),
+		"cloud":      call("globex", endpoint, path, true),
+		"datacenter": call("initech", endpoint, path, false),
 	}
 	for _, test := range []struct {
 		reason string
 		paused string
 		code   pace.Reason
 	}{
-		{"", "same operation resource connection", pace.ReasonAsked},
-		{"jira-quota-tenant-based", "same operation resource connection", pace.ReasonAsked},
-		{"jira-cost-based", "same operation resource connection", pace.ReasonAsked},
-		{"jira-burst-based", "same operation", pace.ReasonAsked},
+		{"", "same endpoint resource connection", pace.ReasonAsked},
+		{"jira-quota-tenant-based", "same endpoint resource connection", pace.ReasonAsked},
+		{"jira-cost-based", "same endpoint resource connection", pace.ReasonAsked},
+		{"jira-burst-based", "same endpoint", pace.ReasonAsked},
 		{"jira-per-issue-on-write", "same resource", pace.ReasonAsked},
-		{"jira-quota-global-based", "same operation resource connection cloud", pace.ReasonAppPaused},
+		{"jira-quota-global-based", "same endpoint resource connection cloud", pace.ReasonAppPaused},
 	} {
 		t.Run(test.reason, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -91,8 +91,8 @@ func TestTheLastTokenOfDataCenterPauses(t *testing.T) {
 func TestALongerPauseStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(t, pace.Options{})
-		for _, reach := range []pace.Reach{pace.ReachConnection, pace.ReachOperation, pace.ReachResource, pace.ReachApp} {
-			c := pace.Call{Connection: string(reach), Operation: "o", Resource: "r", App: reach == pace.ReachApp}
+		for _, reach := range []pace.Reach{pace.ReachConnection, pace.ReachEndpoint, pace.ReachResource, pace.ReachApp} {
+			c := pace.Call{Connection: string(reach), Endpoint: "o", Resource: "r", App: reach == pace.ReachApp}
 			p.Heed(c, pace.Signal{Wait: time.Minute, Reach: reach})
 			p.Heed(c, pace.Signal{Wait: time.Second, Reach: reach})
 			p.Heed(c, pace.Signal{})
@@ -143,11 +143,11 @@ func TestPausesOfOneConnectionAreBounded(t *testing.T) {
 	})
 }
 
-func TestAnOperationIsNoResource(t *testing.T) {
+func TestAnEndpointIsNoResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(t, pace.Options{})
-		p.Heed(pace.Call{Connection: "acme", Operation: "x"}, pace.Signal{Wait: time.Minute, Reach: pace.ReachOperation})
-		wantIn(t, p, pace.Call{Connection: "acme", Operation: "y", Resource: "x"})
+		p.Heed(pace.Call{Connection: "acme", Endpoint: "x"}, pace.Signal{Wait: time.Minute, Reach: pace.ReachEndpoint})
+		wantIn(t, p, pace.Call{Connection: "acme", Endpoint: "y", Resource: "x"})
 	})
 }
 
@@ -156,16 +156,16 @@ func TestAnOperationIsNoResource(t *testing.T) {
 func TestAPauseIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(t, pace.Options{})
-		for _, c := range []pace.Call{{Connection: "whole"}, {Connection: "part", Operation: "o"}} {
+		for _, c := range []pace.Call{{Connection: "whole"}, {Connection: "part", Endpoint: "o"}} {
 			wantIn(t, p, c)
 		}
 		time.Sleep(59 * time.Minute)
 		p.Heed(pace.Call{Connection: "whole"}, pace.Signal{Wait: time.Hour, Reach: pace.ReachConnection})
-		p.Heed(pace.Call{Connection: "part", Operation: "o"}, pace.Signal{Wait: time.Hour, Reach: pace.ReachOperation})
+		p.Heed(pace.Call{Connection: "part", Endpoint: "o"}, pace.Signal{Wait: time.Hour, Reach: pace.ReachEndpoint})
 		time.Sleep(10 * time.Minute)
 		wantIn(t, p, acme) // looks for connections to forget
 		wantRefusal(t, p, pace.Call{Connection: "whole"}, pace.ReasonAsked, 50*time.Minute)
-		wantRefusal(t, p, pace.Call{Connection: "part", Operation: "o"}, pace.ReasonAsked, 50*time.Minute)
+		wantRefusal(t, p, pace.Call{Connection: "part", Endpoint: "o"}, pace.ReasonAsked, 50*time.Minute)
 	})
 }
 
@@ -175,13 +175,13 @@ func TestWhatIsForgotten(t *testing.T) {
 		gone := pace.Call{Connection: "gone"}
 		p.Heed(gone, pace.Signal{Wait: time.Minute, Reach: pace.ReachConnection})
 		p.Heed(acme, pace.Signal{Wait: time.Minute, Reach: pace.ReachConnection})
-		p.Keep(func(id string) bool { return id != "gone" })
+		p.Keep(func(id string, _ uint64) bool { return id != "gone" })
 		wantIn(t, p, gone)
 		wantRefusal(t, p, acme, pace.ReasonAsked, time.Minute)
 
 		// A connection with a call at Jira keeps its slots, removed or not.
 		pass, _, _ := enter(p, gone)
-		p.Keep(func(string) bool { return false })
+		p.Keep(func(string, uint64) bool { return false })
 		wantRefusal(t, p, gone, pace.ReasonBusy, time.Second)
 		pass.Leave()
 		wantIn(t, p, gone)

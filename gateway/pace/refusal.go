@@ -15,9 +15,10 @@ const (
 	// ReasonBudget: the connection's own requests a second are used up.
 	ReasonBudget Reason = "connection_budget_exhausted"
 	// ReasonAsked: Jira has asked this connection to wait, in whole or with this
-	// operation or resource.
+	// endpoint or resource.
 	ReasonAsked Reason = "jira_asked_to_wait"
-	// ReasonAppPaused: Atlassian has asked the app to wait, with all its customers.
+	// ReasonAppPaused: Atlassian has asked the app to wait, with all its customers,
+	// or told of fewer points that are left than this call needs.
 	ReasonAppPaused Reason = "app_paused"
 	// ReasonAppShare: the connection's share of the app's points is used up, and
 	// there is nothing free.
@@ -34,8 +35,9 @@ var reasons = [...]Reason{ReasonBusy, ReasonBudget, ReasonAsked, ReasonAppPaused
 type Refusal struct {
 	Reason Reason
 	// RetryAfter is when to try again: exact for ReasonBudget and pauses (of those
-	// in force, the longest), an estimate otherwise. Always more than 0. Whoever
-	// passes it on in seconds must round up.
+	// in force, the longest), an estimate otherwise; for ReasonAppShare at most a
+	// minute, unless nothing can come before the hour's end. Always more than 0.
+	// Whoever passes it on in seconds must round up.
 	RetryAfter time.Duration
 }
 

@@ -10,7 +10,7 @@ type Reach string
 
 const (
 	ReachConnection Reach = "connection" // all calls of the connection
-	ReachOperation  Reach = "operation"  // its calls of the same operation
+	ReachEndpoint   Reach = "endpoint"   // its calls of the same endpoint: method and path template
 	ReachResource   Reach = "resource"   // its calls of the same resource
 	ReachApp        Reach = "app"        // all calls of the app, of all connections
 )
@@ -22,7 +22,7 @@ const (
 // Center sends none.
 var reaches = map[string]Reach{
 	"jira-quota-global-based": ReachApp,
-	"jira-burst-based":        ReachOperation,
+	"jira-burst-based":        ReachEndpoint,
 	"jira-per-issue-on-write": ReachResource,
 }
 

@@ -141,9 +141,9 @@ func TestACallThatFoundNoSlotHasUsedNothing(t *testing.T) {
 func TestACallWithoutShareHasUsedNothingOfTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(t, pace.Options{Rate: 1. / 60, Burst: 2, AppPoints: 1000})
-		p.Heed(acme, pace.Signal{Told: true}) // nothing is left
+		p.Heed(acme, pace.Signal{Told: true, AppReset: time.Hour}) // nothing is left
 		for range 5 {
-			wantRefusal(t, p, acme, pace.ReasonAppShare, time.Hour)
+			wantRefusal(t, p, acme, pace.ReasonAppPaused, time.Hour)
 		}
 		if n, _, _ := calls(p, pace.Call{Connection: "acme"}, 5); n != 2 {
 			t.Errorf("%d calls, want the whole burst", n)
@@ -177,6 +177,20 @@ func TestAPauseReachesTheQueue(t *testing.T) {
 		}
 		time.Sleep(9 * time.Second)
 		wantIn(t, p, acme)
+	})
+}
+
+// A call that waited in vain while Jira asks for a pause is told of that.
+func TestAWaitThatEndsInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, pace.Options{Concurrency: 1, Wait: 20 * time.Second, Queue: 1, Rate: 1, Burst: 2})
+		first, _, _ := enter(p, acme)
+		defer first.Leave()
+		go func() {
+			time.Sleep(time.Second)
+			p.Heed(acme, pace.Signal{Wait: 40 * time.Minute, Reach: pace.ReachConnection})
+		}()
+		wantRefusal(t, p, acme, pace.ReasonAsked, 40*time.Minute-19*time.Second)
 	})
 }
 
