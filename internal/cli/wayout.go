@@ -62,7 +62,7 @@ func pinnedAsPublished(c Config, r *register.Register) error {
 	for _, e := range r.Entries() {
 		if e.State(time.Now()) != register.StateRetired {
 			return hint(fmt.Errorf("JIRAGATE_EGRESS is not set, although %s is published as an egress address: calls would leave from anywhere", e.Address),
-				"set JIRAGATE_EGRESS; or retire what is published: JIRAGATE_EGRESS=... jiragate egress retire %s", e.Address)
+				"set JIRAGATE_EGRESS; or tell customers that the address is used no more: jiragate egress retire %s", e.Address)
 		}
 	}
 	return nil
