@@ -72,8 +72,11 @@ func (ts *tunnels) stop() {
 	}
 }
 
-// wait returns when the inside server has.
-func (ts *tunnels) wait() { ts.serving.Wait() }
+// wait returns when the inside server has; one that has not begun begins no more.
+func (ts *tunnels) wait() {
+	ts.begin.Do(func() {})
+	ts.serving.Wait()
+}
 
 // Accept, Close and Addr make tunnels the inside server's listener.
 func (ts *tunnels) Accept() (net.Conn, error) {
