@@ -8,9 +8,16 @@ import (
 
 // diagnose notes what Jira's refusal is about, where neither credential nor token
 // has told already. The answer itself is passed on as it is.
-func (c *Call) diagnose(a *answer) {
+func (g *Gateway) diagnose(c *Call, a *answer) {
 	if c.noted == "" {
 		c.noted = Code(c.reason(a))
+	}
+	if c.noted != CodeIPRefused && c.noted != CodeFirewallRefused {
+		return
+	}
+	if seen, ok := diagnosis.SeenAddress(a.first); ok && seen.String() != c.record.EgressIP {
+		g.log.Warn("a customer's firewall says that the call came from another address than the egress address: jiragate egress verify",
+			"connection", c.connection.ID, "egress_ip", c.record.EgressIP, "seen", seen.String(), "record", c.record.ID)
 	}
 }
 

@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -97,5 +99,25 @@ func TestProbeSaysWhichSettingToChange(t *testing.T) {
 	w.sim.AllowFrom(netip.MustParsePrefix("127.0.0.0/8"))
 	if result, err := w.gateway.Probe(t.Context(), "acme"); err != nil || result.Status != 200 || result.Code != "" {
 		t.Errorf("allowed: %+v, %v", result, err)
+	}
+}
+
+// A firewall that names the address it saw shows that calls come from elsewhere.
+func TestFirewallThatSawAnotherAddress(t *testing.T) {
+	w := newWorld(t, change{})
+	url, client := w.slowJira(aToken(), func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		rw.Header().Set("Server", "cloudflare")
+		rw.WriteHeader(403)
+		_, _ = rw.Write([]byte(`<html><head><title>Access denied | jira.acme.com used Cloudflare to restrict access</title></head>
+<body><h1><span class="cf-error-type">Error</span><span class="cf-error-code">1006</span></h1>
+<span class="hidden" id="cf-footer-ip">203.0.113.7</span></body></html>`))
+	})
+	w.call(client, "GET", url, "")
+	if code, _ := w.newest(); code != "upstream_ip_refused" {
+		t.Errorf("recorded as %q", code)
+	}
+	if log := w.log.String(); !strings.Contains(log, `"seen":"203.0.113.7"`) || !strings.Contains(log, `"egress_ip":"unpinned"`) {
+		t.Errorf("the log does not tell: %s", log)
 	}
 }

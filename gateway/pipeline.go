@@ -86,7 +86,7 @@ func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*ans
 	if a, refused = g.refreshed(ctx, c, a); refused != nil {
 		return nil, refused
 	}
-	c.diagnose(a)
+	g.diagnose(c, a)
 	return a, nil
 }
 
