@@ -29,14 +29,19 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 // goes looks at pauses once more before the call goes out: the credential, or a
 // renewed token, may have taken its time.
 func (c *Call) goes() *refusal {
-	err := c.pass.Ready()
-	if c.sent {
-		err = c.pass.Again()
+	if !c.sent {
+		if err := c.pass.Ready(); err != nil {
+			return pacingRefusal(err)
+		}
+		return nil
 	}
-	if err != nil {
-		return pacingRefusal(err)
+	err := c.pass.Again()
+	if err == nil {
+		return nil
 	}
-	return nil
+	refused := pacingRefusal(err)
+	refused.detail = "Jira refused the access token, which has been renewed; the read was not repeated with it, because it would have to wait. Try again after Retry-After."
+	return refused
 }
 
 func pacingRefusal(err error) *refusal {

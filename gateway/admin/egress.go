@@ -241,6 +241,9 @@ func (a *API) verifyEgress(w http.ResponseWriter, r *http.Request, t *task) (ans
 	if report == nil { // of one whose time was over, what is there
 		return answer{}, invalid("%v", err)
 	}
+	for _, r := range report.Addresses {
+		a.o.Logger.InfoContext(ctx, "egress address verified", "address", r.Public.String(), "verdict", string(r.Verdict))
+	}
 	return answer{status: http.StatusOK, body: reportOf(report)}, nil
 }
 

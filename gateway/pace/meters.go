@@ -23,7 +23,7 @@ func newMeters(meter metric.Meter, p *Pacer) (m meters, err error) {
 	}
 	m.by = make(map[Reason]metric.AddOption, len(reasons))
 	for _, r := range reasons {
-		m.by[r] = metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", string(r))))
+		m.by[r] = metric.WithAttributeSet(attribute.NewSet(attribute.String("jiragate.reason", string(r))))
 	}
 	if m.refusals, err = meter.Int64Counter("jiragate.pace.refusals", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls that were not let through to Jira, by reason.")); err != nil {

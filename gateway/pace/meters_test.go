@@ -24,7 +24,7 @@ func collect(t *testing.T, r sdkmetric.Reader) map[string]float64 {
 	values := map[string]float64{}
 	add := func(name string, attributes attribute.Set, value float64) {
 		for _, kv := range attributes.ToSlice() {
-			if kv.Key != "reason" {
+			if kv.Key != "jiragate.reason" {
 				t.Errorf("%s has the attribute %s", name, kv.Key)
 			}
 			name += " " + kv.Value.AsString()

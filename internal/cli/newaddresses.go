@@ -22,7 +22,7 @@ func (s *Server) recordAddresses(ctx context.Context) error {
 		if s.foundation.register.Heard(public) {
 			continue
 		}
-		using, err := s.policyJournal(s.policy.current.Load()).Begin(act.With(ctx, processActor()),
+		using, err := s.journal(s.policy.current.Load()).Begin(act.With(ctx, processActor()),
 			audit.Record{Operation: operationUseAddress, Path: "/v1/egress/addresses/" + public.String()})
 		if err != nil {
 			return fmt.Errorf("publishing egress address %s: %w", public, err)

@@ -25,11 +25,11 @@ func (s *Server) ReloadPolicy() error {
 	ctx := act.With(context.Background(), who)
 	p, err := loadPolicy(s.policy.file)
 	if err != nil {
-		s.policyJournal(s.policy.current.Load()).Refuse(ctx, s.policyRecord(), http.StatusBadRequest, codePolicyInvalid)
+		s.journal(s.policy.current.Load()).Refuse(ctx, s.policyRecord(), http.StatusBadRequest, codePolicyInvalid)
 		return err
 	}
 	if p.SHA256() != s.policy.current.Load().SHA256() {
-		loading, err := s.policyJournal(p).Begin(ctx, s.policyRecord())
+		loading, err := s.journal(p).Begin(ctx, s.policyRecord())
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Server) recordPolicy(ctx context.Context) error {
 	if last == p.SHA256() || !any && s.config.PolicyFile == "" {
 		return nil
 	}
-	loading, err := s.policyJournal(p).Begin(act.With(ctx, processActor()), s.policyRecord())
+	loading, err := s.journal(p).Begin(act.With(ctx, processActor()), s.policyRecord())
 	if err != nil {
 		return fmt.Errorf("starting with another policy than before: %w", err)
 	}
@@ -61,8 +61,8 @@ func (s *Server) policyRecord() audit.Record {
 	return audit.Record{Operation: operationLoadPolicy, Path: s.config.PolicyFile}
 }
 
-// policyJournal writes that p comes into force.
-func (s *Server) policyJournal(p *policy.Policy) *act.Journal {
+// journal writes what the gateway does by itself, under the policy p.
+func (s *Server) journal(p *policy.Policy) *act.Journal {
 	return &act.Journal{
 		Open:         func() (act.Recorder, error) { return s.engine.audit, nil },
 		PolicySHA256: p.SHA256,
