@@ -344,7 +344,7 @@ func (w *world) record(match func(audit.Record) bool) audit.Record {
 // that was written.
 func (w *world) checkInvariants() {
 	w.t.Helper()
-	if _, err := audit.Verify(filepath.Join(w.dir, "audit")); err != nil {
+	if _, err := audit.Verify(filepath.Join(w.dir, "audit"), audit.VerifyOptions{}); err != nil {
 		w.t.Errorf("the audit log does not verify: %v", err)
 	}
 	allowed := 0

@@ -261,7 +261,7 @@ func (w *world) wantActs(t *testing.T, want ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("acts:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if report, err := audit.Verify(w.trail.dir); err != nil {
+	if report, err := audit.Verify(w.trail.dir, audit.VerifyOptions{}); err != nil {
 		t.Errorf("the records: %v %v", report, err)
 	}
 }

@@ -78,7 +78,7 @@ func BenchmarkVerify(b *testing.B) {
 	dir := bigLog(b, 20_000)
 	n := 0
 	for b.Loop() {
-		if _, err := Verify(dir); err != nil {
+		if _, err := Verify(dir, VerifyOptions{}); err != nil {
 			b.Fatal(err)
 		}
 		n++

@@ -13,8 +13,9 @@ import (
 // chain is the end of the log: where the next record goes and what it is
 // chained to.
 type chain struct {
-	fs  fileSystem
-	dir string
+	fs    fileSystem
+	dir   string
+	limit int64 // of a segment, in bytes
 
 	closed atomic.Bool // changed with mu held
 
@@ -24,6 +25,18 @@ type chain struct {
 	segment segment     // the newest
 	file    *appendFile // nil while there is no segment
 	buf     []byte
+
+	tree    *tree        // over all lines; nil if it can't be known
+	leaves  leafBatch    // of the newest segment
+	ended   []leafBatch  // of segments that were closed
+	closing []closedTree // their ends, to be signed
+}
+
+// closedTree is the tree at the end of a segment that is not written any more.
+type closedTree struct {
+	segment segment
+	size    uint64
+	root    hash
 }
 
 // append gives r its place and writes it. After an error the chain is as it was
@@ -38,11 +51,11 @@ func (c *chain) append(r Record) (Record, position, error) {
 }
 
 // appendOwed is append for a record that the log owes, closed or not.
-func (c *chain) appendOwed(r Record) error {
+func (c *chain) appendOwed(r Record) (Record, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _, err := c.link(r)
-	return err
+	r, _, err := c.link(r)
+	return r, err
 }
 
 // link is append for a caller that holds mu.
@@ -52,22 +65,26 @@ func (c *chain) link(r Record) (Record, position, error) {
 	}
 	linked := r
 	linked.Seq, linked.Prev = c.seq+1, c.prev
-	c.buf = appendRecord(c.buf[:0], &linked)
-	next := hashLine(c.buf)
+	c.buf = appendRecord(append(c.buf[:0], 0), &linked) // a byte in front for the leaf's hash
+	leaf, next := leafHash(c.buf), hashLine(c.buf[1:])
 	c.buf = append(c.buf, '\n')
-	at, err := c.file.write(c.buf)
+	at, err := c.file.write(c.buf[1:])
 	if err != nil {
 		return r, position{}, err
 	}
 	c.seq, c.prev = linked.Seq, next
+	if c.tree != nil {
+		c.tree.append(leaf)
+		c.leaves.leaves = append(c.leaves.leaves, leaf)
+	}
 	return linked, at, nil
 }
 
-// rotate goes on to the segment for a record of time t, if that is a later one.
-// The one before is on disk then.
+// rotate goes on to the next segment, if a record of time t belongs there or the
+// newest is full. The one before is on disk then.
 func (c *chain) rotate(t time.Time) error {
-	next := segmentFor(t)
-	if c.file != nil && !next.hour.After(c.segment.hour) {
+	next := c.segment.next(t)
+	if c.file != nil && next.hour.Equal(c.segment.hour) && (c.file.length() < c.limit || next.part > maxPart) {
 		return nil
 	}
 	if c.file != nil {
@@ -85,8 +102,22 @@ func (c *chain) rotate(t time.Time) error {
 	if c.file != nil {
 		c.file.close() // all of it is on disk
 	}
+	c.turnTree(next)
 	c.segment, c.file = next, f
 	return nil
+}
+
+// turnTree leaves the end of the newest segment to be signed, and begins the leaves
+// of the next.
+func (c *chain) turnTree(next segment) {
+	if c.tree == nil {
+		return
+	}
+	if c.leaves.before != nil {
+		c.ended = append(c.ended, c.leaves)
+		c.closing = append(c.closing, closedTree{c.segment, c.tree.size, c.tree.root()})
+	}
+	c.leaves = leafBatch{segment: next, before: c.tree.clone()}
 }
 
 // openSegment opens or makes the file, which must have the size that the log
@@ -114,6 +145,13 @@ func (c *chain) newest() *appendFile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.file
+}
+
+// newestSegment is the one that is being written.
+func (c *chain) newestSegment() segment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.segment
 }
 
 // flush returns when all records are on disk.

@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// crashSeed is that of the signing key.
+const crashSeed = 5
+
 // crashDir is the variable that makes this test binary the process to be killed.
 const (
 	crashDir  = "AUDIT_TEST_CRASH_DIR"
@@ -30,7 +33,9 @@ func TestMain(m *testing.M) {
 // writeUntilKilled makes calls and refusals, and says on standard output what
 // was acknowledged, each line after the method returned.
 func writeUntilKilled(dir string, mode SyncMode) int {
-	l, err := Open(Options{Dir: dir, Sync: mode, Logger: slog.New(slog.DiscardHandler), generationSize: 16 << 10})
+	signer := &testSigner{}
+	signer.add(crashSeed)
+	l, err := Open(Options{Dir: dir, Sync: mode, Logger: slog.New(slog.DiscardHandler), Signer: signer, SegmentSize: 64 << 10, generationSize: 16 << 10})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -82,8 +87,9 @@ func TestKillNine(t *testing.T) {
 		mode := []SyncMode{SyncEach, SyncWrites, SyncBatch}[round%3]
 		runAndKill(t, dir, mode, acknowledged)
 
-		mustClose(t, mustOpen(t, Options{Dir: dir}))
-		mustVerify(t, dir)
+		signer := newTestSigner(t, crashSeed)
+		mustClose(t, mustOpen(t, Options{Dir: dir, Signer: signer, SegmentSize: 64 << 10}))
+		mustProve(t, dir, signer)
 		seen := make(map[string]bool)
 		for _, r := range records(t, dir) {
 			if seen[r.ID] {

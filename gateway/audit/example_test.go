@@ -47,7 +47,7 @@ func Example() {
 		}
 		fmt.Println(entry.Seq, entry.Method, entry.Decision, entry.Code, entry.Status)
 	}
-	report, err := audit.Verify(dir)
+	report, err := audit.Verify(dir, audit.VerifyOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -131,3 +131,11 @@ func (f *faultyFile) Sync() error {
 	f.disk.syncs.Add(1)
 	return nil
 }
+
+func (d *faultyDisk) rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flushed[to] = d.flushed[from]
+	delete(d.flushed, from)
+	return os.Rename(from, to)
+}

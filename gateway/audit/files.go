@@ -26,6 +26,8 @@ type fileSystem interface {
 	// symbolic link in the last element, and makes files with mode 0600.
 	open(path string, flag int) (file, error)
 	remove(path string) error
+	// rename puts from in the place of to.
+	rename(from, to string) error
 	// syncDir makes the creation and removal of files in dir durable.
 	syncDir(dir string) error
 }
@@ -42,6 +44,8 @@ func (disk) open(path string, flag int) (file, error) {
 }
 
 func (disk) remove(path string) error { return os.Remove(path) }
+
+func (disk) rename(from, to string) error { return os.Rename(from, to) }
 
 func (disk) syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -118,4 +122,38 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// replaceFile puts content in the place of the file at path, or makes it, durably.
+// A crash leaves the one or the other.
+func replaceFile(fsys fileSystem, path string, content []byte) error {
+	f, err := fsys.open(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, fsys.remove(path+".new"))
+	}
+	if err := fsys.rename(path+".new", path); err != nil {
+		return err
+	}
+	return fsys.syncDir(filepath.Dir(path))
+}
+
+// maxSmall bounds the files beside the log that are read as a whole, in bytes.
+const maxSmall = 64 << 10
+
+// readSmall reads a checkpoint or a succession, or the beginning of what is too
+// large to be one.
+func readSmall(path string) ([]byte, error) {
+	f, _, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSmall+1))
 }

@@ -191,9 +191,11 @@ func (l *Log) repair() error {
 		if !ok {
 			break
 		}
-		if err := l.chain.appendOwed(r.record); err != nil {
+		written, err := l.chain.appendOwed(r.record)
+		if err != nil {
 			return err
 		}
+		l.written(written)
 		l.journal.done(r.pending)
 		l.health.lateWritten()
 	}

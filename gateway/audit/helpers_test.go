@@ -46,7 +46,7 @@ func mustOpenOn(t testing.TB, o Options, fsys fileSystem) *Log {
 
 func mustVerify(t testing.TB, dir string) Report {
 	t.Helper()
-	report, err := Verify(dir)
+	report, err := Verify(dir, VerifyOptions{})
 	if err != nil {
 		t.Errorf("verify: %v", err)
 	}

@@ -17,22 +17,27 @@ type Log struct {
 	health  health
 	chain   chain
 
+	attester *attester
+	keeper   *housekeeper
+
 	kick    chan struct{} // there is work for the keeper
 	stop    chan struct{}
 	stopped chan struct{}
 }
 
 // Open opens the log in o.Dir, making it at first. It repairs what a crash left:
-// an unfinished last line is put aside in a file torn-….bin, and a call of
-// which there is an intent but no record gets one now, with the time of its
-// intent and [CodeInterrupted]. Both are said through o.Logger.
+// an unfinished last line is put aside in a file torn-….bin, with a record of it
+// ([OperationRepair]), and a call of which there is an intent but no record gets one
+// now, with the time of its intent and [CodeInterrupted]. Both are said through
+// o.Logger.
 //
 // A broken record further up does not keep Open from going on after the last
-// good one; it is for [Verify] to find.
+// good one; it is for [Verify] to find. But with a Signer it does not go on with a
+// log that its newest checkpoint was not signed for.
 //
 // The errors are [ErrLocked], [ErrDamaged] if more is unreadable at the end than
-// a crash can leave so, one that names a directory open to others, and those of
-// the file system.
+// a crash can leave so, [ErrContradicted], one that names a directory open to
+// others, and those of the file system.
 func Open(o Options) (*Log, error) {
 	return open(o, disk{})
 }
@@ -51,13 +56,17 @@ func open(o Options, fsys fileSystem) (*Log, error) {
 	}
 	l := &Log{
 		options: o, fs: fsys, lock: lock,
-		chain: chain{fs: fsys, dir: o.Dir},
+		chain: chain{fs: fsys, dir: o.Dir, limit: o.SegmentSize},
 		kick:  make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := l.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), l.chain.close(), lock.Close())
 	}
+	l.attester, l.keeper = newAttester(l), newHousekeeper(l)
+	l.attester.attest()
 	go l.keep()
+	go l.attester.run()
+	go l.keeper.run()
 	return l, nil
 }
 
@@ -161,6 +170,7 @@ func (l *Log) complete(p *Pending, r Record) (Record, error) {
 		return Record{}, l.failed(err)
 	}
 	l.journal.done(p)
+	l.written(r)
 	return r, l.settle(at)
 }
 
@@ -170,10 +180,19 @@ func (l *Log) write(r Record) (Record, error) {
 	if err != nil {
 		return Record{}, l.failed(err)
 	}
+	l.written(r)
 	if err := l.settle(at); err != nil {
 		return Record{}, err
 	}
 	return r, nil
+}
+
+// written tells of a record that is in the log.
+func (l *Log) written(r Record) {
+	l.attester.wake()
+	if l.options.Observe != nil {
+		l.options.Observe(r, appendRecord(nil, &r))
+	}
 }
 
 // settle waits for the disk where the mode asks it, and leaves it to the keeper
@@ -216,6 +235,7 @@ func (l *Log) Close() error {
 	if !l.chain.shut() {
 		return ErrClosed
 	}
+	l.keeper.close()
 	close(l.stop)
 	<-l.stopped
 	if l.health.current() != nil {
@@ -227,5 +247,5 @@ func (l *Log) Close() error {
 	} else {
 		err = errors.Join(err, l.journal.close())
 	}
-	return errors.Join(err, l.chain.close(), l.lock.Close())
+	return errors.Join(err, l.attester.close(), l.chain.close(), l.lock.Close())
 }

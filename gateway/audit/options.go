@@ -40,6 +40,20 @@ func (m SyncMode) intentWaits(method string) bool {
 	return m == SyncEach || m == SyncWrites && method != "GET"
 }
 
+// Signer signs checkpoints. All of its methods must be safe for concurrent use.
+type Signer interface {
+	// Name is the name of the key, and the origin of the log.
+	Name() string
+	// Sign returns text as a signed note (C2SP signed-note).
+	Sign(text []byte) ([]byte, error)
+	// Verifiers are the public keys that have signed so far, in the text form of
+	// signed notes.
+	Verifiers() []string
+	// Successions are the notes by which the later keys were endorsed by those
+	// before, oldest first.
+	Successions() [][]byte
+}
+
 // Options are what [Open] needs.
 type Options struct {
 	Dir    string           // made with mode 0700 if missing
@@ -47,8 +61,27 @@ type Options struct {
 	Now    func() time.Time // time.Now if nil; for records that come without a time
 	Logger *slog.Logger     // slog.Default if nil: repairs, and failures to write
 
+	// SegmentSize is when a segment is followed by the next before its hour is
+	// over, in bytes, uncompressed; 64 MiB if 0.
+	SegmentSize int64
+	// Retention is how long a segment is kept after its hour; 0 keeps all.
+	Retention time.Duration
+
+	// Signer signs the checkpoints; without one there are none.
+	Signer Signer
+	// Checkpointed, if set, is given each signed checkpoint once it is on disk,
+	// with the number of records that it covers, the latest last. It must not
+	// block, nor change signed.
+	Checkpointed func(signed []byte, size uint64)
+	// Observe, if set, is given each record once it is written, with its line
+	// without the newline, in no certain order. It must neither block nor keep line.
+	Observe func(r Record, line []byte)
+
 	generationSize int64 // of a journal file, in bytes; tests want small ones
 }
+
+// segmentSize is the default of [Options.SegmentSize], in bytes.
+const segmentSize = 64 << 20
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
@@ -59,6 +92,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if _, err := ParseSyncMode(string(o.Sync)); err != nil {
 		return o, err
+	}
+	if o.SegmentSize < 0 || o.Retention < 0 {
+		return o, errors.New("the audit log needs a segment size and a retention that are not negative")
+	}
+	if o.SegmentSize == 0 {
+		o.SegmentSize = segmentSize
 	}
 	if o.generationSize == 0 {
 		o.generationSize = generationSize
@@ -78,6 +117,9 @@ var (
 	ErrLocked = errors.New("the audit log is in use")
 	// ErrDamaged: the end of the log is not what a crash leaves behind.
 	ErrDamaged = errors.New("the end of the audit log is damaged")
+	// ErrContradicted: the log is not the one that its newest checkpoint was signed
+	// for. Records were changed or removed.
+	ErrContradicted = errors.New("the audit log contradicts its signed checkpoint")
 	// ErrUnavailable: the record cannot be written, so the call must not go
 	// out. It wraps the cause. The log goes on by itself once it can.
 	ErrUnavailable = errors.New("the call record cannot be written")

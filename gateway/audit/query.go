@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -31,6 +33,11 @@ type Entry struct {
 	Line    int    // in the segment, from 1
 }
 
+// Chooser narrows a segment down to the blocks that can hold what is asked for, in
+// their order. ok is false if it does not know: the segment is read whole then. It
+// may choose too much, never too little.
+type Chooser func(segment string) (blocks []Block, ok bool)
+
 // Query reads the records in dir that f lets through, in the order of the log,
 // newest last. It needs no lock and may run while the log is written; it sees
 // what was written when it began to read each segment. Calls under way, also
@@ -43,29 +50,46 @@ type Entry struct {
 //
 // With a Limit, segments are read from the newest back, and the entries up to
 // the limit are held in memory.
-func Query(dir string, f Filter) iter.Seq2[Entry, error] {
+func Query(dir string, f Filter) iter.Seq2[Entry, error] { return QueryBlocks(dir, f, nil) }
+
+// QueryBlocks is [Query] that reads of each segment only the blocks that choose
+// names; all of them if choose is nil. Lines outside of those are not looked at,
+// whether they are records or not.
+func QueryBlocks(dir string, f Filter, choose Chooser) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		list, err := segments(dir)
 		if err != nil {
 			yield(Entry{}, err)
 			return
 		}
+		q := query{filter: f, dir: dir, choose: choose}
+		if len(list) > 0 {
+			q.newest = list[len(list)-1]
+		}
 		if !f.Since.IsZero() {
 			list = slices.DeleteFunc(list, func(s segment) bool { return !f.Since.Before(s.end()) })
 		}
-		f.Text = strings.ToLower(f.Text)
+		q.filter.Text = strings.ToLower(f.Text)
 		if f.Limit > 0 {
-			f.last(dir, list, yield)
+			q.last(list, yield)
 			return
 		}
-		for i, s := range list {
-			for a := range f.scan(dir, s, i == len(list)-1) {
+		for _, s := range list {
+			for a := range q.scan(s) {
 				if !yield(a.entry, a.err) || a.fatal {
 					return
 				}
 			}
 		}
 	}
+}
+
+// query is one question to the log.
+type query struct {
+	filter Filter
+	dir    string
+	choose Chooser // nil: everything is read
+	newest segment
 }
 
 // answer is one element of the sequence that Query gives.
@@ -75,18 +99,19 @@ type answer struct {
 	fatal bool // the sequence ends with it
 }
 
-// last yields the last f.Limit answers.
-func (f Filter) last(dir string, list []segment, yield func(Entry, error) bool) {
+// last yields the last answers up to the limit.
+func (q *query) last(list []segment, yield func(Entry, error) bool) {
 	var found []answer // the newest first
-	for i := len(list) - 1; i >= 0 && len(found) < f.Limit; i-- {
-		ring := make([]answer, 0, min(f.Limit-len(found), 1024))
+	limit := q.filter.Limit
+	for i := len(list) - 1; i >= 0 && len(found) < limit; i-- {
+		ring := make([]answer, 0, min(limit-len(found), 1024))
 		oldest := 0
-		for a := range f.scan(dir, list[i], i == len(list)-1) {
+		for a := range q.scan(list[i]) {
 			if a.fatal {
 				yield(a.entry, a.err)
 				return
 			}
-			if len(ring) < f.Limit-len(found) {
+			if len(ring) < limit-len(found) {
 				ring = append(ring, a)
 				continue
 			}
@@ -104,10 +129,48 @@ func (f Filter) last(dir string, list []segment, yield func(Entry, error) bool) 
 	}
 }
 
-// scan reads one segment. The unfinished end of the newest is not there yet.
-func (f Filter) scan(dir string, s segment, newest bool) iter.Seq[answer] {
+// scan reads one segment, or the chosen blocks of it.
+func (q *query) scan(s segment) iter.Seq[answer] {
+	if q.choose != nil && s != q.newest {
+		if blocks, ok := q.choose(s.name); ok {
+			return q.scanBlocks(s, blocks)
+		}
+	}
+	return q.filter.decode(s.lines(q.dir), s, s == q.newest)
+}
+
+func (q *query) scanBlocks(s segment, blocks []Block) iter.Seq[answer] {
 	return func(yield func(answer) bool) {
-		for l, err := range s.lines(dir) {
+		for _, b := range blocks {
+			text, err := s.readBlock(q.dir, b)
+			switch {
+			case errors.Is(err, errCompressed):
+				if !yield(answer{err: &DefectError{Segment: s.name, Line: b.Line, Err: err}}) {
+					return
+				}
+				continue
+			case err != nil:
+				yield(answer{err: fmt.Errorf("read the audit log: %w", err), fatal: true})
+				return
+			}
+			for a := range q.filter.decode(linesOf(text, s, b.Line), s, false) {
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// decode reads lines of one segment. The unfinished end of the newest is not there
+// yet.
+func (f *Filter) decode(lines iter.Seq2[line, error], s segment, newest bool) iter.Seq[answer] {
+	return func(yield func(answer) bool) {
+		for l, err := range lines {
+			if defect, ok := errors.AsType[*DefectError](err); ok {
+				yield(answer{entry: Entry{Raw: bytes.Clone(l.text), Segment: s.name, Line: l.number}, err: defect})
+				return
+			}
 			if err != nil {
 				yield(answer{err: err, fatal: true})
 				return

@@ -155,10 +155,10 @@ func TestNoLog(t *testing.T) {
 			t.Errorf("query: %v", err)
 		}
 	}
-	if _, err := Verify(missing); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Verify(missing, VerifyOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("verify: %v", err)
 	}
-	if report, err := Verify(t.TempDir()); err != nil || report.Records != 0 || report.Head != genesis {
+	if report, err := Verify(t.TempDir(), VerifyOptions{}); err != nil || report.Records != 0 || report.Head != genesis {
 		t.Errorf("an empty log: %+v, %v", report, err)
 	}
 }

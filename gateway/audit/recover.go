@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,9 @@ func (l *Log) recover() error {
 	if err := l.findEnd(); err != nil {
 		return err
 	}
+	if err := l.findTree(); err != nil {
+		return err
+	}
 	journals, intents, err := l.readJournals()
 	if err != nil {
 		return err
@@ -23,7 +27,14 @@ func (l *Log) recover() error {
 	if err := l.recordInterrupted(intents); err != nil {
 		return err
 	}
+	repairs, err := l.recordRepairs()
+	if err != nil {
+		return err
+	}
 	if err := l.chain.flush(); err != nil {
+		return err
+	}
+	if err := l.markRecorded(repairs); err != nil {
 		return err
 	}
 	for _, path := range journals {
@@ -43,7 +54,11 @@ func (l *Log) findEnd() error {
 	}
 	l.chain.prev = genesis
 	for i := len(list) - 1; i >= 0; i-- {
-		end, err := readEnd(filepath.Join(l.options.Dir, list[i].name))
+		path := filepath.Join(l.options.Dir, list[i].name)
+		end, err := readEnd(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return l.findCompressedEnd(list[i])
+		}
 		if err != nil {
 			return err
 		}
@@ -57,9 +72,27 @@ func (l *Log) findEnd() error {
 			l.options.Logger.Error("audit log: the last record does not continue the one before it: find the place with jiragate audit verify", "segment", list[i].name)
 		}
 		l.chain.seq, l.chain.prev, l.chain.segment = end.seq, end.hash, list[i]
-		l.chain.file, err = openSegment(l.fs, filepath.Join(l.options.Dir, list[i].name), end.size)
+		l.chain.file, err = openSegment(l.fs, path, end.size)
 		return err
 	}
+	return nil
+}
+
+// findCompressedEnd finds the end of the log in a segment that was compressed when a
+// later one was there, in which a crash left no record. The log goes on in the next.
+func (l *Log) findCompressedEnd(s segment) error {
+	var last []byte
+	for line, err := range s.lines(l.options.Dir) {
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		last = append(last[:0], line.text...)
+	}
+	r, err := decode(last)
+	if err != nil {
+		return fmt.Errorf("%w: the last line of %s: %w", ErrDamaged, s.compressedName(), err)
+	}
+	l.chain.seq, l.chain.prev, l.chain.segment = r.Seq, hashLine(last), s
 	return nil
 }
 
@@ -147,19 +180,6 @@ func (l *Log) cut(s segment, end segmentEnd) error {
 	return nil
 }
 
-// keepTorn writes bytes that are no record to a file of their own.
-func (l *Log) keepTorn(from string, torn []byte) error {
-	if len(torn) == 0 {
-		return nil
-	}
-	name := "torn-" + NewID() + ".bin"
-	if err := writeFile(l.fs, filepath.Join(l.options.Dir, name), torn); err != nil {
-		return fmt.Errorf("keep the unfinished end of %s: %w", from, err)
-	}
-	l.options.Logger.Warn("audit log: took an unfinished line off, as a crash leaves it", "file", from, "bytes", len(torn), "kept_in", name)
-	return nil
-}
-
 // readJournals returns the journal files, and the intents in them, each once, as
 // they came.
 func (l *Log) readJournals() (paths []string, intents []Record, err error) {
@@ -225,7 +245,7 @@ func (l *Log) recordInterrupted(intents []Record) error {
 		}
 		r.Code = CodeInterrupted
 		r.Status, r.BytesIn, r.BytesOut, r.DurationMS = 0, 0, 0, 0
-		if err := l.chain.appendOwed(r); err != nil {
+		if _, err := l.chain.appendOwed(r); err != nil {
 			return err
 		}
 		interrupted++

@@ -1,138 +1,131 @@
 package audit
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
-	"iter"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
-const segmentLayout = "2006-01-02T15.jsonl"
+// The names of a segment's files: 2026-11-23T10.jsonl for the first of an hour,
+// 2026-11-23T10_0002.jsonl for the next. The underscore sorts behind the point, so
+// that a listing by name is in the order of the chain. Closed and compressed, it
+// has ".gz" behind its name; its companions have their suffix instead of ".jsonl".
+const (
+	hourLayout       = "2006-01-02T15"
+	segmentSuffix    = ".jsonl"
+	compressedSuffix = ".gz"
+	treeSuffix       = ".tree"
+	checkpointSuffix = ".checkpoint"
+)
 
-// segment names one file of the log. hour is in UTC; no record in it is later
-// than that hour.
+// maxPart bounds the segments of an hour: a name has four digits for it.
+const maxPart = 9999
+
+// segment is a part of the log. hour is in UTC; no record in it is later than that
+// hour.
 type segment struct {
-	name string
+	name string // without ".gz"
 	hour time.Time
+	part int // of the hour, from 1
 }
 
-func segmentFor(t time.Time) segment {
-	hour := t.UTC().Truncate(time.Hour)
-	return segment{hour.Format(segmentLayout), hour}
+func newSegment(hour time.Time, part int) segment {
+	s := segment{hour: hour, part: part}
+	s.name = s.stem() + segmentSuffix
+	return s
 }
+
+// segmentFor is the first segment for a record of time t.
+func segmentFor(t time.Time) segment { return newSegment(t.UTC().Truncate(time.Hour), 1) }
 
 // parseSegment is the inverse: ok is false for what is no segment's name.
 func parseSegment(name string) (s segment, ok bool) {
-	t, err := time.Parse(segmentLayout, name)
+	stem, ok := strings.CutSuffix(name, segmentSuffix)
+	if !ok {
+		return segment{}, false
+	}
+	stem, number, several := strings.Cut(stem, "_")
+	t, err := time.Parse(hourLayout, stem)
 	if err != nil {
 		return segment{}, false
 	}
-	s = segmentFor(t)
+	part := 1
+	if several {
+		if _, err := fmt.Sscanf(number, "%04d", &part); err != nil {
+			return segment{}, false
+		}
+	}
+	s = newSegment(t, part)
 	return s, s.name == name
 }
+
+// stem is the part of the name that the files of a segment share.
+func (s segment) stem() string {
+	stem := s.hour.Format(hourLayout)
+	if s.part > 1 {
+		stem += fmt.Sprintf("_%04d", s.part)
+	}
+	return stem
+}
+
+func (s segment) compressedName() string { return s.name + compressedSuffix }
+func (s segment) treeName() string       { return s.stem() + treeSuffix }
+func (s segment) checkpointName() string { return s.stem() + checkpointSuffix }
 
 // end is after the time of every record in s.
 func (s segment) end() time.Time { return s.hour.Add(time.Hour) }
 
+// next is the segment that follows s in the chain and takes a record of time t.
+func (s segment) next(t time.Time) segment {
+	if later := segmentFor(t); later.hour.After(s.hour) || s.part == 0 {
+		return later
+	}
+	return newSegment(s.hour, s.part+1)
+}
+
+func (s segment) compare(other segment) int {
+	return cmp.Or(s.hour.Compare(other.hour), cmp.Compare(s.part, other.part))
+}
+
 // segments lists those in dir in the order of the chain.
 func segments(dir string) ([]segment, error) {
-	entries, err := os.ReadDir(dir) // sorted by name
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the audit log: %w", err)
 	}
 	var list []segment
 	for _, e := range entries {
-		if s, ok := parseSegment(e.Name()); ok {
+		if s, ok := parseSegment(strings.TrimSuffix(e.Name(), compressedSuffix)); ok {
 			list = append(list, s)
 		}
 	}
-	return list, nil
-}
-
-// line is one line of a segment.
-type line struct {
-	segment segment
-	number  int    // from 1
-	text    []byte // without the newline; valid until the next line is read
-	whole   bool   // the newline is there
-	size    int64  // with the newline
-	tooLong bool   // text is only the beginning
-}
-
-// lines reads the segment as it is now: a line that is being appended while we
-// read comes as unfinished, not torn apart. An error ends the sequence.
-func (s segment) lines(dir string) iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		f, info, err := openRegular(filepath.Join(dir, s.name))
-		if err != nil {
-			yield(line{}, fmt.Errorf("read the audit log: %w", err))
-			return
-		}
-		defer f.Close()
-		readLines(io.LimitReader(f, info.Size()), s, yield)
-	}
-}
-
-func readLines(r io.Reader, s segment, yield func(line, error) bool) {
-	br := bufio.NewReaderSize(r, maxLine)
-	for number := 1; ; number++ {
-		text, err := br.ReadSlice('\n')
-		l := line{segment: s, number: number, text: text, size: int64(len(text))}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			l.tooLong = true
-			l.text = bytes.Clone(text)
-			for errors.Is(err, bufio.ErrBufferFull) {
-				text, err = br.ReadSlice('\n')
-				l.size += int64(len(text))
-			}
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			yield(line{}, fmt.Errorf("read the audit log: %w", err))
-			return
-		}
-		if l.whole = err == nil; l.whole && !l.tooLong {
-			l.text = text[:len(text)-1]
-		}
-		if l.size == 0 {
-			return
-		}
-		if !yield(l, nil) || !l.whole {
-			return
-		}
-	}
-}
-
-// record decodes the line.
-func (l line) record() (Record, error) {
-	switch {
-	case l.tooLong:
-		return Record{}, fmt.Errorf("the line is longer than the %d bytes of any record", maxLine)
-	case !l.whole:
-		return Record{}, errors.New("the line is unfinished")
-	}
-	return decode(l.text)
-}
-
-// defect says what is wrong with the line.
-func (l line) defect(err error) *DefectError {
-	return &DefectError{Segment: l.segment.name, Line: l.number, Err: err}
+	slices.SortFunc(list, segment.compare)
+	// Between the end of compressing and the removal of what was compressed there
+	// are two files of one segment.
+	return slices.Compact(list), nil
 }
 
 // DefectError names a line of the log that is not as the log wrote it.
 type DefectError struct {
-	Segment string // file name in the directory of the log
-	Line    int    // in the segment, from 1
+	Segment string // file name in the directory of the log, without ".gz"
+	Line    int    // in the segment, from 1; 0 where the segment as a whole is meant
+	Seq     uint64 // of the first record that is concerned; 0 if that cannot be told
 	Err     error  // what is wrong
 }
 
 // Error names the place first.
 func (e *DefectError) Error() string {
-	return fmt.Sprintf("audit log %s line %d: %v", e.Segment, e.Line, e.Err)
+	place := "audit log " + e.Segment
+	if e.Line > 0 {
+		place += fmt.Sprintf(" line %d", e.Line)
+	}
+	if e.Seq > 0 {
+		place += fmt.Sprintf(" (record %d)", e.Seq)
+	}
+	return fmt.Sprintf("%s: %v", place, e.Err)
 }
 
 // Unwrap returns what is wrong.

@@ -26,7 +26,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		next := mustAppend(t, l, refusal())
 		mustClose(t, l)
 
-		got := records(t, dir)
+		got := calls(t, dir)
 		ids := []string{refused.ID, call.ID, next.ID}
 		if !slices.EqualFunc(got, ids, func(r Record, id string) bool { return r.ID == id }) {
 			t.Fatalf("cut at %d: records are %+v", cut, got)
@@ -55,6 +55,23 @@ func killedLog(t *testing.T) (dir string, call, refused Record) {
 	r := intent("POST")
 	call = mustComplete(t, mustBegin(t, l, r), outcome(r))
 	return snapshot(t, dir), call, refused
+}
+
+// calls are the records of calls. Of each repair there must be one more.
+func calls(t *testing.T, dir string) []Record {
+	t.Helper()
+	all := records(t, dir)
+	var kept []string
+	list := slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
+		if r.Operation == OperationRepair {
+			kept = append(kept, filepath.Join(dir, r.Path))
+		}
+		return r.Operation == OperationRepair
+	})
+	if files := glob(t, dir, "torn-*"); !slices.Equal(files, slices.Sorted(slices.Values(kept))) {
+		t.Errorf("on record are the repairs %q, and kept aside is %q", kept, files)
+	}
+	return list
 }
 
 func tornBytes(t *testing.T, dir string) []byte {
@@ -100,7 +117,7 @@ func TestDamagedEnds(t *testing.T) {
 			l := mustOpen(t, Options{Dir: dir})
 			mustAppend(t, l, refusal())
 			mustClose(t, l)
-			if got := records(t, dir); len(got) != 3 || got[0].ID != refused.ID || got[1].ID != call.ID {
+			if got := calls(t, dir); len(got) != 3 || got[0].ID != refused.ID || got[1].ID != call.ID {
 				t.Errorf("records are %+v", got)
 			}
 			kept := tornBytes(t, dir)
@@ -150,7 +167,7 @@ func TestBrokenMiddle(t *testing.T) {
 	if !strings.Contains(said.String(), "audit verify") {
 		t.Errorf("said only: %s", said.String())
 	}
-	_, err := Verify(o.Dir)
+	_, err := Verify(o.Dir, VerifyOptions{})
 	var defect *DefectError
 	if !errors.As(err, &defect) || defect.Segment != segmentFor(start).name || defect.Line != 2 {
 		t.Errorf("verify says %v", err)

@@ -102,7 +102,7 @@ func TestVerifyNamesTheLine(t *testing.T) {
 			all = row.tamper(all)
 			files[first] = append(bytes.Join(all[:len(all)-3], []byte("\n")), '\n')
 			files[second] = append(bytes.Join(all[len(all)-3:], []byte("\n")), '\n')
-			_, err := Verify(writeLog(t, files))
+			_, err := Verify(writeLog(t, files), VerifyOptions{})
 			var defect *DefectError
 			if !errors.As(err, &defect) || defect.Segment != row.file || defect.Line != row.line {
 				t.Errorf("verify says %v, want %s line %d", err, row.file, row.line)
@@ -134,7 +134,7 @@ func TestVerifyFiles(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			files, _ := chainedLog()
 			row.tamper(files)
-			report, err := Verify(writeLog(t, files))
+			report, err := Verify(writeLog(t, files), VerifyOptions{})
 			if row.file == "" {
 				if err != nil || report.Records != 6 {
 					t.Errorf("verify says %+v, %v", report, err)
@@ -186,7 +186,7 @@ func checkFlip(t *testing.T, dir string, files map[string][]byte, name string, i
 	changed[i] ^= flip
 	writeTestFile(t, filepath.Join(dir, name), changed)
 	defer writeTestFile(t, filepath.Join(dir, name), content)
-	report, err := Verify(dir)
+	report, err := Verify(dir, VerifyOptions{})
 	lastLine := name == "2026-11-23T11.jsonl" && i > bytes.LastIndexByte(content[:len(content)-1], '\n')
 	if err == nil && !lastLine {
 		t.Errorf("byte %d of %s changed from %q to %q unnoticed", i, name, content[i], changed[i])

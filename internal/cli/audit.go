@@ -139,7 +139,7 @@ Nothing in the directory can prove where the log ends. Note the head elsewhere f
 a later log of the same gateway holds it as the "prev" of a record.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			report, err := audit.Verify(a.config.auditDir())
+			report, err := audit.Verify(a.config.auditDir(), audit.VerifyOptions{})
 			if err != nil {
 				if _, ok := errors.AsType[*audit.DefectError](err); ok {
 					return fmt.Errorf("the audit log fails after %d good records: %w", report.Records, err)

@@ -18,14 +18,16 @@ import (
 )
 
 // Each tells this test binary, started again, to be another process on a
-// directory: one that seals again until it is killed, one that opens the key.
+// directory: one that seals again or rotates until it is killed, one that opens
+// the key.
 const (
-	crashDir = "JIRAGATE_TEST_CRASH_SIGNER"
-	openDir  = "JIRAGATE_TEST_OPEN_SIGNER"
+	crashDir  = "JIRAGATE_TEST_CRASH_SIGNER"
+	rotateDir = "JIRAGATE_TEST_ROTATE_SIGNER"
+	openDir   = "JIRAGATE_TEST_OPEN_SIGNER"
 )
 
 func TestMain(m *testing.M) {
-	for variable, run := range map[string]func(dir string) error{crashDir: resealUntilKilled, openDir: openOnce} {
+	for variable, run := range map[string]func(dir string) error{crashDir: resealUntilKilled, rotateDir: rotateUntilKilled, openDir: openOnce} {
 		if dir := os.Getenv(variable); dir != "" {
 			if err := run(dir); err != nil {
 				fmt.Fprintln(os.Stderr, err)
@@ -153,7 +155,7 @@ func TestResealKilledAtAnyMoment(t *testing.T) {
 	dir, o := newShared(t)
 	want := texts(putBoth(t, o))
 	for round := range 10 {
-		killedResealer(t, dir)
+		killed(t, crashDir, dir)
 		k := mustOpen(t, o)
 		if !slices.Equal(k.Verifiers(), want) {
 			t.Fatalf("round %d: other keys, %q", round, k.Verifiers())
@@ -171,9 +173,11 @@ func TestResealKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-func killedResealer(t *testing.T, dir string) {
+// killed runs this test binary as such a process, kills it, and returns the lines
+// that it has printed: one a change that is over.
+func killed(t *testing.T, variable, dir string) []string {
 	t.Helper()
-	cmd, stderr := again(t, crashDir, dir)
+	cmd, stderr := again(t, variable, dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -181,9 +185,10 @@ func killedResealer(t *testing.T, dir string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines, enough := 0, 1+rand.IntN(12)
+	enough := 1 + rand.IntN(12)
+	var lines []string
 	for scanner := bufio.NewScanner(out); scanner.Scan(); {
-		if lines++; lines == enough {
+		if lines = append(lines, scanner.Text()); len(lines) == enough {
 			// Anywhere within the changes that follow.
 			time.AfterFunc(time.Duration(rand.Int64N(int64(4*time.Millisecond))), func() {
 				_ = cmd.Process.Kill() // gone already, at worst: Wait tells
@@ -194,6 +199,7 @@ func killedResealer(t *testing.T, dir string) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Exited() {
 		t.Fatalf("the process ended by itself: %v\n%s", err, stderr)
 	}
+	return lines
 }
 
 // What a crash between the write and the rename leaves: the old file, with the new

@@ -3,7 +3,9 @@
 // heads of the audit log.
 //
 // Start with [Open], which reads the key of a data directory or makes it at
-// first use, [Key.Sign], and [Verify], which needs a public key alone.
+// first use, [Key.Sign], and [Verify], which needs a public key alone. [Key.Rotate]
+// changes the key. [Verifiers] and [Successions] read the public half of a file
+// without anything that opens it.
 //
 // # Notes
 //
@@ -19,15 +21,32 @@
 // around; [Key.PublicPEM] is the same key for OpenSSL, which can verify the text
 // with the 64 bytes of the signature.
 //
+// # Successions
+//
+// After [Key.Rotate] a new key signs, and the ones before it verify. Who has noted
+// an old key alone learns the new one from a succession: a note of three lines,
+//
+//	jiragate audit key succession
+//	jiragate/us+dd9ee1c0+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea
+//	jiragate/us+7b528cc8+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM
+//
+// the old verifier before the new one, signed by both in that order: the old key
+// names its successor, the new one shows that it is held by who says so. Publish
+// [Key.Successions] wherever the first verifier is published.
+//
 // # The file
 //
 // The keys are in one JSON file of mode 0600: a format version and, for each key,
-// when it was made, its verifier, and its private half in the text form of
-// golang.org/x/mod/sumdb/note, sealed. The last one signs, all of them verify.
+// when it was made, its verifier, its private half in the text form of
+// golang.org/x/mod/sumdb/note, sealed, and, for a key that a rotation made, its
+// succession. The last one signs, all of them verify; there are 32 at most. A
+// version of jiragate from before there were rotations reads the file until the
+// first one.
 // The file is replaced as a whole, so that a crash leaves the old one or the new
 // one. It is read strictly: white space is free, anything else that the package
 // would not have written is refused. Of several processes that open a fresh
-// directory, one makes the key and all use it.
+// directory, one makes the key and all use it. Whoever changes the file, by a
+// rotation or by sealing again, changes what was read or fails with [ErrChanged].
 //
 // When the sealer's keys are changed, [Key.Reseal] seals the private keys under
 // the present one, in the file and in memory; [Reseal] does it where no gateway
@@ -39,8 +58,11 @@
 //     the file up together with the keyset that seals it.
 //   - A private key is open for the moment of a signature only and cleared then.
 //     What crypto/ed25519 has derived from it lasts until a garbage collection.
-//   - The key signs any text. Whoever has texts of another kind signed sees to it
-//     that none can be taken for one of the kinds there are.
+//   - The key signs any text but a succession. Whoever has texts of another kind
+//     signed sees to it that none can be taken for one of the kinds there are.
+//   - Keys that don't sign any more stay in the file, sealed. A rotation is no
+//     remedy for a key that others have got hold of: they can vouch for a key of
+//     their own. Then a new key must be made known by hand.
 //
 // The package knows nothing of what the texts say.
 package signer

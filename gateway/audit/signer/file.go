@@ -22,8 +22,9 @@ const (
 	maxKeys   = 32
 	maxSealed = 4 << 10
 
-	// maxFile bounds the file, in bytes: a full one fits.
-	maxFile = 256 << 10
+	// maxFile bounds the file, in bytes: a full one fits, with successions and a
+	// name that JSON escapes throughout.
+	maxFile = 512 << 10
 )
 
 // entry is a key as it is kept.
@@ -31,6 +32,10 @@ type entry struct {
 	identity
 	created time.Time // UTC, to the second
 	sealed  []byte
+
+	// succession is the signed note by which the key before vouches for this one;
+	// empty for the first key, and for one that Rotate did not make.
+	succession string
 }
 
 // line is an entry as it is written.
@@ -38,6 +43,8 @@ type line struct {
 	Created  time.Time `json:"created"`
 	Verifier string    `json:"verifier"`
 	Sealed   []byte    `json:"sealed"`
+
+	Succession string `json:"succession,omitempty"`
 }
 
 // errRestore ends the errors of a file that was damaged, or edited by hand.
@@ -47,7 +54,7 @@ var errRestore = errors.New("restore the file from a backup")
 func format(entries []entry) ([]byte, error) {
 	b := fmt.Appendf(nil, "{\n  \"version\": %d,\n  \"keys\": [", formatVersion)
 	for i, e := range entries {
-		l, err := json.Marshal(line{e.created, e.text, e.sealed})
+		l, err := json.Marshal(line{e.created, e.text, e.sealed, e.succession})
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", i+1, err)
 		}
@@ -112,7 +119,15 @@ func (l line) entry(before []entry) (entry, error) {
 	case slices.ContainsFunc(before, func(e entry) bool { return e.KeyHash() == id.KeyHash() }):
 		return entry{}, fmt.Errorf("there is one with the hash %08x before it", id.KeyHash())
 	}
-	return entry{id, l.Created.UTC(), l.Sealed}, nil
+	if l.Succession != "" {
+		if len(before) == 0 {
+			return entry{}, errors.New("it has a succession, and there is no key before it")
+		}
+		if err := checkSuccession(l.Succession, before[len(before)-1].identity, id); err != nil {
+			return entry{}, err
+		}
+	}
+	return entry{id, l.Created.UTC(), l.Sealed, l.Succession}, nil
 }
 
 // checkForm compares content with what entries are written as.

@@ -131,15 +131,25 @@ func otherName(t *testing.T) string {
 	return id.text
 }
 
-// A full file of the longest keys can be written and read again.
+// A full file of the longest keys can be written and read again, also with a name
+// that takes the most room in JSON.
 func TestBounds(t *testing.T) {
-	var entries []entry
-	for range maxKeys {
-		p, err := generate(strings.Repeat("x", maxName))
+	var (
+		entries []entry
+		before  private
+	)
+	for i := range maxKeys {
+		p, err := generate(strings.Repeat("<", maxName))
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries = append(entries, entry{p.identity, time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC), make([]byte, maxSealed)})
+		e := entry{p.identity, time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC), make([]byte, maxSealed), ""}
+		if i > 0 {
+			if e.succession, err = succeed(before, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entries, before = append(entries, e), p
 	}
 	content, err := encode(entries)
 	if err != nil {
@@ -153,7 +163,7 @@ func TestBounds(t *testing.T) {
 // FuzzParse: what is read is written as something that is read as the same, and
 // that something is the same again.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{written, strings.Join(strings.Fields(written), "")} {
+	for _, seed := range []string{written, strings.Join(strings.Fields(written), ""), rotated} {
 		if _, err := parse([]byte(seed)); err != nil {
 			f.Fatal(err)
 		}
@@ -162,6 +172,7 @@ func FuzzParse(f *testing.F) {
 	for _, spoilt := range []string{
 		"", "null", `{"version":2}`, written + "x",
 		strings.Replace(written, "us+7b", "eu+7b", 1),
+		strings.Replace(rotated, "key succession", "key", 1),
 		strings.Replace(written, "AQIDBA==", "AQIDBB==", 1),
 		strings.Replace(written, "10:00:00Z", "10:00:00+00:00", 1),
 	} {
@@ -181,7 +192,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%s is written as %s: %v", content, once, err)
 		}
 		if !slices.EqualFunc(again, entries, func(a, b entry) bool {
-			return a.text == b.text && a.created.Equal(b.created) && bytes.Equal(a.sealed, b.sealed)
+			return a.text == b.text && a.created.Equal(b.created) && bytes.Equal(a.sealed, b.sealed) && a.succession == b.succession
 		}) {
 			t.Errorf("%v is read again as %v", entries, again)
 		}

@@ -155,7 +155,7 @@ func entryOf(t testing.TB, seed, name string, sealer Sealer) entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return entry{id, made, sealed}
+	return entry{id, made, sealed, ""}
 }
 
 // put makes entries the content of o's file.

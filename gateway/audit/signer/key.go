@@ -37,12 +37,13 @@ type Options struct {
 type Key struct {
 	path   string
 	sealer Sealer
+	now    func() time.Time
 
-	resealing sync.Mutex
+	changing sync.Mutex // held by who changes the file
 
 	// mu is held for reading until a key is open, so that who changes what is
 	// sealed knows that nobody needs the old form any more. The identities of the
-	// entries never change.
+	// entries never change; a rotation adds one.
 	mu      sync.RWMutex
 	entries []entry // at least one; replaced as a whole
 }
@@ -84,7 +85,12 @@ func Open(o Options) (*Key, error) {
 		}
 		p.clear()
 	}
-	return &Key{path: o.Path, sealer: o.Sealer, entries: entries}, nil
+	// Who put the file there may have ended before its name was on disk; nothing is
+	// signed with a key that a power failure could take away.
+	if err := privatefile.SyncDir(filepath.Dir(o.Path)); err != nil {
+		return nil, fmt.Errorf("signer: open the signing key: %w", err)
+	}
+	return &Key{path: o.Path, sealer: o.Sealer, now: o.Now, entries: entries}, nil
 }
 
 // create leaves a file alone that another process has made meanwhile: both go on
@@ -95,24 +101,16 @@ func create(o Options) error {
 		return err
 	}
 	defer p.clear()
-	sealed, err := p.seal(o.Sealer)
+	sealed, err := p.sealTried(o.Sealer)
 	if err != nil {
 		return err
 	}
-	// Nothing is ever signed with a key that does not open again.
-	again, err := p.unseal(sealed, o.Sealer)
+	content, err := encode([]entry{{p.identity, o.Now().UTC().Truncate(time.Second), sealed, ""}})
 	if err != nil {
 		return err
 	}
-	again.clear()
-	content, err := encode([]entry{{p.identity, o.Now().UTC().Truncate(time.Second), sealed}})
-	if err != nil {
-		return err
-	}
-	err = privatefile.Create(o.Path, content)
-	if errors.Is(err, fs.ErrExist) {
-		// That process may not have got so far yet.
-		return privatefile.SyncDir(filepath.Dir(o.Path))
+	if err = privatefile.Create(o.Path, content); errors.Is(err, fs.ErrExist) {
+		return nil
 	}
 	return err
 }
@@ -122,7 +120,8 @@ func create(o Options) error {
 //
 // The text must be valid UTF-8 without control characters (below U+0020) other
 // than newlines, end in a newline, and be at most 1 MiB. Equal texts give equal
-// notes as long as the key is the same (RFC 8032, section 5.1.6).
+// notes as long as the key is the same (RFC 8032, section 5.1.6). A text that
+// begins like a succession is refused: only [Key.Rotate] has those signed.
 func (k *Key) Sign(text []byte) ([]byte, error) {
 	if err := checkText(text); err != nil {
 		return nil, fmt.Errorf("signer: sign a text: %w", err)
@@ -160,6 +159,9 @@ func (k *Key) identity() identity {
 	defer k.mu.RUnlock()
 	return k.newest().identity
 }
+
+// Name returns the name of the keys in notes, that of [Options].
+func (k *Key) Name() string { return k.identity().Name() }
 
 // Verifier returns the verifier of the key that signs, "name+hash+base64".
 func (k *Key) Verifier() string { return k.identity().text }

@@ -26,14 +26,9 @@ const tinkPrefix = 5
 // It fails with [ErrChanged] if the file has got other keys since it was opened,
 // or is being changed at this moment.
 func (k *Key) Reseal() (changed bool, err error) {
-	k.resealing.Lock()
-	defer k.resealing.Unlock()
-	entries, changed, err := reseal(k.path, k.sealer, func(entries []entry) error {
-		if !slices.Equal(texts(entries), k.Verifiers()) {
-			return fmt.Errorf("%w: it holds other keys than those in use: restart", ErrChanged)
-		}
-		return nil
-	})
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	entries, changed, err := reseal(k.path, k.sealer, k.checkSame)
 	if err != nil {
 		return false, err
 	}

@@ -62,6 +62,21 @@ func (p private) seal(sealer Sealer) ([]byte, error) {
 	return sealed, nil
 }
 
+// sealTried is seal with the certainty that what was sealed opens again: nothing
+// is ever signed with a key that doesn't.
+func (p private) sealTried(sealer Sealer) ([]byte, error) {
+	sealed, err := p.seal(sealer)
+	if err != nil {
+		return nil, err
+	}
+	again, err := p.unseal(sealed, sealer)
+	if err != nil {
+		return nil, fmt.Errorf("try what was sealed: %w", err)
+	}
+	again.clear()
+	return sealed, nil
+}
+
 // unseal opens a key. The caller clears it after use.
 func (id identity) unseal(sealed []byte, sealer Sealer) (private, error) {
 	text, err := sealer.Decrypt(sealed, id.associatedData())

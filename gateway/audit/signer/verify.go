@@ -63,6 +63,8 @@ func checkText(text []byte) error {
 		return errors.New("it is not valid UTF-8")
 	case !bytes.HasSuffix(text, []byte("\n")):
 		return errors.New("it does not end in a newline")
+	case bytes.HasPrefix(text, []byte(successionHeader)):
+		return errors.New("it begins like the succession of a key, which a rotation alone has signed")
 	}
 	if i := bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
 		return fmt.Errorf("it has the control character %#02x at byte %d: only newlines may be in it", text[i], i)

@@ -1,0 +1,207 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"jiragate/gateway/audit/checkpoint"
+)
+
+// checkpointInterval is how long a record may be without a checkpoint that covers
+// it, while the log can be written.
+const checkpointInterval = time.Second
+
+// attester signs the head of the log from time to time, and keeps the tree beside
+// the segments. Nothing waits for it but [Log.Close].
+type attester struct {
+	log    *Log
+	kick   chan struct{}
+	ending chan struct{}
+	ended  chan struct{}
+
+	mu          sync.Mutex
+	unwritten   []leafBatch  // leaves that are not in their files yet
+	unsigned    []closedTree // ends of closed segments without their checkpoint
+	size        uint64       // of the newest checkpoint
+	failing     error        // why there is no newer one
+	successions int          // that are beside the log
+	verifier    string       // that the newest checkpoint is signed by
+}
+
+func newAttester(l *Log) *attester {
+	return &attester{log: l, kick: make(chan struct{}, 1), ending: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// wake tells the attester that there is something new. It never blocks.
+func (a *attester) wake() {
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run attests until close.
+func (a *attester) run() {
+	defer close(a.ended)
+	for {
+		select {
+		case <-a.ending:
+			return
+		case <-a.kick:
+		}
+		a.attest()
+		select {
+		case <-a.ending:
+			return
+		case <-time.After(checkpointInterval):
+		}
+	}
+}
+
+// close attests a last time. Nothing is written to the log any more.
+func (a *attester) close() error {
+	close(a.ending)
+	<-a.ended
+	a.attest()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failing
+}
+
+// attest brings everything up to the present head of the log. What fails is said
+// once, and tried again.
+func (a *attester) attest() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.catchUp()
+	logger := a.log.options.Logger
+	switch {
+	case err != nil && a.failing == nil:
+		logger.Error("audit log: no checkpoint; the records after the last one are unproven until there is one", "checkpoint", a.size, "error", err)
+	case err == nil && a.failing != nil:
+		logger.Info("audit log: checkpoints work again", "checkpoint", a.size)
+	}
+	if a.failing = err; err != nil {
+		a.wake()
+	}
+}
+
+func (a *attester) catchUp() error {
+	head, ok := a.takeHead()
+	if !ok {
+		return nil
+	}
+	for len(a.unwritten) > 0 {
+		if err := a.unwritten[0].write(a.log.fs, a.log.options.Dir); err != nil {
+			return err
+		}
+		a.unwritten = a.unwritten[1:]
+	}
+	if a.log.options.Signer == nil {
+		return nil
+	}
+	if err := a.writeSuccessions(); err != nil {
+		return err
+	}
+	// Only what no loss of power can take away again is signed: a log must never
+	// contradict its checkpoint.
+	if err := a.log.chain.flush(); err != nil {
+		return fmt.Errorf("bring the log to disk before its head is signed: %w", err)
+	}
+	for len(a.unsigned) > 0 {
+		if err := a.sign(a.unsigned[0]); err != nil {
+			return err
+		}
+		a.unsigned = a.unsigned[1:]
+	}
+	return a.sign(head)
+}
+
+// takeHead takes what the chain has gathered, and tells its head. ok is false if
+// there is none.
+func (a *attester) takeHead() (head closedTree, ok bool) {
+	c := &a.log.chain
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree == nil || c.seq == 0 {
+		return closedTree{}, false
+	}
+	a.unwritten = append(a.unwritten, c.ended...)
+	a.unsigned = append(a.unsigned, c.closing...)
+	c.ended, c.closing = nil, nil
+	if len(c.leaves.leaves) > 0 || c.leaves.from == 0 {
+		a.unwritten = append(a.unwritten, c.leaves)
+		c.leaves.from += uint64(len(c.leaves.leaves))
+		c.leaves.leaves = nil
+	}
+	return closedTree{c.segment, c.tree.size, c.tree.root()}, true
+}
+
+// sign writes the checkpoint of the log as it ended with the given tree beside the
+// segment that it ended in, in place of an earlier one of that segment.
+func (a *attester) sign(t closedTree) error {
+	l := a.log
+	verifier := newestOf(l.options.Signer.Verifiers())
+	if t.size == a.size && verifier == a.verifier {
+		return nil
+	}
+	c := checkpoint.Checkpoint{Origin: l.options.Signer.Name(), Size: t.size, Root: t.root}
+	signed, err := l.options.Signer.Sign(c.Text())
+	if err != nil {
+		return fmt.Errorf("sign the checkpoint of %d records: %w", t.size, err)
+	}
+	path := filepath.Join(l.options.Dir, t.segment.checkpointName())
+	if err := replaceFile(l.fs, path, signed); err != nil {
+		return fmt.Errorf("write the checkpoint of %d records: %w", t.size, err)
+	}
+	a.size, a.verifier = t.size, verifier
+	if l.options.Checkpointed != nil {
+		l.options.Checkpointed(signed, t.size)
+	}
+	return nil
+}
+
+func newestOf(verifiers []string) string {
+	if len(verifiers) == 0 {
+		return ""
+	}
+	return verifiers[len(verifiers)-1]
+}
+
+// successionSuffix ends the names of the notes by which one signing key endorses
+// the next: key-0001.succession, and so on.
+const successionSuffix = ".succession"
+
+// writeSuccessions puts the successions of the signing key beside the log, so that
+// it can be verified by who knows the first key alone.
+func (a *attester) writeSuccessions() error {
+	notes := a.log.options.Signer.Successions()
+	for ; a.successions < len(notes); a.successions++ {
+		path := filepath.Join(a.log.options.Dir, fmt.Sprintf("key-%04d%s", a.successions+1, successionSuffix))
+		there, err := os.ReadFile(path)
+		if err == nil && bytes.Equal(there, notes[a.successions]) {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("write the succession of the signing key: %w", err)
+		}
+		if err := replaceFile(a.log.fs, path, notes[a.successions]); err != nil {
+			return fmt.Errorf("write the succession of the signing key: %w", err)
+		}
+	}
+	return nil
+}
+
+// Checkpoint tells how many records the newest checkpoint covers, and why there is
+// no newer one if making it fails.
+func (l *Log) Checkpoint() (size uint64, err error) {
+	l.attester.mu.Lock()
+	defer l.attester.mu.Unlock()
+	return l.attester.size, l.attester.failing
+}

@@ -1,0 +1,235 @@
+package audit
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A compressed segment is a gzip file of several members (RFC 1952 section 2.2),
+// one a block of the log. So every gzip reads it whole, and [ReadBlock] reads a
+// part of it without the rest: each member has, in a subfield "JG" of its extra
+// field, its own size and that of the block.
+const (
+	blockSize  = 256 << 10 // a block ends with the line that reaches this
+	headerSize = 10 + 2 + 4 + subfieldSize
+	subfieldID = "JG"
+	// subfieldSize: size of the member and of the block, in bytes, little endian.
+	subfieldSize = 4 + 4
+)
+
+// blockEnd is the end of the block that begins b: behind the line that reaches
+// blockSize. ok is false while that line is not whole.
+func blockEnd(b []byte) (end int, ok bool) {
+	if len(b) < blockSize {
+		return 0, false
+	}
+	n := bytes.IndexByte(b[blockSize-1:], '\n')
+	if n < 0 {
+		return 0, false
+	}
+	return blockSize + n, true
+}
+
+// compressSegment makes the compressed file of a segment that is not written any
+// more, and removes the other. The sum of what it wrote is compared with what it
+// read before anything is removed. A crash leaves one of the two files whole.
+func compressSegment(fsys fileSystem, dir string, s segment) error {
+	from := filepath.Join(dir, s.name)
+	to := filepath.Join(dir, s.compressedName())
+	sum, err := compressFile(fsys, from, to+".new")
+	if err != nil {
+		return fmt.Errorf("compress %s: %w", s.name, err)
+	}
+	if err := checkCompressed(to+".new", sum); err != nil {
+		return fmt.Errorf("compress %s: read again what was written: %w", s.name, err)
+	}
+	if err := fsys.rename(to+".new", to); err != nil {
+		return fmt.Errorf("compress %s: %w", s.name, err)
+	}
+	if err := fsys.syncDir(dir); err != nil {
+		return fmt.Errorf("compress %s: %w", s.name, err)
+	}
+	if err := fsys.remove(from); err != nil {
+		return fmt.Errorf("compress %s: %w", s.name, err)
+	}
+	return fsys.syncDir(dir)
+}
+
+func compressFile(fsys fileSystem, from, to string) (sum [sha256.Size]byte, err error) {
+	in, info, err := openRegular(from)
+	if err != nil {
+		return sum, err
+	}
+	defer in.Close()
+	out, err := fsys.open(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return sum, err
+	}
+	hash := sha256.New()
+	m := newMembers(out)
+	err = eachBlock(io.TeeReader(io.LimitReader(in, info.Size()), hash), m.write)
+	if err == nil && m.offset == 0 {
+		err = m.write(nil) // no member at all is no gzip file
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return sum, errors.Join(err, fsys.remove(to))
+	}
+	return [sha256.Size]byte(hash.Sum(nil)), nil
+}
+
+func checkCompressed(path string, want [sha256.Size]byte) error {
+	f, _, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	zip, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, zip); err != nil {
+		return err
+	}
+	if got := [sha256.Size]byte(hash.Sum(nil)); got != want {
+		return errors.New("it is not what was to be written: is the memory or the disk faulty?")
+	}
+	return nil
+}
+
+// eachBlock calls do for each block of r, in order. The last may be short.
+func eachBlock(r io.Reader, do func(block []byte) error) error {
+	buf := make([]byte, 0, 2*blockSize)
+	for {
+		if end, ok := blockEnd(buf); ok {
+			if err := do(buf[:end]); err != nil {
+				return err
+			}
+			buf = buf[:copy(buf, buf[end:])]
+			continue
+		}
+		if len(buf) == cap(buf) {
+			return fmt.Errorf("a line is longer than the %d bytes of any record", maxLine)
+		}
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return lastBlocks(buf, do)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func lastBlocks(buf []byte, do func([]byte) error) error {
+	for len(buf) > 0 {
+		end, ok := blockEnd(buf)
+		if !ok {
+			end = len(buf)
+		}
+		if err := do(buf[:end]); err != nil {
+			return err
+		}
+		buf = buf[end:]
+	}
+	return nil
+}
+
+// members writes a gzip file member by member.
+type members struct {
+	out    file
+	offset int64
+	buf    bytes.Buffer
+	zip    *gzip.Writer
+}
+
+func newMembers(out file) *members { return &members{out: out, zip: gzip.NewWriter(nil)} }
+
+func (m *members) write(block []byte) error {
+	m.buf.Reset()
+	m.zip.Reset(&m.buf)
+	m.zip.Extra = append([]byte(subfieldID), subfieldSize, 0)
+	m.zip.Extra = append(m.zip.Extra, make([]byte, subfieldSize)...)
+	_, err := m.zip.Write(block)
+	if err = errors.Join(err, m.zip.Close()); err != nil {
+		return err
+	}
+	member := m.buf.Bytes()
+	sizes := member[headerSize-subfieldSize : headerSize]
+	binary.LittleEndian.PutUint32(sizes, uint32(len(member)))
+	binary.LittleEndian.PutUint32(sizes[4:], uint32(len(block)))
+	n, err := m.out.WriteAt(member, m.offset)
+	m.offset += int64(n)
+	return err
+}
+
+// memberAt finds the member of the block that begins at offset of the segment. ok
+// is false if there is none, or if somebody else has compressed the file.
+func memberAt(f io.ReaderAt, size, offset int64) (at, length int64, ok bool) {
+	var header [headerSize]byte
+	for begin := int64(0); at < size; {
+		if _, err := f.ReadAt(header[:], at); err != nil {
+			return 0, 0, false
+		}
+		extra := header[10:]
+		// Bit 2 of the flags: there is an extra field.
+		if header[0] != 0x1f || header[1] != 0x8b || header[3]&4 == 0 || string(extra[2:4]) != subfieldID {
+			return 0, 0, false
+		}
+		length = int64(binary.LittleEndian.Uint32(extra[6:]))
+		if begin == offset {
+			return at, length, length >= headerSize && at+length <= size
+		}
+		if length < headerSize || begin > offset {
+			return 0, 0, false
+		}
+		at += length
+		begin += int64(binary.LittleEndian.Uint32(extra[10:]))
+	}
+	return 0, 0, false
+}
+
+// readMember decompresses the block of at most limit bytes that begins at offset.
+func readMember(path string, offset int64, limit int) ([]byte, error) {
+	f, info, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	at, length, ok := memberAt(f, info.Size(), offset)
+	var zip *gzip.Reader
+	if ok {
+		zip, err = gzip.NewReader(io.NewSectionReader(f, at, length))
+	} else if zip, err = gzip.NewReader(f); err == nil { // it may be of another gzip: from the start
+		_, err = io.CopyN(io.Discard, zip, offset)
+	}
+	if err != nil {
+		return nil, asDamage(err)
+	}
+	block := make([]byte, limit)
+	n, err := io.ReadFull(zip, block)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, asDamage(err)
+	}
+	return block[:n], nil
+}
+
+// asDamage tells errors of the data from those of the file system.
+func asDamage(err error) error {
+	if _, system := errors.AsType[*fs.PathError](err); system {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errCompressed, err)
+}

@@ -1,0 +1,180 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"jiragate/gateway/audit/checkpoint"
+)
+
+// findTree makes the tree of the log as findEnd has found it, and refuses to go on
+// with a log that its newest checkpoint was not signed for: who signs a head of it
+// would vouch for what somebody has changed.
+func (l *Log) findTree() error {
+	list, err := segments(l.options.Dir)
+	if err != nil {
+		return err
+	}
+	before, leaves := emptyTree(), []hash(nil)
+	newest := slices.Index(list, l.chain.segment)
+	if newest >= 0 {
+		if before, err = treeBefore(l.options.Dir, list[:newest+1]); err == nil {
+			leaves, err = list[newest].leaves(l.options.Dir)
+		}
+		if errors.Is(err, errNoTree) {
+			l.options.Logger.Error("audit log: the records before the first segment are gone, and with them what the tree over the log is made of: there are no checkpoints until they are back, or a new log is begun in an empty directory", "first", list[0].name)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.compareCheckpoint(before, leaves); err != nil {
+		return err
+	}
+	t := before.clone()
+	t.append(leaves...)
+	if t.size != l.chain.seq {
+		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", t.size)
+		return nil
+	}
+	l.chain.tree = t
+	if newest >= 0 {
+		l.chain.leaves = leafBatch{segment: l.chain.segment, before: before, leaves: leaves}
+	}
+	return nil
+}
+
+// treeBefore is the tree over all lines before the last of the segments.
+func treeBefore(dir string, list []segment) (*tree, error) {
+	last := len(list) - 1
+	t, from := emptyTree(), last
+	for ; ; from-- {
+		file, err := list[from].readTree(dir, false)
+		if err == nil {
+			t = file.before
+			break
+		}
+		if !errors.Is(err, errNoTree) {
+			return nil, err
+		}
+		if from > 0 {
+			continue
+		}
+		if seq, err := list[0].firstSeq(dir); err != nil || seq != 1 {
+			return nil, errors.Join(errNoTree, err)
+		}
+		break
+	}
+	for _, s := range list[from:last] {
+		leaves, err := s.leaves(dir)
+		if err != nil {
+			return nil, err
+		}
+		t.append(leaves...)
+	}
+	return t, nil
+}
+
+// leaves are the hashes of the lines of s, whatever is in them.
+func (s segment) leaves(dir string) ([]hash, error) {
+	var list []hash
+	room := make([]byte, 1, 4<<10)
+	for l, err := range s.lines(dir) {
+		if err != nil {
+			return nil, err
+		}
+		if !l.whole {
+			break
+		}
+		room = append(room[:1], l.text...)
+		list = append(list, leafHash(room))
+	}
+	return list, nil
+}
+
+// firstSeq is the seq of the first record of s, 0 if there is none.
+func (s segment) firstSeq(dir string) (uint64, error) {
+	for l, err := range s.lines(dir) {
+		if err != nil {
+			return 0, err
+		}
+		r, err := l.record()
+		if err != nil {
+			return 0, nil
+		}
+		return r.Seq, nil
+	}
+	return 0, nil
+}
+
+// compareCheckpoint compares the log, which ends with the given leaves, with its
+// newest checkpoint. One that was signed for an earlier segment is for Verify.
+func (l *Log) compareCheckpoint(before *tree, leaves []hash) error {
+	if l.options.Signer == nil {
+		return nil
+	}
+	name, signed, err := newestCheckpoint(l.options.Dir)
+	if err != nil || signed == nil {
+		return err
+	}
+	trust, err := checkpoint.NewTrust(l.options.Signer.Verifiers()...)
+	if err != nil {
+		return err
+	}
+	c, err := trust.Open(signed)
+	if err != nil {
+		return fmt.Errorf("%w: %s is not a checkpoint signed by this gateway's audit key: bring the key back, or keep the file elsewhere if the key is lost: %w", ErrContradicted, name, err)
+	}
+	const what = "keep the directory as it is, for evidence, and begin a new log by moving it away; or bring the records back"
+	total := before.size + uint64(len(leaves))
+	switch {
+	case c.Size > total:
+		return fmt.Errorf("%w: %s was signed for %d records, and there are %d: the last ones were removed: %s", ErrContradicted, name, c.Size, total, what)
+	case c.Size < before.size:
+		return nil
+	}
+	t := before.clone()
+	t.append(leaves[:c.Size-before.size]...)
+	if t.root() != c.Root {
+		return fmt.Errorf("%w: %s was signed for %d records, of which some were changed: jiragate audit verify tells which: %s", ErrContradicted, name, c.Size, what)
+	}
+	return nil
+}
+
+// newestCheckpoint is the newest one beside the segments, nil if there is none.
+func newestCheckpoint(dir string) (name string, signed []byte, err error) {
+	names, err := checkpointNames(dir)
+	if err != nil || len(names) == 0 {
+		return "", nil, err
+	}
+	name = names[len(names)-1]
+	signed, err = readSmall(filepath.Join(dir, name))
+	return name, signed, err
+}
+
+// checkpointNames lists the checkpoints beside the segments, in their order.
+func checkpointNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the audit log: %w", err)
+	}
+	var list []segment
+	for _, e := range entries {
+		if stem, ok := strings.CutSuffix(e.Name(), checkpointSuffix); ok {
+			if s, ok := parseSegment(stem + segmentSuffix); ok {
+				list = append(list, s)
+			}
+		}
+	}
+	slices.SortFunc(list, segment.compare)
+	names := make([]string, len(list))
+	for i, s := range list {
+		names[i] = s.checkpointName()
+	}
+	return names, nil
+}

@@ -1,0 +1,189 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// housekeepingInterval is how often closed segments are looked at: a new one is
+// compressed, an old one removed.
+const housekeepingInterval = time.Minute
+
+// housekeeper compresses closed segments, and removes those whose retention has
+// ended. Calls do not wait for it.
+type housekeeper struct {
+	log    *Log
+	ending chan struct{}
+	ended  chan struct{}
+	failed string // what was said last, so that it is said once
+}
+
+func newHousekeeper(l *Log) *housekeeper {
+	return &housekeeper{log: l, ending: make(chan struct{}), ended: make(chan struct{})}
+}
+
+func (h *housekeeper) close() {
+	close(h.ending)
+	<-h.ended
+}
+
+func (h *housekeeper) run() {
+	defer close(h.ended)
+	for {
+		h.tidy()
+		select {
+		case <-h.ending:
+			return
+		case <-time.After(housekeepingInterval):
+		}
+	}
+}
+
+// stopping tells whether the log is being closed.
+func (h *housekeeper) stopping() bool {
+	select {
+	case <-h.ending:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h *housekeeper) tidy() {
+	err := errors.Join(h.removeOld(), h.compress())
+	switch {
+	case err == nil:
+		h.failed = ""
+	case err.Error() != h.failed:
+		h.failed = err.Error()
+		h.log.options.Logger.Error("audit log: closed segments are not compressed or removed as they should be", "error", err)
+	}
+}
+
+// closed lists the segments that are not written any more.
+func (h *housekeeper) closed() ([]segment, error) {
+	list, err := segments(h.log.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	newest := h.log.chain.newestSegment()
+	for i, s := range list {
+		if s.compare(newest) >= 0 {
+			return list[:i], nil
+		}
+	}
+	return list, nil
+}
+
+func (h *housekeeper) compress() error {
+	list, err := h.closed()
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if h.stopping() {
+			return nil
+		}
+		_, err := os.Lstat(filepath.Join(h.log.options.Dir, s.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = compressSegment(h.log.fs, h.log.options.Dir, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeOld removes the segments whose retention has ended, the oldest first, and
+// never the newest. Before each there is a record of it.
+func (h *housekeeper) removeOld() error {
+	o := h.log.options
+	if o.Retention == 0 {
+		return nil
+	}
+	list, err := h.closed()
+	if err != nil {
+		return err
+	}
+	for i, s := range list {
+		if h.stopping() || o.Now().Before(s.end().Add(o.Retention)) {
+			return nil
+		}
+		if err := h.remove(s, list[i+1:]); err != nil {
+			return fmt.Errorf("remove %s, whose retention has ended: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// remove removes s, after which those in rest and the newest remain.
+func (h *housekeeper) remove(s segment, rest []segment) error {
+	dir := h.log.options.Dir
+	following := h.log.chain.newestSegment()
+	if len(rest) > 0 {
+		following = rest[0]
+	}
+	// What remains is verified from the tree that the next segment begins with.
+	after, err := following.readTree(dir, false)
+	if err != nil {
+		return fmt.Errorf("%s: %w", following.treeName(), err)
+	}
+	first, err := s.firstSeq(dir)
+	if err != nil {
+		return err
+	}
+	if first == 0 {
+		return errors.New("it does not begin with a record: find the damage with jiragate audit verify")
+	}
+	removal := Record{
+		Client: ClientLog, Operation: OperationDelete, Decision: DecisionAllow,
+		Path: removedPath(s.name, first, after.before.size),
+	}
+	if _, err := h.log.Append(removal); err != nil {
+		return err
+	}
+	if err := h.log.chain.flush(); err != nil {
+		return err
+	}
+	// The records last: as long as they are there, the rest is not needed.
+	for _, name := range []string{s.checkpointName(), s.treeName(), s.compressedName(), s.name} {
+		if err := h.log.fs.remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := h.log.fs.syncDir(dir); err != nil {
+		return err
+	}
+	h.log.options.Logger.Info("audit log: removed a segment whose retention has ended", "segment", s.name, "first", first, "last", after.before.size)
+	return nil
+}
+
+// removedPath is the Path of the record of a removal.
+func removedPath(name string, first, last uint64) string {
+	return fmt.Sprintf("%s#%d-%d", name, first, last)
+}
+
+// removedUpTo is the last record that a removal took, according to its record; 0 if
+// r is no such record.
+func removedUpTo(r *Record) uint64 {
+	if r.Operation != OperationDelete || r.Client != ClientLog || r.Decision != DecisionAllow {
+		return 0
+	}
+	_, place, _ := strings.Cut(r.Path, "#")
+	_, text, _ := strings.Cut(place, "-")
+	last, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return last
+}
