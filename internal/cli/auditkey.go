@@ -6,14 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
-	"jiragate/gateway/audit/signer"
 )
-
-// openAuditKey opens the key that publications are signed with, and makes it at
-// first use.
-func openAuditKey(c Config, s signer.Sealer) (*signer.Key, error) {
-	return signer.Open(signer.Options{Path: c.auditKeyFile(), Sealer: s, Name: "jiragate/" + string(c.Region)})
-}
 
 func newAuditKey(a *app) *cobra.Command {
 	var output outputFormat

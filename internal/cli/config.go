@@ -15,6 +15,7 @@ import (
 
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/offsite"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/pace"
 	"jiragate/gateway/telemetry"
@@ -71,7 +72,12 @@ type Config struct {
 	ConnectionConcurrency count       `env:"CONNECTION_CONCURRENCY" envDefault:"64" type:"number" meaning:"How many calls of one connection may be at its Jira at a time; more wait. 0 is any number."`
 	ConnectionRate        perSecond   `env:"CONNECTION_RATE" envDefault:"0" type:"number" meaning:"How many requests a second one connection may make, fractions too; more are refused with 429. 0 is any number."`
 
-	AuditSync audit.SyncMode `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
+	AuditSync           audit.SyncMode     `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
+	AuditSegmentSize    byteSize           `env:"AUDIT_SEGMENT_SIZE" envDefault:"64MiB" type:"size, as 64MiB" meaning:"When a file of the audit log is followed by the next before its hour is over. Closed files are compressed. From 1MiB to 1GiB."`
+	AuditRetention      retention          `env:"AUDIT_RETENTION" shown:"kept for ever" type:"days, as 400d" meaning:"How long call records are kept: then whole files are removed, and what is left can still be verified. At least 1d."`
+	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" type:"directory, stdout or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; endpoints that take them by POST, by the system's route."`
+	CheckpointEvery     checkpointInterval `env:"AUDIT_CHECKPOINT_EVERY" envDefault:"1m" type:"duration, as 1m" meaning:"How long such a place waits at least between two checkpoints. From 1s to 24h."`
+	CheckpointTokenFile string             `env:"AUDIT_CHECKPOINT_TOKEN_FILE" type:"file" meaning:"Holds the bearer token for the endpoints of AUDIT_CHECKPOINT_TO."`
 
 	LogLevel  logLevel         `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn or error" meaning:"The least severe messages that are logged."`
 	LogFormat telemetry.Format `env:"LOG_FORMAT" envDefault:"text" type:"text or json" meaning:"How messages are written to standard error."`
@@ -170,6 +176,9 @@ func (c *Config) together() []error {
 		refuse("EGRESS_FILE", "goes instead of JIRAGATE_EGRESS; set one of them")
 	case c.EgressVerify != 0 && c.EgressFile == "" && len(c.Egress) == 0:
 		refuse("EGRESS_VERIFY", "needs addresses to verify: set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE")
+	}
+	if c.CheckpointTokenFile != "" && !slices.ContainsFunc(c.CheckpointTo, func(p offsite.Place) bool { return p.Kind() == offsite.KindEndpoint }) {
+		refuse("AUDIT_CHECKPOINT_TOKEN_FILE", "goes with an https URL in JIRAGATE_AUDIT_CHECKPOINT_TO")
 	}
 	if _, err := pace.New(c.pacing()); err != nil {
 		problems = append(problems, &ConfigError{Variable: envPrefix + "ATLASSIAN_POINTS, CONNECTION_CONCURRENCY or CONNECTION_RATE", Detail: err.Error()})

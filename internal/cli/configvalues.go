@@ -15,6 +15,7 @@ import (
 
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/offsite"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
@@ -48,6 +49,15 @@ type pointBudget struct {
 	points int
 }
 
+// checkpointInterval is a time from a second to a day.
+type checkpointInterval time.Duration
+
+// byteSize is a number of bytes, from 1 MiB to 1 GiB.
+type byteSize int64
+
+// retention is a number of days, or not set.
+type retention time.Duration
+
 // count is a whole number that is not negative.
 type count int
 
@@ -73,6 +83,10 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[redirectURL]():             parserOf(parseRedirectURL),
 	reflect.TypeFor[echoServices]():            parserOf(parseEchoServices),
 	reflect.TypeFor[interval]():                parserOf(parseInterval),
+	reflect.TypeFor[checkpointInterval]():      parserOf(parseCheckpointInterval),
+	reflect.TypeFor[byteSize]():                parserOf(parseByteSize),
+	reflect.TypeFor[retention]():               parserOf(parseRetention),
+	reflect.TypeFor[[]offsite.Place]():         parserOf(offsite.ParsePlaces),
 	reflect.TypeFor[pointBudget]():             parserOf(parsePointBudget),
 	reflect.TypeFor[count]():                   parserOf(parseCount),
 	reflect.TypeFor[perSecond]():               parserOf(parsePerSecond),
@@ -177,6 +191,40 @@ func parseInterval(s string) (interval, error) {
 		return 0, errors.New("it must be from 1m to 24h")
 	}
 	return interval(d), nil
+}
+
+func parseCheckpointInterval(s string) (checkpointInterval, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		return 0, errors.New("it must be from 1s to 24h")
+	}
+	return checkpointInterval(d), nil
+}
+
+func parseByteSize(s string) (byteSize, error) {
+	number, unit := s, int64(1)
+	for suffix, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			number, unit = rest, size
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || n < 0 {
+		return 0, errForm
+	}
+	if size := n * unit; size < 1<<20 || size > 1<<30 {
+		return 0, errors.New("it must be from 1MiB to 1GiB")
+	}
+	return byteSize(n * unit), nil
+}
+
+func parseRetention(s string) (retention, error) {
+	number, ok := strings.CutSuffix(s, "d")
+	n, err := strconv.ParseUint(number, 10, 16)
+	if !ok || err != nil || n < 1 {
+		return 0, errors.New("it must be a whole number of days, at least 1d and at most 65535d")
+	}
+	return retention(time.Duration(n) * 24 * time.Hour), nil
 }
 
 func parsePointBudget(s string) (pointBudget, error) {

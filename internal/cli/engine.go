@@ -14,6 +14,7 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/offsite"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
 	"jiragate/tokenstore/oauth"
@@ -25,6 +26,7 @@ type engine struct {
 	telemetry *telemetry.Telemetry
 	authority *certs.Authority
 	audit     *audit.Log
+	courier   *offsite.Courier // nil where checkpoints stay here
 	wayOut    *wayOut
 	tokens    *oauth.Manager
 	gateway   *gateway.Gateway
@@ -54,7 +56,7 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys}); err != nil {
 		return nil, err
 	}
-	if e.audit, err = audit.Open(audit.Options{Dir: c.auditDir(), Sync: c.AuditSync, Logger: o.Logger}); err != nil {
+	if err := e.openAudit(c, f, o); err != nil {
 		return nil, err
 	}
 	if e.wayOut, err = openWayOut(c, f.register, own, o.Logger); err != nil {
@@ -95,6 +97,23 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		return nil, err
 	}
 	return e, nil
+}
+
+// openAudit opens the log, and what brings its checkpoints elsewhere.
+func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
+	key, err := f.auditKey.existing()
+	if err != nil {
+		return err
+	}
+	options := c.auditOptions(key, o.Logger)
+	if len(c.CheckpointTo) > 0 {
+		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
+			return err
+		}
+		options.Checkpointed = e.courier.Offer
+	}
+	e.audit, err = audit.Open(options)
+	return err
 }
 
 // newMonitor makes what verifies the egress addresses while the gateway serves; nil

@@ -14,7 +14,6 @@ import (
 	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
-	"jiragate/gateway/audit/signer"
 	"jiragate/gateway/egress/register"
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -35,6 +34,7 @@ type foundation struct {
 	keys     *keyset.Live
 	store    *bolt.Store
 	register *register.Register
+	auditKey *auditKey
 }
 
 // openFoundation opens the keyset and the store, and makes what is missing at
@@ -68,7 +68,7 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &foundation{keys: keys, store: store, register: register}, nil
+	return &foundation{keys, store, register, &auditKey{config: c, sealer: keys}}, nil
 }
 
 func (f *foundation) close() error { return f.store.Close() }
@@ -147,15 +147,9 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		o.Keys = f.keys
 		o.Egress.Register = f.register
 		o.AuditKey = admin.SigningKey{
-			Open:   func() (admin.Signer, error) { return openAuditKey(c, f.keys) },
-			Reseal: func() (bool, error) { return signer.Reseal(c.auditKeyFile(), f.keys) },
-			SealedUnder: func() ([]uint32, error) {
-				ids, ok, err := signer.SealedUnder(c.auditKeyFile())
-				if err == nil && !ok {
-					err = fmt.Errorf("%s: a key in it is not sealed as the keyset seals, so that it can't be told which of its keys it needs", c.auditKeyFile())
-				}
-				return ids, err
-			},
+			Open:        func() (admin.Signer, error) { return f.auditKey.open() },
+			Reseal:      f.auditKey.reseal,
+			SealedUnder: f.auditKey.sealedUnder,
 		}
 		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
 	}

@@ -49,7 +49,11 @@ func (l *local) openAudit() (act.Recorder, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.log == nil {
-		log, err := audit.Open(audit.Options{Dir: l.config.auditDir(), Sync: l.config.AuditSync, Logger: l.logger})
+		key, err := l.foundation.auditKey.existing()
+		if err != nil {
+			return nil, err
+		}
+		log, err := audit.Open(l.config.auditOptions(key, l.logger))
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ const codeFailed = "failed"
 // before and after it. No gateway runs meanwhile.
 func (a *app) record(ctx context.Context, operation string, do func() error) (err error) {
 	logger := a.logger(0)
-	log, err := audit.Open(audit.Options{Dir: a.config.auditDir(), Sync: a.config.AuditSync, Logger: logger})
+	log, err := audit.Open(a.config.auditOptions(nil, logger))
 	if errors.Is(err, audit.ErrLocked) {
 		return hint(err, "stop the gateway first")
 	}

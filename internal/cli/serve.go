@@ -34,7 +34,7 @@ as it was.
 func (a *app) serve(ctx context.Context) error {
 	logger := a.logger(slog.LevelDebug)
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
-	server, err := Start(ctx, a.config, StartOptions{Logger: logger})
+	server, err := Start(ctx, a.config, StartOptions{Logger: logger, Stdout: a.out})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,18 +36,21 @@ type Server struct {
 	adminServers         []*http.Server
 	api                  *admin.API
 
-	draining   atomic.Bool
-	failed     chan error
-	serving    sync.WaitGroup
-	background sync.WaitGroup     // keeping grants alive, webhooks
-	stop       context.CancelFunc // of background
-	closing    sync.Once
-	closeErr   error
+	draining    atomic.Bool
+	failed      chan error
+	serving     sync.WaitGroup
+	background  sync.WaitGroup     // keeping grants alive, webhooks
+	stop        context.CancelFunc // of background
+	stopCourier func()             // ends the delivery of checkpoints
+	closing     sync.Once
+	closeErr    error
 }
 
 // StartOptions are what [Start] needs besides the configuration.
 type StartOptions struct {
 	Logger *slog.Logger // nil discards
+	// Stdout takes the checkpoints that go to standard output; nil discards.
+	Stdout io.Writer
 	// Spans, if not nil, receives each span as it ends, for demonstrations and
 	// tests.
 	Spans sdktrace.SpanExporter
@@ -70,7 +74,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.foundation, err = openFoundation(ctx, c, serveLockTimeout); err != nil {
 		return nil, err
 	}
-	if _, err := openAuditKey(c, s.foundation.keys); err != nil { // so that asking for it makes none
+	if _, err := s.foundation.auditKey.open(); err != nil {
 		return nil, err
 	}
 	if s.proxy, err = listen("JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
@@ -83,6 +87,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.engine, err = openEngine(ctx, c, s.foundation, s.policy, own, o); err != nil {
 		return nil, err
 	}
+	s.stopCourier = s.engine.startCourier()
 	if err := s.recordPolicy(ctx); err != nil {
 		return nil, err
 	}
@@ -279,6 +284,9 @@ func (s *Server) release(ctx context.Context) error {
 	}
 	if s.engine != nil {
 		errs = append(errs, s.engine.close(ctx))
+	}
+	if s.stopCourier != nil {
+		s.stopCourier() // the log's last checkpoint is among them
 	}
 	if s.foundation != nil {
 		if s.socket != nil {
