@@ -59,3 +59,26 @@ func TestDecideAllocatesNextToNothing(t *testing.T) {
 		}
 	}
 }
+
+// What deciding a recorded call again costs; the last is one that cannot be
+// decided.
+func BenchmarkReconsider(b *testing.B) {
+	recorded := func(method, operation, path string, names ...string) Recorded {
+		return Recorded{Edition: Cloud, Method: method, Operation: operation, Path: path, QueryNames: names, Connection: "limited", Client: "billing", PolicySHA256: elsewhere, Allowed: true}
+	}
+	for name, r := range map[string]Recorded{
+		"plain": recorded("GET", "myself.get", "/rest/api/3/myself"),
+		"limit": recorded("DELETE", "issue.delete", "/rest/api/3/issue/ACME-1"),
+		"query": recorded("GET", "project.list", "/rest/api/3/project/search", "keys", "startAt", "maxResults", "expand"),
+		"body":  recorded("POST", "issue.create", "/rest/api/3/issue"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := mustNew(b, []byte(acmeRules))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Reconsider(r)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}

@@ -16,7 +16,7 @@ import (
 
 func newPolicy(a *app) *cobra.Command {
 	return group("policy", "Policy: which calls are allowed, and why",
-		newPolicyList(a), newPolicyExplain(a), newPolicyCheck(a), newPolicyExport(a))
+		newPolicyList(a), newPolicyExplain(a), newPolicyCheck(a), newPolicyReplay(a), newPolicyExport(a))
 }
 
 func newPolicyList(a *app) *cobra.Command {
