@@ -22,6 +22,7 @@ import (
 
 	"jiragate/certs"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/privacy"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/pace"
 	"jiragate/policy"
@@ -91,15 +92,19 @@ type Options struct {
 	// Directory returns the present connections and clients. It is called for
 	// every request and must not block.
 	Directory func() *tokenstore.Directory
-	// Policy returns the policy in force. It is called once for every call.
+	// Policy returns the policy in force. It is called for every call, whose decision
+	// is by the one that it returned then.
 	Policy      func() *policy.Policy
 	Credentials Credentials
 	Tokens      Tokens
 	Issues      Issues
 	Delete      DeleteRule
 	Audit       *audit.Log
-	Authority   *certs.Authority
-	Egress      *egress.Egress
+	// Privacy says what of identifiers gets into records, spans and log. Optional: nil
+	// keeps all of them.
+	Privacy   *privacy.Masker
+	Authority *certs.Authority
+	Egress    *egress.Egress
 	// Pacing are the limits of what goes out to Jira; the zero value has none, and
 	// keeps the pauses that Jira asks for.
 	Pacing pace.Options
@@ -122,7 +127,8 @@ type Options struct {
 
 // Gateway is the forward proxy. Make one with New.
 type Gateway struct {
-	options    Options
+	options    Options // without the log, which only records has
+	records    *records
 	api        *url.URL
 	log        *slog.Logger
 	tracer     trace.Tracer
@@ -158,8 +164,14 @@ func New(o Options) (*Gateway, error) {
 			o.ProxyTLS.ClientAuth = tls.RequestClientCert
 		}
 	}
+	if o.Privacy == nil {
+		o.Privacy = &privacy.Masker{}
+	}
+	written := &records{log: o.Audit, privacy: o.Privacy, policy: o.Policy}
+	o.Audit = nil
 	g := &Gateway{
 		options:   o,
+		records:   written,
 		api:       api,
 		log:       o.Logger,
 		tracer:    o.TracerProvider.Tracer(instrumentation),
@@ -176,7 +188,7 @@ func New(o Options) (*Gateway, error) {
 	if _, err := parseAuthority(api.Host, "443"); err != nil {
 		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
 	}
-	errorLog := log.New(logWriter{o.Logger}, "", 0)
+	errorLog := log.New(logWriter{o.Logger, o.Privacy}, "", 0)
 	g.front = &http.Server{
 		Handler:           g.frontHandler(),
 		ReadHeaderTimeout: readHeadTimeout,
@@ -270,10 +282,14 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 	return s, nil
 }
 
-// logWriter sends what net/http logs, connection errors mostly, to slog.
-type logWriter struct{ log *slog.Logger }
+// logWriter sends what net/http logs, connection errors mostly, to slog. They quote
+// addresses of clients.
+type logWriter struct {
+	log     *slog.Logger
+	privacy *privacy.Masker
+}
 
 func (w logWriter) Write(p []byte) (int, error) {
-	w.log.Debug("connection", "error", string(p))
+	w.log.Debug("connection", "error", w.privacy.Text(string(p)))
 	return len(p), nil
 }

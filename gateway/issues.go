@@ -30,7 +30,7 @@ func (g *Gateway) ownIssue(ctx context.Context, c *Call) *refusal {
 	}
 	ok, err := g.options.Issues.IssuePublished(ctx, c.connection.ID, c.decision.Param(parameterIssue))
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
-		return &refusal{code: CodeInternal, detail: "Whether the issue was published could not be looked up.", cause: err}
+		return &refusal{code: CodeInternal, detail: "Whether the issue was published could not be looked up.", cause: g.records.aboutIssue(err)}
 	}
 	if !ok {
 		return refuse(CodeIssueNotPublished, "Only an issue that this connection created through the gateway, and that was not deleted yet, can be deleted.")
@@ -56,7 +56,7 @@ func (g *Gateway) published(c *Call, body []byte) {
 	}
 	if err != nil {
 		g.log.Error("published issue not remembered; it cannot be deleted through the gateway",
-			"connection", c.connection.ID, "record", c.record.ID, "error", err)
+			"connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err))
 	}
 }
 
@@ -64,6 +64,6 @@ func (g *Gateway) published(c *Call, body []byte) {
 func (g *Gateway) deleted(c *Call) {
 	err := g.options.Issues.ForgetIssue(context.WithoutCancel(c.in.Context()), c.connection.ID, c.decision.Param(parameterIssue))
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
-		g.log.Warn("deleted issue not forgotten", "connection", c.connection.ID, "record", c.record.ID, "error", err)
+		g.log.Warn("deleted issue not forgotten", "connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err))
 	}
 }

@@ -191,12 +191,10 @@ func policyRefusal(d *policy.Decision) *refusal {
 func (g *Gateway) begin(c *Call) *refusal {
 	c.record.Decision = decisionAllow
 	c.record.Credential = string(c.connection.CredentialKind)
-	pending, err := g.options.Audit.Begin(c.record)
-	if err != nil {
+	if err := g.records.begin(c); err != nil {
 		return &refusal{code: CodeRecordUnavailable, cause: err,
 			detail: "The call was not sent, because it could not be recorded. See /readyz and the gateway's log."}
 	}
-	c.pending = pending
 	return nil
 }
 
@@ -229,18 +227,11 @@ const (
 // of a refusal.
 func (g *Gateway) complete(c *Call) {
 	c.completed = true
-	c.record.DurationMS = float64(time.Since(c.started).Microseconds()) / 1000
-	var err error
-	switch {
-	case c.pending != nil:
-		_, err = c.pending.Complete(c.record)
-	case c.refused != nil && c.refused.code == CodeRecordUnavailable:
-		// The log has refused the intent, and counts the call.
-	default:
-		_, err = g.options.Audit.Append(c.record)
-	}
-	if err != nil {
-		g.log.Error("call record not written", "record", c.record.ID, "error", err)
+	// A log that has refused the intent counts the call.
+	if unrecorded := c.refused != nil && c.refused.code == CodeRecordUnavailable; !unrecorded {
+		if err := g.records.complete(c); err != nil {
+			g.log.Error("call record not written", "record", c.record.ID, "error", err)
+		}
 	}
 	g.measure(c)
 }

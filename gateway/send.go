@@ -63,8 +63,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		attribute.String("http.request.method", c.out.Method),
 		attribute.String("server.address", c.out.URL.Hostname()),
 		attribute.Int("server.port", portOf(c.out.URL.Host)),
-		// Without the query, whose values are nobody's business.
-		attribute.String("url.full", "https://"+c.out.URL.Host+c.out.URL.EscapedPath()),
+		attribute.String("url.full", g.records.url(c)),
 	)
 	connected := false
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {

@@ -61,7 +61,8 @@ func (c *Call) asked() string {
 
 // endSpan ends the server span with what came of the call (OpenTelemetry
 // semantic conventions for HTTP server spans). Attributes are an allowlist:
-// no header, query value or body is among them.
+// no header, query value or body is among them, and of identifiers what the record
+// has.
 func (g *Gateway) endSpan(c *Call) {
 	defer c.span.End()
 	if !c.span.IsRecording() {
@@ -76,15 +77,20 @@ func (g *Gateway) endSpan(c *Call) {
 	if c.completed {
 		attributes = append(attributes, attribute.String("jiragate.record", c.record.ID))
 	}
-	if c.origin.peer.IsValid() {
+	written := g.records.of(c)
+	switch {
+	case written.ClientAddr == "":
+	case written.ClientAddr == c.record.ClientAddr:
 		attributes = append(attributes, attribute.String("client.address", c.origin.peer.Addr().String()), attribute.Int("client.port", int(c.origin.peer.Port())))
+	default: // a pseudonym
+		attributes = append(attributes, attribute.String("client.address", written.ClientAddr))
 	}
 	if c.refused != nil {
 		attributes = append(attributes, attribute.String("error.type", string(c.refused.code)))
 	}
 	for _, kv := range [...]struct{ key, value string }{
 		{"server.address", c.target.authority.host()},
-		{"url.path", c.record.Path},
+		{"url.path", written.Path},
 		{"jiragate.client", c.record.Client},
 		{"jiragate.connection", c.record.Connection},
 		{"jiragate.edition", c.record.Edition},
@@ -210,7 +216,7 @@ func (g *Gateway) logRefusal(c *Call, r *refusal) {
 	attributes := []any{"code", string(r.code), "client", c.client(), "connection", c.record.Connection,
 		"operation", c.record.Operation, "record", c.record.ID, "trace_id", c.record.TraceID}
 	if r.cause != nil {
-		attributes = append(attributes, "error", c.secrets.redact(r.cause))
+		attributes = append(attributes, "error", g.records.text(c, c.secrets.redact(r.cause)))
 	}
 	if r.code.meaning().status >= http.StatusInternalServerError {
 		g.log.Warn("call failed", attributes...)

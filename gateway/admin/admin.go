@@ -33,6 +33,9 @@ type Options struct {
 	// Audit returns the log that changes are recorded in. It is called for each, so
 	// that it can be opened by the first. It is needed where there is a store.
 	Audit func() (act.Recorder, error)
+	// ClientAddr returns where a request came from as it may be recorded and logged.
+	// Optional: nil means as it is.
+	ClientAddr func(addr string) string
 	// Explain says what the gateway would decide, by the gateway's own code.
 	Explain func(ExplainRequest) (Explanation, error)
 	// Probe makes the one call of "connection test" through the pipeline.
@@ -54,6 +57,9 @@ type Options struct {
 	CASealedUnder func() (id uint32, ok bool, err error)
 	// AuditKey signs what is published. Its functions go with Keys, too.
 	AuditKey SigningKey
+	// Pseudonyms is the key of the pseudonyms in call records. Its functions go with
+	// Keys, too.
+	Pseudonyms PseudonymKey
 	// Checks are what /readyz runs, in this order.
 	Checks []Check
 	// Metrics serves /metrics; nil where nothing is measured.
@@ -87,8 +93,9 @@ func New(o Options) (*API, error) {
 		return nil, errors.New("admin: Policy and Explain are needed")
 	case o.Store != nil && (o.Probe == nil || o.Audit == nil):
 		return nil, errors.New("admin: Probe and Audit are needed where there is a store")
-	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil || o.AuditKey.Reseal == nil || o.AuditKey.SealedUnder == nil):
-		return nil, errors.New("admin: ResealCA, CASealedUnder and AuditKey go with Keys")
+	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil || o.AuditKey.Reseal == nil || o.AuditKey.SealedUnder == nil ||
+		o.Pseudonyms.Reseal == nil || o.Pseudonyms.SealedUnder == nil):
+		return nil, errors.New("admin: ResealCA, CASealedUnder, AuditKey and Pseudonyms go with Keys")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -99,6 +106,7 @@ func New(o Options) (*API, error) {
 	a := &API{o: o, acts: &act.Journal{
 		Open:         o.Audit,
 		PolicySHA256: func() string { return o.Policy().SHA256() },
+		ClientAddr:   o.ClientAddr,
 		Now:          o.Now,
 		Logger:       o.Logger,
 	}}
@@ -191,6 +199,7 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	change("POST /v1/keys/drop", "admin.key.drop", a.dropKeys)
 
 	stored("GET /v1/audit/key", a.showAuditKey)
+	stored("POST /v1/audit/pseudonym", a.showPseudonym)
 
 	handle("GET /v1/policy", a.showPolicy)
 	handle("POST /v1/policy/explain", a.explain)

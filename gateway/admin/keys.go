@@ -30,9 +30,11 @@ type Key struct {
 	CAKey   bool   `json:"ca_key"`  // that of the CA is
 
 	AuditKey bool `json:"audit_key"` // that which signs is
+
+	PseudonymKey bool `json:"pseudonym_key"` // that of pseudonyms is
 }
 
-func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey || k.AuditKey }
+func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey || k.AuditKey || k.PseudonymKey }
 
 // Rotated is the answer of a rotation: from now on the new key seals.
 type Rotated struct {
@@ -42,8 +44,8 @@ type Rotated struct {
 // Rewrapped is the answer of one batch. The caller asks again until none is left.
 type Rewrapped struct {
 	Left int `json:"left"` // records not under the primary key yet
-	// CAKey: nothing is left, and the keys of CA and audit are under the primary key,
-	// too.
+	// CAKey: nothing is left, and the keys of CA, audit and pseudonyms are under the
+	// primary key, too.
 	CAKey bool `json:"ca_key"`
 }
 
@@ -89,7 +91,13 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nor an audit key
 		return nil, err
 	}
+	pseudonyms, err := a.o.Pseudonyms.SealedUnder()
+	pseudonymised := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nor pseudonyms
+		return nil, err
+	}
 	for i := range keys {
+		keys[i].PseudonymKey = pseudonymised && pseudonyms == keys[i].ID
 		keys[i].AuditKey = slices.Contains(audit, keys[i].ID)
 		keys[i].Records = use[keys[i].ID]
 		keys[i].CAKey = sealed && ca == keys[i].ID
@@ -116,7 +124,7 @@ func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 }
 
 // rewrap seals one batch of records under the primary key, and after the last the
-// keys of CA and audit. It can stop anywhere and go on later.
+// keys of CA, audit and pseudonyms. It can stop anywhere and go on later.
 func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
@@ -138,6 +146,9 @@ func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, e
 	if _, err := a.o.AuditKey.Reseal(); err != nil && !errors.Is(err, fs.ErrNotExist) { // nor an audit key
 		return answer{}, err
 	}
+	if _, err := a.o.Pseudonyms.Reseal(); err != nil && !errors.Is(err, fs.ErrNotExist) { // nor pseudonyms
+		return answer{}, err
+	}
 	a.o.Logger.InfoContext(ctx, "everything is sealed under the primary key")
 	return answer{status: http.StatusOK, body: Rewrapped{CAKey: true}}, nil
 }
@@ -156,7 +167,8 @@ func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer,
 	ids := []uint32{}
 	for _, k := range old {
 		if k.inUse() {
-			p := refuse(http.StatusConflict, CodeConflict, "key %d is still in use: %d records, CA key: %t, audit key: %t", k.ID, k.Records, k.CAKey, k.AuditKey)
+			p := refuse(http.StatusConflict, CodeConflict, "key %d is still in use: %d records, CA key: %t, audit key: %t, pseudonym key: %t",
+				k.ID, k.Records, k.CAKey, k.AuditKey, k.PseudonymKey)
 			p.Hint = "jiragate key rewrap seals everything under the primary key"
 			return answer{}, p
 		}

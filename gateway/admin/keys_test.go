@@ -56,6 +56,13 @@ func TestKeys(t *testing.T) {
 		signs = keys.PrimaryKeyID()
 		return changed, nil
 	}
+	pseudonyms := first
+	o.Pseudonyms.SealedUnder = func() (uint32, error) { return pseudonyms, nil }
+	o.Pseudonyms.Reseal = func() (bool, error) {
+		changed := pseudonyms != keys.PrimaryKeyID()
+		pseudonyms = keys.PrimaryKeyID()
+		return changed, nil
+	}
 	h := local(t, o)
 	for i := range 120 { // more than a batch
 		body := strings.Replace(basicConnection, `"globex"`, fmt.Sprintf(`"c%d"`, i), 1)
@@ -71,7 +78,7 @@ func TestKeys(t *testing.T) {
 		}
 		return all
 	}
-	if all := list(); len(all) != 1 || !all[0].Primary || all[0].Records < 120 || !all[0].CAKey || !all[0].AuditKey {
+	if all := list(); len(all) != 1 || !all[0].Primary || all[0].Records < 120 || !all[0].CAKey || !all[0].AuditKey || !all[0].PseudonymKey {
 		t.Errorf("keys %+v", all)
 	}
 
@@ -98,7 +105,7 @@ func TestKeys(t *testing.T) {
 	if len(lefts) < 2 || !slices.IsSortedFunc(lefts, func(a, b int) int { return b - a }) {
 		t.Errorf("left after each batch: %v", lefts)
 	}
-	if all := list(); len(all) != 2 || all[0].Records != 0 || all[0].CAKey || all[0].AuditKey || all[1].Records < 120 || !all[1].CAKey || !all[1].AuditKey {
+	if all := list(); len(all) != 2 || all[0].Records != 0 || all[0].CAKey || all[0].AuditKey || all[0].PseudonymKey || all[1].Records < 120 || !all[1].CAKey || !all[1].AuditKey || !all[1].PseudonymKey {
 		t.Errorf("keys %+v", all)
 	}
 	var dropped admin.Dropped
@@ -131,6 +138,8 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		o.ResealCA = func() (bool, error) { return false, errors.New("no CA key") }
 		o.AuditKey.SealedUnder = func() ([]uint32, error) { return nil, fs.ErrNotExist }
 		o.AuditKey.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
+		o.Pseudonyms.SealedUnder = func() (uint32, error) { return 0, fs.ErrNotExist }
+		o.Pseudonyms.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
 		h := local(t, o)
 		for _, path := range []string{"/v1/keys/rotate", "/v1/keys/drop"} {
 			status, body := call(t, h, "POST", path, "")

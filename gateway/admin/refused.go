@@ -29,7 +29,8 @@ const (
 // guessing the token. It is safe for concurrent use.
 type refusals struct {
 	logger *slog.Logger
-	acts   *act.Journal // nil where there is no audit log
+	addr   func(string) string // as it may be logged
+	acts   *act.Journal        // nil where there is no audit log
 
 	mu       sync.Mutex
 	quiet    bool // there was a line just now
@@ -43,7 +44,7 @@ type refusals struct {
 type refusal struct{ addr, path, code string }
 
 func (a *API) refused() *refusals {
-	f := &refusals{logger: a.o.Logger}
+	f := &refusals{logger: a.o.Logger, addr: a.acts.Address}
 	if a.o.Audit != nil {
 		f.acts = a.acts
 	}
@@ -102,7 +103,7 @@ func (f *refusals) resume() {
 
 // log tells of n refusals, of which is was the last.
 func (f *refusals) log(is refusal, n int) {
-	f.logger.Warn("admin request refused", "addr", is.addr, "path", is.path, "code", is.code, "count", n)
+	f.logger.Warn("admin request refused", "addr", f.addr(is.addr), "path", is.path, "code", is.code, "count", n)
 }
 
 func cutPath(path string) string {

@@ -14,7 +14,7 @@ import (
 )
 
 func newAudit(a *app) *cobra.Command {
-	return group("audit", "Audit: the call records", newAuditQuery(a), newAuditVerify(a), newAuditKey(a))
+	return group("audit", "Audit: the call records", newAuditQuery(a), newAuditVerify(a), newAuditKey(a), newAuditPseudonym(a))
 }
 
 func newAuditQuery(a *app) *cobra.Command {

@@ -16,6 +16,7 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/offsite"
+	"jiragate/gateway/audit/privacy"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/pace"
 	"jiragate/gateway/telemetry"
@@ -78,6 +79,9 @@ type Config struct {
 	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" type:"directory, stdout or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; endpoints that take them by POST, by the system's route."`
 	CheckpointEvery     checkpointInterval `env:"AUDIT_CHECKPOINT_EVERY" envDefault:"1m" type:"duration, as 1m" meaning:"How long such a place waits at least between two checkpoints. From 1s to 24h."`
 	CheckpointTokenFile string             `env:"AUDIT_CHECKPOINT_TOKEN_FILE" type:"file" meaning:"Holds the bearer token for the endpoints of AUDIT_CHECKPOINT_TO."`
+
+	AuditIdentifiers privacy.Mode `env:"AUDIT_IDENTIFIERS" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"What call records, traces and messages hold of the issue and project keys and ids in paths: them, keyed hashes that stay the same within a connection, or nothing."`
+	AuditClientAddr  privacy.Mode `env:"AUDIT_CLIENT_ADDR" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"The same for the addresses of clients and administrators; pseudonymised or dropped, the port and the process id are dropped, too."`
 
 	LogLevel  logLevel         `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn or error" meaning:"The least severe messages that are logged."`
 	LogFormat telemetry.Format `env:"LOG_FORMAT" envDefault:"text" type:"text or json" meaning:"How messages are written to standard error."`
@@ -273,6 +277,9 @@ func (c *Config) storeFile() string    { return c.file("store.db") }
 func (c *Config) auditDir() string     { return c.file("audit") }
 func (c *Config) registerFile() string { return c.file("egress-addresses.json") }
 func (c *Config) auditKeyFile() string { return c.file("audit-key.json") }
+func (c *Config) pseudonymFile() string {
+	return c.file("audit-pseudonyms.json")
+}
 
 func (c *Config) adminTokenFile() string {
 	if c.AdminTokenFile != "" {

@@ -38,6 +38,8 @@ func TestConfigErrors(t *testing.T) {
 		{"region", "JIRAGATE_REGION=mars", []string{"JIRAGATE_REGION", `"mars"`, "us or eu"}},
 		{"region in capitals", "JIRAGATE_REGION=US", []string{"JIRAGATE_REGION", "us or eu"}},
 		{"delete rule", "JIRAGATE_DELETE=nothing", []string{"JIRAGATE_DELETE", `"nothing"`, "published, any or none"}},
+		{"identifiers", "JIRAGATE_AUDIT_IDENTIFIERS=pseudonymize", []string{"JIRAGATE_AUDIT_IDENTIFIERS", "keep, pseudonymise or drop"}},
+		{"client addresses", "JIRAGATE_AUDIT_CLIENT_ADDR=hash", []string{"JIRAGATE_AUDIT_CLIENT_ADDR", "keep, pseudonymise or drop"}},
 		{"audit sync", "JIRAGATE_AUDIT_SYNC=off", []string{"JIRAGATE_AUDIT_SYNC", "each, writes or batch"}},
 		{"port too large", "JIRAGATE_PROXY_LISTEN=127.0.0.1:65536", []string{"JIRAGATE_PROXY_LISTEN", "0 to 65535"}},
 		{"port by name", "JIRAGATE_PROXY_LISTEN=127.0.0.1:http", []string{"0 to 65535"}},
@@ -158,7 +160,7 @@ func TestEachVariableIsDocumented(t *testing.T) {
 	// The variables that the design promises.
 	for _, name := range strings.Fields(`DATA_DIR PROXY_LISTEN PROXY_TLS_CERT PROXY_TLS_KEY PROXY_CLIENT_CA ADMIN_LISTEN
 		ADMIN_TOKEN_FILE KEY_URI REGION EGRESS EGRESS_ALLOW_PRIVATE POLICY_FILE DELETE ATLASSIAN_API_URL ATLASSIAN_AUTH_URL
-		OAUTH_CLIENT_ID OAUTH_CLIENT_SECRET_FILE OAUTH_REDIRECT_URL WEBHOOK_URL WEBHOOK_SECRET_FILE UPSTREAM_CA_FILE AUDIT_SYNC`) {
+		OAUTH_CLIENT_ID OAUTH_CLIENT_SECRET_FILE OAUTH_REDIRECT_URL WEBHOOK_URL WEBHOOK_SECRET_FILE UPSTREAM_CA_FILE AUDIT_SYNC AUDIT_IDENTIFIERS AUDIT_CLIENT_ADDR`) {
 		if !seen[envPrefix+name] {
 			t.Errorf("there is no %s", envPrefix+name)
 		}

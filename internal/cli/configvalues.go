@@ -16,6 +16,7 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/offsite"
+	"jiragate/gateway/audit/privacy"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
@@ -98,6 +99,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[[]egress.PrivateNetwork](): parserOf(egress.ParseAllowPrivate),
 	reflect.TypeFor[gateway.DeleteRule]():      formOf(gateway.ParseDeleteRule),
 	reflect.TypeFor[audit.SyncMode]():          formOf(audit.ParseSyncMode),
+	reflect.TypeFor[privacy.Mode]():            formOf(privacy.ParseMode),
 }
 
 func parserOf[T any](parse func(string) (T, error)) env.ParserFunc {

@@ -14,6 +14,7 @@ import (
 	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/privacy"
 	"jiragate/gateway/egress/register"
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -29,12 +30,14 @@ const (
 )
 
 // foundation is what lies under everything else: the data directory, the
-// keyset, the store and the register of egress addresses.
+// keyset, the store, the register of egress addresses, and what keeps identifiers
+// out of the records.
 type foundation struct {
 	keys     *keyset.Live
 	store    *bolt.Store
 	register *register.Register
 	auditKey *auditKey
+	privacy  *privacy.Masker
 }
 
 // openFoundation opens the keyset and the store, and makes what is missing at
@@ -68,7 +71,14 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &foundation{keys, store, register, &auditKey{config: c, sealer: keys}}, nil
+	masker, err := openPrivacy(c, keys)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &foundation{
+		keys: keys, store: store, register: register,
+		auditKey: &auditKey{config: c, sealer: keys}, privacy: masker,
+	}, nil
 }
 
 func (f *foundation) close() error { return f.store.Close() }
@@ -82,7 +92,7 @@ func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error
 // anythingSealed reports whether the data directory holds something that only
 // its keyset opens.
 func anythingSealed(c Config) (bool, error) {
-	for _, path := range []string{c.storeFile(), c.file("ca-key.pem"), c.auditKeyFile()} {
+	for _, path := range []string{c.storeFile(), c.file("ca-key.pem"), c.auditKeyFile(), c.pseudonymFile()} {
 		if there, err := exists(path); there || err != nil {
 			return there, err
 		}
@@ -151,6 +161,8 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 			Reseal:      f.auditKey.reseal,
 			SealedUnder: f.auditKey.sealedUnder,
 		}
+		o.Pseudonyms = pseudonymKey(c, f.keys)
+		o.ClientAddr = f.privacy.Address
 		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
 	}
 	return o

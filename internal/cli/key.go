@@ -137,9 +137,9 @@ func newKeyList(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, k := range keys {
-				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), strings.ToLower(k.Status), strconv.Itoa(k.Records), yes(k.CAKey), yes(k.AuditKey)})
+				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), strings.ToLower(k.Status), strconv.Itoa(k.Records), yes(k.CAKey), yes(k.AuditKey), yes(k.PseudonymKey)})
 			}
-			return writeTable(a.out, []string{"ID", "PRIMARY", "STATUS", "RECORDS", "CA KEY", "AUDIT KEY"}, rows)
+			return writeTable(a.out, []string{"ID", "PRIMARY", "STATUS", "RECORDS", "CA KEY", "AUDIT KEY", "PSEUDONYM KEY"}, rows)
 		},
 	}
 	outputFlag(cmd, &output)
@@ -180,7 +180,7 @@ func newKeyRewrap(a *app) *cobra.Command {
 		Use:   "rewrap",
 		Short: "Seal everything anew under the primary key",
 		Long: `Seal everything anew that is not under the primary key: each credential under a new data key, some at
-a time, while calls go on; and the key of the CA. It can be interrupted and run again.
+a time, while calls go on; and the keys of the CA, of audit and of pseudonyms. It can be interrupted and run again.
 
 With --drop-old-keys, the keys under which nothing is left are removed from the keyset. Backups of the
 store that were made before do not open then.`,

@@ -66,6 +66,7 @@ func (s *Server) journal(p *policy.Policy) *act.Journal {
 	return &act.Journal{
 		Open:         func() (act.Recorder, error) { return s.engine.audit, nil },
 		PolicySHA256: p.SHA256,
+		ClientAddr:   s.foundation.privacy.Address,
 		Now:          time.Now,
 		Logger:       s.log,
 	}

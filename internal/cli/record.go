@@ -28,6 +28,7 @@ func (a *app) record(ctx context.Context, operation string, do func() error) (er
 	journal := &act.Journal{
 		Open:         func() (act.Recorder, error) { return log, nil },
 		PolicySHA256: func() string { return "" }, // none has to do with it
+		ClientAddr:   a.localAddress,
 		Now:          time.Now,
 		Logger:       logger,
 	}
@@ -41,4 +42,11 @@ func (a *app) record(ctx context.Context, operation string, do func() error) (er
 	}
 	begun.End(http.StatusOK, "")
 	return nil
+}
+
+// localAddress is where this process's acts come from as it may be written. There may
+// be no keyset for pseudonyms yet, and none is needed.
+func (a *app) localAddress(addr string) string {
+	masked, _ := a.config.AuditClientAddr.LocalAddress(addr)
+	return masked
 }

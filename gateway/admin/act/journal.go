@@ -28,8 +28,11 @@ type Journal struct {
 	Open func() (Recorder, error)
 	// PolicySHA256 tells the policy in force.
 	PolicySHA256 func() string
-	Now          func() time.Time
-	Logger       *slog.Logger
+	// ClientAddr returns where an act came from as it may be written. Optional: nil
+	// means as it is.
+	ClientAddr func(addr string) string
+	Now        func() time.Time
+	Logger     *slog.Logger
 
 	mu       sync.Mutex
 	underWay int
@@ -150,9 +153,18 @@ func (j *Journal) leave() {
 	}
 }
 
+// Address returns where an act came from as it may be written: here, and in the
+// program's log.
+func (j *Journal) Address(addr string) string {
+	if j.ClientAddr == nil {
+		return addr
+	}
+	return j.ClientAddr(addr)
+}
+
 func (j *Journal) signed(ctx context.Context, r audit.Record) audit.Record {
 	who := From(ctx)
-	r.Client, r.ClientAddr = who.Name, who.Addr
+	r.Client, r.ClientAddr = who.Name, j.Address(who.Addr)
 	r.PolicySHA256 = j.PolicySHA256()
 	return r
 }

@@ -50,7 +50,7 @@ func (v *visit) start() *page {
 	}
 	browser := v.mark(v.w, v.r)
 	v.started.put(v.o.Now(), consent.State, invitation.TokenSHA256, v.addr(), started{consent, invitation, browser})
-	v.o.Logger.InfoContext(ctx, "consent asked for", "connection", c.ID, "addr", v.r.RemoteAddr)
+	v.o.Logger.InfoContext(ctx, "consent asked for", "connection", c.ID, "addr", v.o.Acts.Address(v.r.RemoteAddr))
 
 	// No body: http.Redirect would write the URL, and so the state, into one.
 	secured(v.w.Header())

@@ -82,7 +82,7 @@ func (v *visit) act(do func(ctx context.Context) (page, error)) *page {
 
 // log has the cause, which the page doesn't: it goes to the gateway's operator.
 func (v *visit) log(p page, err error) {
-	attrs := []any{"path", v.r.URL.Path, "reference", v.reference, "addr", v.r.RemoteAddr}
+	attrs := []any{"path", v.r.URL.Path, "reference", v.reference, "addr", v.o.Acts.Address(v.r.RemoteAddr)}
 	if v.about != nil {
 		attrs = append(attrs, "connection", v.about.ID)
 	}
