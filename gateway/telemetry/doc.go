@@ -1,5 +1,5 @@
-// Package telemetry sets up OpenTelemetry for traces and metrics, the
-// Prometheus endpoint, and the program's log.
+// Package telemetry sets up OpenTelemetry for traces, metrics and log records,
+// the Prometheus endpoint, and the program's log.
 //
 // Start with [Setup], whose [Telemetry] hands out the providers that other
 // packages take, and [NewLogger].
@@ -20,11 +20,16 @@
 //
 // # Caveats
 //
+// The program's log does not go out as log records: it is written where
+// [NewLogger] is told. What does is the business of whoever takes
+// [Telemetry.LoggerProvider].
+//
 // Setup touches no global provider and no global propagator. But the SDK
 // reports what goes wrong later, such as an export that fails, to one handler
 // for the whole process, which writes to the standard error stream unless the
 // program passes [ErrorHandler] to [go.opentelemetry.io/otel.SetErrorHandler].
 //
-// The package knows nothing of the domain: what goes into a span or a metric
-// is the business of whoever makes it. No secret belongs into either.
+// The package knows nothing of the domain: what goes into a span, a
+// metric or a log record is the business of whoever makes it. No secret belongs
+// into any.
 package telemetry

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -39,6 +40,21 @@ func metricReader(ctx context.Context) (sdkmetric.Reader, error) {
 		return nil, nil
 	}
 	return reader, nil
+}
+
+// logExporter returns the exporter that the environment asks for, nil if none.
+func logExporter(ctx context.Context) (sdklog.Exporter, error) {
+	if !exportWanted("LOGS") {
+		return nil, nil
+	}
+	exporter, err := autoexport.NewLogExporter(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("export logs (OTEL_LOGS_EXPORTER is %q; otlp, console and none are known): %w", os.Getenv("OTEL_LOGS_EXPORTER"), err)
+	}
+	if autoexport.IsNoneLogExporter(exporter) {
+		return nil, nil
+	}
+	return exporter, nil
 }
 
 // exportWanted reports whether the environment names an exporter for signal,

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/log"
+	lognoop "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -22,8 +25,9 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
-// maxAttributeLength bounds string attributes of spans, in characters, where
-// OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT sets no bound.
+// maxAttributeLength bounds string attributes of spans and log records, in
+// characters, where OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT and
+// OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT set no bound.
 const maxAttributeLength = 4096
 
 // Options is what Setup needs beside the environment.
@@ -35,7 +39,8 @@ type Options struct {
 	// goroutine that ends it, besides the exporter that the environment asks
 	// for. It is meant for demonstrations and tests.
 	SpanExporter sdktrace.SpanExporter
-	// Logger gets what goes wrong when metrics are scraped; nil discards it.
+	// Logger gets what goes wrong when metrics are scraped, and that log records
+	// were dropped because too many were waiting; nil discards it.
 	Logger *slog.Logger
 }
 
@@ -43,6 +48,7 @@ type Options struct {
 type Telemetry struct {
 	tracers    trace.TracerProvider
 	meters     metric.MeterProvider
+	loggers    log.LoggerProvider
 	prometheus http.Handler
 	shutdown   []func(context.Context) error
 }
@@ -56,7 +62,7 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	registry := newRegistry()
 	t := &Telemetry{prometheus: prometheusHandler(registry, o.Logger)}
 	if sdkDisabled() {
-		t.tracers, t.meters = tracenoop.NewTracerProvider(), metricnoop.NewMeterProvider()
+		t.tracers, t.meters, t.loggers = tracenoop.NewTracerProvider(), metricnoop.NewMeterProvider(), lognoop.NewLoggerProvider()
 		return t, nil
 	}
 	described, err := describe(ctx, o)
@@ -69,6 +75,9 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	if err := t.startMetrics(ctx, registry, described); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
+	if err := t.startLogs(ctx, o.Logger, described); err != nil {
+		return nil, errors.Join(err, t.Shutdown(ctx))
+	}
 	return t, nil
 }
 
@@ -79,17 +88,29 @@ func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracers }
 // MeterProvider returns the meter provider.
 func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meters }
 
+// LoggerProvider returns the provider of log records, which do nothing unless
+// they are exported: ask Enabled before making one. Emit never waits for the
+// exporter. While OTEL_BLRP_MAX_QUEUE_SIZE records are waiting or being sent, it
+// drops the record; the metric jiragate.audit.shipping.dropped counts these, and
+// those that an export that failed held. Whoever emits sees to it that no record
+// has a key twice.
+func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.loggers }
+
 // PrometheusHandler serves all metrics, those of the Go runtime and of the
 // process included, in Prometheus's formats.
 func (t *Telemetry) PrometheusHandler() http.Handler { return t.prometheus }
 
 // Shutdown exports what is left and stops the exporters. It is called once,
-// after the last span has ended, and returns when ctx ends at the latest.
+// after the last span has ended, and returns when ctx ends at the latest. Spans,
+// metrics and log records do not wait for each other: one collector that hangs
+// costs only what was meant for it.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	var failures []error
-	for _, f := range t.shutdown {
-		failures = append(failures, f(ctx))
+	failures := make([]error, len(t.shutdown))
+	var running sync.WaitGroup
+	for i, f := range t.shutdown {
+		running.Go(func() { failures[i] = f(ctx) })
 	}
+	running.Wait()
 	return errors.Join(failures...)
 }
 

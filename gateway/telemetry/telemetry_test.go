@@ -9,15 +9,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	logscollector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	metricscollector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	tracecollector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -50,7 +53,7 @@ func trySetup(t *testing.T, o Options, env map[string]string) (*Telemetry, error
 	return Setup(t.Context(), o)
 }
 
-// call makes one span and counts one request.
+// call makes one span and one log record, and counts one request.
 func call(t *testing.T, telemetry *Telemetry, ctx context.Context, name string) trace.SpanContext {
 	t.Helper()
 	counter, err := telemetry.MeterProvider().Meter("test").Int64Counter("calls")
@@ -59,8 +62,16 @@ func call(t *testing.T, telemetry *Telemetry, ctx context.Context, name string) 
 	}
 	ctx, span := telemetry.TracerProvider().Tracer("test").Start(ctx, name)
 	counter.Add(ctx, 1)
+	emit(ctx, telemetry, name)
 	span.End()
 	return span.SpanContext()
+}
+
+func emit(ctx context.Context, telemetry *Telemetry, event string, attributes ...attribute.KeyValue) {
+	var r log.Record
+	r.SetEventName(event)
+	r.AddAttributes(attributes...)
+	telemetry.LoggerProvider().Logger("test").Emit(ctx, r)
 }
 
 func shutdown(t *testing.T, telemetry *Telemetry) {
@@ -77,12 +88,13 @@ type collector struct {
 	*httptest.Server
 	spans    chan string
 	metrics  chan string
+	logs     chan string
 	services chan string
 }
 
 func newCollector(t *testing.T, l net.Listener) *collector {
 	t.Helper()
-	c := &collector{spans: make(chan string, 64), metrics: make(chan string, 1024), services: make(chan string, 64)}
+	c := &collector{spans: make(chan string, 64), metrics: make(chan string, 1024), logs: make(chan string, 64), services: make(chan string, 64)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", func(w http.ResponseWriter, r *http.Request) {
 		var request tracecollector.ExportTraceServiceRequest
@@ -107,6 +119,20 @@ func newCollector(t *testing.T, l net.Listener) *collector {
 			for _, scope := range resource.ScopeMetrics {
 				for _, metric := range scope.Metrics {
 					c.metrics <- metric.Name
+				}
+			}
+		}
+	})
+	mux.HandleFunc("POST /v1/logs", func(w http.ResponseWriter, r *http.Request) {
+		var request logscollector.ExportLogsServiceRequest
+		if !c.read(t, w, r, &request) {
+			return
+		}
+		for _, resource := range request.ResourceLogs {
+			c.services <- service(resource.Resource.Attributes)
+			for _, scope := range resource.ScopeLogs {
+				for _, record := range scope.LogRecords {
+					c.logs <- record.EventName
 				}
 			}
 		}
@@ -158,21 +184,23 @@ func got(c <-chan string) []string {
 
 func TestExportToACollector(t *testing.T) {
 	tests := []struct {
-		name            string
-		env             map[string]string // %s is the collector's URL
-		spans, metrics  string
-		wantServiceName string
+		name                 string
+		env                  map[string]string // %s is the collector's URL
+		spans, metrics, logs string
+		wantServiceName      string // of spans and logs
 	}{
-		{"endpoint", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s"}, "project.get", "calls", "jiragate"},
-		{"endpoint for traces", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "%s/v1/traces"}, "project.get", "", "jiragate"},
-		{"endpoint for metrics", map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "%s/v1/metrics"}, "", "calls", ""},
-		{"endpoint and exporter", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_EXPORTER": "otlp"}, "project.get", "calls", "jiragate"},
-		{"endpoint, traces off", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_EXPORTER": "none"}, "", "calls", ""},
-		{"endpoint, metrics by scraping only", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_METRICS_EXPORTER": "prometheus"}, "project.get", "", "jiragate"},
-		{"endpoint, sampled out", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_SAMPLER": "always_off", "OTEL_METRICS_EXPORTER": "none"}, "", "", ""},
-		{"endpoint, SDK off", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_SDK_DISABLED": "true"}, "", "", ""},
-		{"another service name", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_SERVICE_NAME": "jiragate-eu"}, "project.get", "calls", "jiragate-eu"},
-		{"resource attributes", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_RESOURCE_ATTRIBUTES": "service.name=jiragate-us,region=us"}, "project.get", "calls", "jiragate-us"},
+		{"endpoint", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s"}, "project.get", "calls", "project.get", "jiragate jiragate"},
+		{"endpoint for traces", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "%s/v1/traces"}, "project.get", "", "", "jiragate"},
+		{"endpoint for metrics", map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "%s/v1/metrics"}, "", "calls", "", ""},
+		{"endpoint for logs", map[string]string{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "%s/v1/logs"}, "", "", "project.get", "jiragate"},
+		{"endpoint and exporter", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_EXPORTER": "otlp"}, "project.get", "calls", "project.get", "jiragate jiragate"},
+		{"endpoint, traces off", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_EXPORTER": "none"}, "", "calls", "project.get", "jiragate"},
+		{"endpoint, logs off", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_LOGS_EXPORTER": "none"}, "project.get", "calls", "", "jiragate"},
+		{"endpoint, metrics by scraping only", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_METRICS_EXPORTER": "prometheus"}, "project.get", "", "project.get", "jiragate jiragate"},
+		{"endpoint, sampled out", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_TRACES_SAMPLER": "always_off", "OTEL_METRICS_EXPORTER": "none"}, "", "", "project.get", "jiragate"},
+		{"endpoint, SDK off", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_SDK_DISABLED": "true"}, "", "", "", ""},
+		{"another service name", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_SERVICE_NAME": "jiragate-eu"}, "project.get", "calls", "project.get", "jiragate-eu jiragate-eu"},
+		{"resource attributes", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "%s", "OTEL_RESOURCE_ATTRIBUTES": "service.name=jiragate-us,region=us"}, "project.get", "calls", "project.get", "jiragate-us jiragate-us"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -187,8 +215,12 @@ func TestExportToACollector(t *testing.T) {
 			if spans := strings.Join(got(c.spans), " "); spans != test.spans {
 				t.Errorf("spans %q, want %q", spans, test.spans)
 			}
-			if metrics := strings.Join(got(c.metrics), " "); metrics != test.metrics {
+			metrics := strings.Join(slices.DeleteFunc(got(c.metrics), func(m string) bool { return m == droppedRecords }), " ")
+			if metrics != test.metrics {
 				t.Errorf("metrics %q, want %q", metrics, test.metrics)
+			}
+			if logs := strings.Join(got(c.logs), " "); logs != test.logs {
+				t.Errorf("logs %q, want %q", logs, test.logs)
 			}
 			if services := strings.Join(got(c.services), " "); services != test.wantServiceName {
 				t.Errorf("service %q, want %q", services, test.wantServiceName)
@@ -222,17 +254,17 @@ func TestNothingIsExportedByDefault(t *testing.T) {
 		t.Errorf("span %+v, want one with a trace id that is not sampled", span)
 	}
 	shutdown(t, telemetry)
-	if spans, metrics := got(c.spans), got(c.metrics); len(spans)+len(metrics) != 0 {
-		t.Errorf("exported %v and %v", spans, metrics)
+	if spans, metrics, logs := got(c.spans), got(c.metrics), got(c.logs); len(spans)+len(metrics)+len(logs) != 0 {
+		t.Errorf("exported %v, %v and %v", spans, metrics, logs)
 	}
 
 	// The collector is where it would have gone.
-	plain["OTEL_TRACES_EXPORTER"], plain["OTEL_METRICS_EXPORTER"] = "otlp", "otlp"
+	plain["OTEL_TRACES_EXPORTER"], plain["OTEL_METRICS_EXPORTER"], plain["OTEL_LOGS_EXPORTER"] = "otlp", "otlp", "otlp"
 	telemetry = setup(t, Options{}, plain)
 	call(t, telemetry, t.Context(), "project.get")
 	shutdown(t, telemetry)
-	if spans, metrics := got(c.spans), got(c.metrics); len(spans) == 0 || len(metrics) == 0 {
-		t.Errorf("asked to export, it exported %v and %v", spans, metrics)
+	if spans, metrics, logs := got(c.spans), got(c.metrics), got(c.logs); len(spans) == 0 || len(metrics) == 0 || len(logs) == 0 {
+		t.Errorf("asked to export, it exported %v, %v and %v", spans, metrics, logs)
 	}
 }
 
@@ -302,6 +334,7 @@ func TestSetupRefuses(t *testing.T) {
 	}{
 		{"unknown trace exporter", "OTEL_TRACES_EXPORTER", "jaeger", `OTEL_TRACES_EXPORTER is "jaeger"`},
 		{"unknown metrics exporter", "OTEL_METRICS_EXPORTER", "statsd", `OTEL_METRICS_EXPORTER is "statsd"`},
+		{"unknown logs exporter", "OTEL_LOGS_EXPORTER", "syslog", `OTEL_LOGS_EXPORTER is "syslog"`},
 		{"resource attributes without value", "OTEL_RESOURCE_ATTRIBUTES", "region", "OTEL_RESOURCE_ATTRIBUTES"},
 	}
 	for _, test := range tests {

@@ -15,6 +15,7 @@ import (
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/offsite"
+	"jiragate/gateway/audit/shipping"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/telemetry"
 	"jiragate/tokenstore/oauth"
@@ -107,6 +108,7 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 		return err
 	}
 	options := c.auditOptions(key, o.Logger)
+	options.Observe = shipping.New(e.telemetry.LoggerProvider()).Ship
 	if len(c.CheckpointTo) > 0 {
 		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
 			return err
