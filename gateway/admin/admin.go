@@ -199,6 +199,7 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	change("POST /v1/keys/drop", "admin.key.drop", a.dropKeys)
 
 	stored("GET /v1/audit/key", a.showAuditKey)
+	change("POST /v1/audit/key/rotate", "admin.audit.rotate", a.rotateAuditKey)
 	stored("POST /v1/audit/pseudonym", a.showPseudonym)
 
 	handle("GET /v1/policy", a.showPolicy)

@@ -15,6 +15,15 @@ import (
 // spells it.
 var errNotCanonical = errors.New("the record is not in its canonical spelling")
 
+// ParseLine reads a line of the log, without its newline. The error says how it is
+// not what the log writes; so what is read is safe to print.
+func ParseLine(line []byte) (Record, error) {
+	if len(line) > maxLine {
+		return Record{}, fmt.Errorf("the line is longer than the %d bytes of any record", maxLine)
+	}
+	return decode(line)
+}
+
 // decode reads the line of a record. A line is good only if it is exactly what
 // [appendRecord] makes of the record: one record, one spelling. So what decode
 // accepts is safe to print, too.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -14,7 +13,7 @@ import (
 )
 
 func newAudit(a *app) *cobra.Command {
-	return group("audit", "Audit: the call records", newAuditQuery(a), newAuditVerify(a), newAuditKey(a), newAuditPseudonym(a))
+	return group("audit", "Audit: the call records", newAuditQuery(a), newAuditVerify(a), newAuditProve(a), newAuditKey(a), newAuditPseudonym(a))
 }
 
 func newAuditQuery(a *app) *cobra.Command {
@@ -125,44 +124,4 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, errors.New("use a time like 2026-01-31T12:00:00Z, a date like 2026-01-31, or a duration like 24h")
-}
-
-func newAuditVerify(a *app) *cobra.Command {
-	var output outputFormat
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check that no call record was changed, removed, added or moved",
-		Long: `Read all call records and check the chain that runs through them. The first record that was
-changed, removed, added or moved is named, and the exit code is 1.
-
-Nothing in the directory can prove where the log ends. Note the head elsewhere from time to time:
-a later log of the same gateway holds it as the "prev" of a record.`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			report, err := audit.Verify(a.config.auditDir(), audit.VerifyOptions{})
-			if err != nil {
-				if _, ok := errors.AsType[*audit.DefectError](err); ok {
-					return fmt.Errorf("the audit log fails after %d good records: %w", report.Records, err)
-				}
-				return auditError(err)
-			}
-			if output == asJSON {
-				return writeJSON(a.out, struct {
-					Status     string `json:"status"`
-					Segments   int    `json:"segments"`
-					Records    uint64 `json:"records"`
-					Head       string `json:"head"`
-					Unfinished int64  `json:"unfinished_bytes"`
-				}{"ok", report.Segments, report.Records, report.Head, report.Unfinished})
-			}
-			return writeFields(a.out, [][2]string{
-				{"result", "ok"},
-				{"records", strconv.FormatUint(report.Records, 10)},
-				{"segments", strconv.Itoa(report.Segments)},
-				{"head", report.Head},
-			})
-		},
-	}
-	outputFlag(cmd, &output)
-	return cmd
 }

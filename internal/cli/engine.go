@@ -108,7 +108,9 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 		return err
 	}
 	options := c.auditOptions(key, o.Logger)
-	options.Observe = shipping.New(e.telemetry.LoggerProvider()).Ship
+	if copies := shipping.New(e.telemetry.LoggerProvider()); copies.Enabled() {
+		options.Observe = copies.Ship
+	}
 	if len(c.CheckpointTo) > 0 {
 		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
 			return err

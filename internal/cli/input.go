@@ -51,6 +51,27 @@ func (a *app) readSecretFile(path string) ([]byte, error) {
 	return readBounded(f, path)
 }
 
+// maxInput bounds what is read that is no secret, in bytes.
+const maxInput = 4 << 20
+
+// readInput reads the file at path, or standard input where path is "-".
+func (a *app) readInput(path string) ([]byte, error) {
+	in := a.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // only read from
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(b) > maxInput {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxInput)
+	}
+	return b, err
+}
+
 func readBounded(r io.Reader, name string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSecretFile+1))
 	if err != nil {

@@ -84,6 +84,22 @@ func TestPosts(t *testing.T) {
 	}
 }
 
+// At one delivery a minute an old connection would often be gone.
+func TestEachDeliveryHasItsOwnConnection(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		from := map[string]bool{}
+		url, roots := serveTLS(t, func(_ http.ResponseWriter, r *http.Request) { from[r.RemoteAddr] = true },
+			func(s *httptest.Server) { s.EnableHTTP2 = h2 })
+		c := mustNew(t, url, Options{Roots: roots})
+		for range 2 {
+			mustCarry(t, c.routes[0].way, at(t, 7))
+		}
+		if len(from) != 2 {
+			t.Errorf("HTTP/2 %v: two deliveries came from %v", h2, from)
+		}
+	}
+}
+
 func TestPlainHTTPStaysOnThisMachine(t *testing.T) {
 	got := 0
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got++ }))

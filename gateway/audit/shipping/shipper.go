@@ -28,6 +28,11 @@ func New(p log.LoggerProvider) *Shipper {
 	return &Shipper{p.Logger("jiragate/gateway/audit")}
 }
 
+// Enabled reports whether anybody wants log records.
+func (s *Shipper) Enabled() bool {
+	return s.logger.Enabled(context.Background(), log.EnabledParameters{Severity: log.SeverityWarn, EventName: EventCall})
+}
+
 // Ship emits the copy of r, whose line in the log is line, with or without its
 // newline. It keeps neither. Where nobody wants log records, it does nothing. It
 // doesn't block as long as Emit of the provider's loggers doesn't.

@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/checkpoint"
+	"jiragate/gateway/audit/offsite"
+	"jiragate/gateway/audit/signer"
+)
+
+func newAuditVerify(a *app) *cobra.Command {
+	var (
+		v     verifyRequest
+		proof string
+	)
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that no call record was changed, removed, added or moved",
+		Long: `Read all call records and check each line, the chain that runs through them, the Merkle tree over them,
+and that this tree is the one of every signed checkpoint. The first record that was changed, removed,
+added or moved is named, and the exit code is 1.
+
+The public key is enough: from the data directory, or the file that --public-key names, with one key a
+line as audit key prints it. Keys that a trusted one has endorsed are trusted, too. --checkpoints names
+a directory with copies of checkpoints, such as JIRAGATE_AUDIT_CHECKPOINT_TO fills: with them even who
+holds the key can't have rewritten the past.
+
+With --proof, it is checked offline that one record was in the log; audit prove makes the proof.`,
+		Example: `  jiragate audit verify
+  jiragate audit verify --log ./audit --public-key audit-key.txt --checkpoints /mnt/worm/checkpoints
+  jiragate audit verify --proof 4711.tlog-proof --public-key audit-key.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if proof != "" {
+				return a.verifyProof(proof, v)
+			}
+			return a.verifyLog(v)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&v.dir, "log", "", "directory of the audit log (default: audit in the data directory)")
+	flags.StringVar(&v.keyFile, "public-key", "", "file with the public keys to trust (default: those of audit-key.json in the data directory)")
+	flags.StringArrayVar(&v.copies, "checkpoints", nil, "directory with checkpoints kept elsewhere; may be given several times")
+	flags.StringVar(&proof, "proof", "", "check this proof instead of the log; - is standard input")
+	outputFlag(cmd, &v.output)
+	return cmd
+}
+
+type verifyRequest struct {
+	dir, keyFile string
+	copies       []string
+	output       outputFormat
+}
+
+// verified is the result as JSON. Status is "ok" or "failed"; Error says why, and
+// the place is in Segment, Line and Record.
+type verified struct {
+	Status       string   `json:"status"`
+	Error        string   `json:"error,omitempty"`
+	Segment      string   `json:"segment,omitempty"`
+	Line         int      `json:"line,omitempty"`
+	Record       uint64   `json:"record,omitempty"` // seq of the first that fails
+	Segments     int      `json:"segments"`
+	Records      uint64   `json:"records"`
+	First        uint64   `json:"first"`
+	Last         uint64   `json:"last"`
+	Head         string   `json:"head"`
+	Unfinished   int64    `json:"unfinished_bytes"`
+	Checkpoints  int      `json:"checkpoints"`
+	Outdated     int      `json:"outdated_checkpoints"`
+	Checkpointed uint64   `json:"checkpointed"` // seq of the last record that a checkpoint covers
+	Keys         []string `json:"keys"`
+}
+
+func newVerified(r audit.Report, trust *checkpoint.Trust, err error) verified {
+	v := verified{
+		Status: "ok", Segments: r.Segments, First: r.First, Last: r.Records, Head: r.Head, Unfinished: r.Unfinished,
+		Checkpoints: r.Checkpoints, Outdated: r.Outdated, Checkpointed: r.Checkpointed, Keys: []string{},
+	}
+	if r.First > 0 {
+		v.Records = r.Records - r.First + 1
+	}
+	if trust != nil {
+		v.Keys = trust.Verifiers()
+	}
+	if err != nil {
+		v.Status, v.Error = "failed", err.Error()
+	}
+	if defect, ok := errors.AsType[*audit.DefectError](err); ok {
+		v.Segment, v.Line, v.Record = defect.Segment, defect.Line, defect.Seq
+	}
+	return v
+}
+
+func (a *app) verifyLog(q verifyRequest) error {
+	if q.dir == "" {
+		q.dir = a.config.auditDir()
+	}
+	trust, err := a.trust(q.keyFile)
+	if err != nil {
+		return err
+	}
+	copies, err := a.readCheckpoints(q.copies)
+	if err != nil {
+		return err
+	}
+	if trust == nil && len(copies) > 0 {
+		return usage("--checkpoints needs the public key that has signed them: give --public-key")
+	}
+	report, err := audit.Verify(q.dir, audit.VerifyOptions{Trust: trust, Checkpoints: copies})
+	if q.output == asJSON {
+		if err := writeJSON(a.out, newVerified(report, trust, err)); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return verifyError(report, err)
+	}
+	if trust == nil {
+		a.warn("there is no audit key, so no checkpoint was checked: nothing shows where the log ends, or that it was not chained afresh as a whole")
+	}
+	if q.output == asJSON {
+		return nil
+	}
+	return a.writeVerified(newVerified(report, trust, nil))
+}
+
+func verifyError(report audit.Report, err error) error {
+	if _, ok := errors.AsType[*audit.DefectError](err); ok {
+		return fmt.Errorf("the audit log fails after record %d: %w", report.Records, err)
+	}
+	switch {
+	case errors.Is(err, audit.ErrNoCheckpoint):
+		return hint(err, "a gateway that runs makes one within a second; were the .checkpoint files removed?")
+	case errors.Is(err, checkpoint.ErrUnsigned):
+		return hint(err, "is it the right public key? After a rotation, give the first one: the others follow from it")
+	}
+	return auditError(err)
+}
+
+func (a *app) writeVerified(v verified) error {
+	fields := [][2]string{
+		{"result", v.Status},
+		{"records", strconv.FormatUint(v.Records, 10)},
+		{"segments", strconv.Itoa(v.Segments)},
+		{"head", v.Head},
+	}
+	if v.First > 1 {
+		fields = append(fields, [2]string{"first", fmt.Sprintf("%d; older records were removed by retention, on record", v.First)})
+	}
+	if len(v.Keys) > 0 {
+		fields = append(fields,
+			[2]string{"checkpoints", strconv.Itoa(v.Checkpoints)},
+			[2]string{"covered", fmt.Sprintf("up to record %d; behind it %d", v.Checkpointed, v.Last-v.Checkpointed)})
+	}
+	if v.Outdated > 0 {
+		fields = append(fields, [2]string{"outdated", fmt.Sprintf("%d checkpoints are of records that retention removed", v.Outdated)})
+	}
+	for _, key := range v.Keys {
+		fields = append(fields, [2]string{"key", key})
+	}
+	return writeFields(a.out, fields)
+}
+
+// trust are the public keys of the file, or those of the data directory; nil if
+// there are none.
+func (a *app) trust(file string) (*checkpoint.Trust, error) {
+	if file != "" {
+		text, err := a.readInput(file)
+		if err != nil {
+			return nil, fmt.Errorf("--public-key: %w", err)
+		}
+		trust, err := checkpoint.ReadTrust(text)
+		if err != nil {
+			return nil, hint(fmt.Errorf("--public-key: %w", err), "jiragate audit key prints the public keys, one a line")
+		}
+		return trust, nil
+	}
+	verifiers, err := signer.Verifiers(a.config.auditKeyFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.NewTrust(verifiers...)
+}
+
+// readCheckpoints reads the copies in dirs. One that a crash cut short proves nothing,
+// and can't be taken away where the storage is write-once: it is passed over.
+func (a *app) readCheckpoints(dirs []string) ([]audit.Elsewhere, error) {
+	var all []audit.Elsewhere
+	for _, dir := range dirs {
+		found, err := offsite.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--checkpoints: %w", err)
+		}
+		before := len(all)
+		for _, f := range found {
+			switch {
+			case errors.Is(f.Err, offsite.ErrMalformed):
+				a.warn(fmt.Sprintf("passed over: %v", f.Err))
+			case f.Err != nil:
+				return nil, fmt.Errorf("--checkpoints: %w", f.Err)
+			default:
+				all = append(all, audit.Elsewhere{Name: strconv.Quote(f.Path), Signed: f.Bytes})
+			}
+		}
+		if len(all) == before {
+			return nil, fmt.Errorf("--checkpoints: there is no whole .checkpoint file in %q", dir)
+		}
+	}
+	return all, nil
+}
