@@ -1,17 +1,13 @@
 package policy
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-)
-
 // Policy is the catalogue of documented operations, narrowed by the operator's
 // rules. It never changes after it was made and may be used from many
 // goroutines.
 type Policy struct {
 	version    string
 	sha256     string
+	catalogue  string // as it was read
+	rulesText  string // the operator's file as it was read; empty if there is none
 	ids        []string
 	operations []*operation // catalogue order
 	cloud      *table
@@ -43,7 +39,7 @@ func build(catalogue, rules []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{version: c.version, ids: c.ids}
+	p := &Policy{version: c.version, ids: c.ids, catalogue: string(catalogue), rulesText: string(rules)}
 	if p.operations, p.cloud, p.dataCenter, err = compile(c); err != nil {
 		return nil, err
 	}
@@ -55,15 +51,7 @@ func build(catalogue, rules []byte) (*Policy, error) {
 	for _, o := range p.operations {
 		o.Enabled = o.on && !p.deniedToAll(o)
 	}
-	// The lengths keep text from moving between catalogue and rules unnoticed.
-	sum := sha256.New()
-	for _, text := range [][]byte{catalogue, rules} {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
-		sum.Write(length[:])
-		sum.Write(text)
-	}
-	p.sha256 = hex.EncodeToString(sum.Sum(nil))
+	p.sha256 = hashOf(p.Archive())
 	return p, nil
 }
 

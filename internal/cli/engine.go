@@ -60,6 +60,9 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err := e.openAudit(c, f, o); err != nil {
 		return nil, err
 	}
+	if err := keepPolicy(c, live.current.Load()); err != nil {
+		return nil, err
+	}
 	if e.wayOut, err = openWayOut(c, f.register, own, o.Logger); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,9 @@ func (l *local) openAudit() (act.Recorder, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := keepPolicy(l.config, l.policy.current.Load()); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
 		l.log = log
 	}
 	return l.log, nil

@@ -100,7 +100,10 @@ func escapeText(s string) string { return string(telemetry.EscapeControls([]byte
 
 // escapeJSON does the same to lines of JSON, whose meaning it keeps: there,
 // these characters occur in strings only.
-func escapeJSON(text []byte) []byte {
+func escapeJSON(text []byte) []byte { return escapeLines(text) }
+
+// escapeLines does the same to text that keeps its lines.
+func escapeLines(text []byte) []byte {
 	lines := bytes.Split(text, []byte("\n"))
 	for i, line := range lines {
 		lines[i] = telemetry.EscapeControls(line)

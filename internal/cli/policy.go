@@ -16,7 +16,8 @@ import (
 
 func newPolicy(a *app) *cobra.Command {
 	return group("policy", "Policy: which calls are allowed, and why",
-		newPolicyList(a), newPolicyExplain(a), newPolicyCheck(a), newPolicyReplay(a), newPolicyExport(a))
+		newPolicyList(a), newPolicyExplain(a), newPolicyCheck(a), newPolicyReplay(a), newPolicyExport(a),
+		newPolicyShow(a), newPolicyDiff(a), newPolicyHistory(a))
 }
 
 func newPolicyList(a *app) *cobra.Command {

@@ -17,8 +17,8 @@ const (
 	codePolicyInvalid   = "policy_invalid"
 )
 
-// ReloadPolicy reads the policy file again. If it is broken, or if the change can't
-// be put on record, the policy stays as it was and the error says why.
+// ReloadPolicy reads the policy file again. If it is broken, can't be kept, or the
+// change can't be put on record, the policy stays as it was and the error says why.
 func (s *Server) ReloadPolicy() error {
 	who := processActor()
 	who.Addr = "signal:SIGHUP"
@@ -29,6 +29,9 @@ func (s *Server) ReloadPolicy() error {
 		return err
 	}
 	if p.SHA256() != s.policy.current.Load().SHA256() {
+		if err := keepPolicy(s.config, p); err != nil {
+			return err
+		}
 		loading, err := s.journal(p).Begin(ctx, s.policyRecord())
 		if err != nil {
 			return err
