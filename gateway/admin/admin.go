@@ -201,6 +201,8 @@ func (a *API) routes(detail readinessDetail) http.Handler {
 	stored("GET /v1/audit/key", a.showAuditKey)
 	change("POST /v1/audit/key/rotate", "admin.audit.rotate", a.rotateAuditKey)
 	stored("POST /v1/audit/pseudonym", a.showPseudonym)
+	change("POST /v1/audit/report/signature", "admin.audit.report", a.signReport)
+	change("POST /v1/audit/report/checksums", "admin.audit.report", a.signReportFiles)
 
 	handle("GET /v1/policy", a.showPolicy)
 	handle("POST /v1/policy/explain", a.explain)

@@ -13,7 +13,8 @@ import (
 )
 
 func newAudit(a *app) *cobra.Command {
-	return group("audit", "Audit: the call records", newAuditQuery(a), newAuditVerify(a), newAuditProve(a), newAuditKey(a), newAuditPseudonym(a))
+	return group("audit", "Audit: the call records",
+		newAuditQuery(a), newAuditReport(a), newAuditVerify(a), newAuditProve(a), newAuditKey(a), newAuditPseudonym(a))
 }
 
 func newAuditQuery(a *app) *cobra.Command {

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/audit"
-	"jiragate/gateway/audit/checkpoint"
 )
 
 func newAuditProve(a *app) *cobra.Command {
@@ -60,51 +58,4 @@ of other records.`,
 	flags.StringVar(&keyFile, "public-key", "", "file with the public keys to trust (default: those of audit-key.json in the data directory)")
 	flags.StringVar(&out, "out", "", "file for the proof (default: standard output)")
 	return cmd
-}
-
-// proven is a checked proof as JSON.
-type proven struct {
-	Status string `json:"status"` // "ok"
-	Seq    uint64 `json:"seq"`
-	Origin string `json:"origin"`
-	Size   uint64 `json:"checkpointed"` // records that the checkpoint covers
-	Record string `json:"record"`       // the line
-}
-
-func (a *app) verifyProof(file string, q verifyRequest) error {
-	text, err := a.readInput(file)
-	if err != nil {
-		return fmt.Errorf("--proof: %w", err)
-	}
-	trust, err := a.trust(q.keyFile)
-	if err != nil {
-		return err
-	}
-	if trust == nil {
-		return usage("a proof is checked with the public key of the log: give --public-key")
-	}
-	p, err := checkpoint.ParseProof(text)
-	if err != nil {
-		return fmt.Errorf("--proof: %w", err)
-	}
-	c, err := p.Verify(trust)
-	if err != nil {
-		return fmt.Errorf("the proof does not hold: %w", err)
-	}
-	r, err := audit.ParseLine(p.Line)
-	if err == nil && r.Seq != p.Index+1 {
-		err = fmt.Errorf("its seq is %d, at place %d", r.Seq, p.Index+1)
-	}
-	if err != nil {
-		return fmt.Errorf("what is proven to be in the log is no call record: %w", err)
-	}
-	if q.output == asJSON {
-		return writeJSON(a.out, proven{"ok", r.Seq, c.Origin, c.Size, string(p.Line)})
-	}
-	return writeFields(a.out, [][2]string{
-		{"result", "ok: the record is in the log"},
-		{"log", c.Origin},
-		{"record", fmt.Sprintf("%d of %d that the checkpoint covers", r.Seq, c.Size)},
-		{"line", string(p.Line)},
-	})
 }

@@ -16,8 +16,8 @@ import (
 
 func newAuditVerify(a *app) *cobra.Command {
 	var (
-		v     verifyRequest
-		proof string
+		v               verifyRequest
+		proof, document string
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -31,14 +31,18 @@ line as audit key prints it. Keys that a trusted one has endorsed are trusted, t
 a directory with copies of checkpoints, such as JIRAGATE_AUDIT_CHECKPOINT_TO fills: with them even who
 holds the key can't have rewritten the past.
 
-With --proof, it is checked offline that one record was in the log; audit prove makes the proof.`,
+With --proof, it is checked offline that one record was in the log; audit prove makes the proof. With
+--report, it is checked that a page of audit report is as the gateway made it.`,
 		Example: `  jiragate audit verify
   jiragate audit verify --log ./audit --public-key audit-key.txt --checkpoints /mnt/worm/checkpoints
   jiragate audit verify --proof 4711.tlog-proof --public-key audit-key.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if proof != "" {
+			switch {
+			case proof != "":
 				return a.verifyProof(proof, v)
+			case document != "":
+				return a.verifyReport(document, v)
 			}
 			return a.verifyLog(v)
 		},
@@ -48,6 +52,9 @@ With --proof, it is checked offline that one record was in the log; audit prove 
 	flags.StringVar(&v.keyFile, "public-key", "", "file with the public keys to trust (default: those of audit-key.json in the data directory)")
 	flags.StringArrayVar(&v.copies, "checkpoints", nil, "directory with checkpoints kept elsewhere; may be given several times")
 	flags.StringVar(&proof, "proof", "", "check this proof instead of the log; - is standard input")
+	flags.StringVar(&document, "report", "", "check this page of audit report instead of the log; - is standard input")
+	cmd.MarkFlagsMutuallyExclusive("proof", "report", "log")
+	cmd.MarkFlagsMutuallyExclusive("proof", "report", "checkpoints")
 	outputFlag(cmd, &v.output)
 	return cmd
 }

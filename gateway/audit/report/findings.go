@@ -1,0 +1,87 @@
+package report
+
+import (
+	"fmt"
+
+	"jiragate/gateway/audit"
+)
+
+// The codes of findings, in the order in which they are shown.
+const (
+	FindingNotVerified   = "log_not_verified"     // the log, or its signatures, fail
+	FindingDamaged       = "log_damaged"          // lines are no records
+	FindingNotDocumented = "call_not_documented"  // allowed, and not in the table of its policy
+	FindingSwitchedOff   = "call_switched_off"    // allowed, and switched off by its policy for this connection
+	FindingElsewhere     = "call_elsewhere"       // allowed, with another method, path or query than its operation's
+	FindingNoPolicy      = "call_without_policy"  // allowed, by a policy that is not among those given
+	FindingRefusedLeft   = "refused_call_left"    // refused, and with an egress address
+	FindingUnpublished   = "egress_not_published" // from an address that was not published at its time
+	FindingUnpinned      = "egress_unpinned"      // from no fixed address
+	FindingPolicyMissing = "policy_not_kept"      // allowed by a policy that is not kept
+	FindingNotKept       = "records_not_kept"     // older records were deleted
+	FindingLater         = "records_not_verified" // written after the verification
+	FindingUnsigned      = "log_not_signed"       // there is no signed checkpoint
+	FindingTail          = "records_not_signed"   // behind the newest checkpoint
+	FindingReported      = "rules_in_report_mode" // a rule in mode report would have refused them
+)
+
+// found counts the calls of a finding.
+type found struct {
+	n   uint64
+	ids []string
+}
+
+func (c *collector) find(code string, r *audit.Record) {
+	f := c.findings[code]
+	if f == nil {
+		f = &found{}
+		c.findings[code] = f
+	}
+	if f.n++; len(f.ids) < maxExamples {
+		f.ids = append(f.ids, plain(r.ID))
+	}
+}
+
+// list gives the findings, alerts first.
+func (c *collector) list() []Finding {
+	list := []Finding{}
+	add := func(level, code, text string) { list = append(list, Finding{code, level, text, 0, []string{}}) }
+	of := func(level, code, text string) {
+		if f := c.findings[code]; f != nil {
+			list = append(list, Finding{code, level, fmt.Sprintf(text, calls(f.n)), f.n, f.ids})
+		}
+	}
+	v := &c.in.Verification
+	if !v.OK {
+		add(LevelAlert, FindingNotVerified, "The log failed its verification: "+orElse(plain(v.Failure), "no reason is given")+". Nothing in this report is proven.")
+	}
+	if n := c.totals.Damaged; n > 0 {
+		add(LevelAlert, FindingDamaged, fmt.Sprintf("%s of the log, in the files of this month or later, cannot be read as records. What they held is not counted here. The first: %s.", many(n, "line"), c.damage1))
+	}
+	of(LevelAlert, FindingNotDocumented, "Allowed, and not documented by the policy in force at that time: %s.")
+	of(LevelAlert, FindingSwitchedOff, "Allowed, and switched off for this connection by the policy in force at that time: %s.")
+	of(LevelAlert, FindingElsewhere, "Allowed, with a method, a path or query parameters that are not those of the operation: %s.")
+	of(LevelAlert, FindingNoPolicy, "Allowed, by a policy that is not known: %s.")
+	of(LevelAlert, FindingRefusedLeft, "Refused, although the record says that the call left: %s.")
+	of(LevelAlert, FindingUnpublished, "From an address that was not published as in use at that time: %s.")
+	of(LevelAlert, FindingUnpinned, "From no fixed address, since none was configured: %s.")
+	of(LevelNotice, FindingPolicyMissing, "Allowed by a policy that was not kept, so that it is not known what it documented: %s.")
+	if v.RetainedFrom > 1 && (v.RetainedSince.IsZero() || v.RetainedSince.After(c.in.From)) {
+		text := fmt.Sprintf("The records before number %d were deleted when their time of retention was over", v.RetainedFrom)
+		if v.RetainedSince.IsZero() {
+			text += "; some of this month may be missing."
+		} else {
+			text += ": of this month, those before " + stamp(v.RetainedSince) + " are missing."
+		}
+		add(LevelNotice, FindingNotKept, text)
+	}
+	of(LevelNotice, FindingLater, "Written after the log was verified: %s or acts.")
+	if v.OK && v.CheckpointSize == 0 {
+		add(LevelNotice, FindingUnsigned, "No signed checkpoint covers the log. Its chain shows no change, but a chain alone cannot show that the end was cut off, or that the whole log was written anew.")
+	}
+	of(LevelNotice, FindingTail, "Behind the newest signed checkpoint, so that no signature covers them: %s or acts.")
+	if n := c.totals.Reported; n > 0 {
+		list = append(list, Finding{FindingReported, LevelNotice, "Allowed, where a rule of the operator would have refused if it were enforced, and only reports: " + calls(n) + ".", n, []string{}})
+	}
+	return list
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/report"
+)
+
+func newAuditReport(a *app) *cobra.Command {
+	var about report.About
+	var format, dir string
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Make the document for a customer's auditor: what was promised, and what happened",
+		Long: `Make the report on one connection and one month, in UTC: the documented operations with the calls made of
+each, what was refused and why, the addresses that calls left from, acts of administration, the policies in
+force, and what the verification of the log has found. What is not as promised is on top.
+
+The page (html) is one file, and ends in a signature by the audit key (jiragate audit key); it says how to
+check it. The csv holds counts for pivot tables, the json all that the page says; these two are signed only
+with --dir, which writes all three, with SHA256SUMS and SHA256SUMS.note. The exit code is 1 if the report
+has an alert.`,
+		Example: `  jiragate audit report --month 2026-11 --connection acme > acme-2026-11.html
+  jiragate audit report --month 2026-11 --connection acme --dir acme-2026-11`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			from, until, err := report.Month(about.Month)
+			switch {
+			case about.Month == "":
+				return usage("--month is needed, as 2026-11")
+			case about.Connection == "":
+				return usage("--connection is needed")
+			case err != nil:
+				return usage("--month: %v", err)
+			case from.After(now):
+				return usage("--month: %s has not begun", about.Month)
+			case !slices.Contains([]string{"html", "csv", "json"}, format):
+				return usage("--format: %q is unknown; use html, csv or json", format)
+			case dir != "" && cmd.Flags().Changed("format"):
+				return usage("--dir writes every format; leave --format out")
+			}
+			if dir != "" {
+				if err := refuseReportFiles(dir); err != nil {
+					return err
+				}
+			}
+			in := report.Input{Connection: about.Connection, From: from, Until: until, Made: now, Version: programVersion().Version}
+			var files *reportFiles
+			var r *report.Report
+			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
+				if r, err = a.makeReport(cmd.Context(), s, in); err == nil {
+					files, err = newReportFiles(cmd.Context(), s, r)
+				}
+				return err
+			})
+			switch {
+			case err != nil:
+				return err
+			case dir != "":
+				err = a.writeReport(dir, files)
+			default:
+				_, err = a.out.Write(files.named(format))
+			}
+			if err != nil {
+				return err
+			}
+			return a.reportAlerts(r)
+		},
+	}
+	cmd.Flags().StringVar(&about.Month, "month", "", "the month, in UTC, as 2026-11")
+	cmd.Flags().StringVar(&about.Connection, "connection", "", "the connection")
+	cmd.Flags().StringVar(&format, "format", "html", "html, csv or json, written to the output")
+	cmd.Flags().StringVar(&dir, "dir", "", "a directory that gets a file of each format, and their signed checksums")
+	return cmd
+}
+
+// reportAlerts repeats the alerts where whoever has made the report sees them.
+func (a *app) reportAlerts(r *report.Report) error {
+	alerts := false
+	for _, f := range r.Findings {
+		if f.Level == report.LevelAlert {
+			a.report(fmt.Errorf("alert, %s: %s", f.Code, f.Text))
+			alerts = true
+		}
+	}
+	if alerts {
+		return errReported
+	}
+	return nil
+}
+
+// makeReport reads the records twice: policies and the verification must be known
+// before the calls are held against them.
+func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*report.Report, error) {
+	seen, err := surveyRecords(a.reportRecords(in))
+	if err != nil {
+		return nil, auditError(err)
+	}
+	in.Edition, in.Region = seen.edition, seen.region
+	if in.Edition == "" {
+		var c admin.Connection
+		if err := s.call(ctx, http.MethodGet, "/v1/connections/"+in.Connection, nil, &c); err != nil {
+			return nil, err
+		}
+		in.Edition, in.Region = c.Edition, c.Region
+	}
+	if in.Policies, err = policiesInForce(in.Connection, in.Edition, seen, policyHistory(a.config).Get); err != nil {
+		return nil, err
+	}
+	if in.Published, err = publishedAddresses(a.config); err != nil {
+		return nil, err
+	}
+	if err := a.reportVerification(&in); err != nil {
+		return nil, auditError(err)
+	}
+	var key admin.AuditKey
+	if err := s.call(ctx, http.MethodGet, "/v1/audit/key", nil, &key); err != nil {
+		return nil, err
+	}
+	in.Keys = key.Verifiers
+	r, err := report.Collect(in, verifiedRecords(a.reportRecords(in), in.Verification))
+	return r, auditError(err)
+}
+
+// reportFiles are the formats of one report, the page sealed.
+type reportFiles struct {
+	page, csv, json []byte
+	sums, signed    []byte
+}
+
+func newReportFiles(ctx context.Context, s *session, r *report.Report) (*reportFiles, error) {
+	sign := func(route string, request any) ([]byte, error) {
+		body, err := json.Marshal(request)
+		if err != nil {
+			return nil, err
+		}
+		var answer admin.SignedNote
+		err = s.call(ctx, http.MethodPost, "/v1/audit/report/"+route, body, &answer)
+		return []byte(answer.Note), err
+	}
+	var page, csv bytes.Buffer
+	err := errors.Join(r.WriteHTML(&page), r.WriteCSV(&csv))
+	if err != nil {
+		return nil, err
+	}
+	f := &reportFiles{csv: csv.Bytes()}
+	if f.json, err = r.JSON(); err != nil {
+		return nil, err
+	}
+	f.page, err = report.Seal(page.Bytes(), report.About{Connection: r.Connection, Month: r.Month}, func([]byte) ([]byte, error) {
+		// The API makes the text itself, and Seal compares.
+		return sign("signature", admin.ReportToSign{Connection: r.Connection, Month: r.Month, SHA256: report.HashesOf(page.Bytes(), nil, nil).Page})
+	})
+	if err != nil {
+		return nil, err
+	}
+	hashes := report.HashesOf(f.page, f.csv, f.json)
+	if f.sums, err = report.Checksums(hashes); err != nil {
+		return nil, err
+	}
+	f.signed, err = sign("checksums", admin.ReportFiles{HTML: hashes.Page, CSV: hashes.CSV, JSON: hashes.JSON})
+	return f, err
+}
+
+func (f *reportFiles) named(format string) []byte {
+	return map[string][]byte{"html": f.page, "csv": f.csv, "json": f.json}[format]
+}
