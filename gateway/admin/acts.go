@@ -124,7 +124,9 @@ func (t *task) begin() (context.Context, error) {
 	switch {
 	case errors.Is(err, act.ErrUnavailable):
 		p := refuse(http.StatusServiceUnavailable, CodeRecordUnavailable, "%v, so it was not done", err)
-		p.Hint = "the log and /readyz say what hinders the audit log; a full disk is the usual cause"
+		if !errors.Is(err, audit.ErrContradicted) && !errors.Is(err, audit.ErrDamaged) { // those say what to do
+			p.Hint = "the log and /readyz say what hinders the audit log; a full disk is the usual cause"
+		}
 		return nil, p
 	case err != nil: // nobody is there to read it, but the record is
 		return nil, refuse(http.StatusServiceUnavailable, CodeUnavailable, "the caller has gone, so it was not done")

@@ -17,7 +17,7 @@ type segmentCheck struct {
 	head    string // hash of the last of them
 	nodes   *compact.Range
 	heads   []*compact.Range // the same, cut at each size that somebody claims a root for
-	removed uint64           // the last record that a removal took
+	removed []uint64         // the last record that each removal took
 
 	defect     error // of the line behind those in order
 	unfinished int64
@@ -95,7 +95,9 @@ func checkSegment(dir string, s segment, newest bool, sizes []uint64) segmentChe
 		}
 		c.lines++
 		c.head = hashLine(l.text)
-		c.removed = max(c.removed, removedUpTo(&r))
+		if last := removedUpTo(&r); last > 0 {
+			c.removed = append(c.removed, last)
+		}
 		if len(sizes) > 0 && sizes[0] == r.Seq {
 			c.cut()
 			sizes = sizes[1:]

@@ -5,12 +5,18 @@
 //
 // Start with [Open], which gives a [Log]. A refusal is one [Log.Append]. A call
 // that goes out is a [Log.Begin] before it leaves and a [Pending.Complete]
-// when it is over. [Query] reads the records back, [Verify] proves the chain;
-// both work on the directory alone, whether the log is being written or not.
+// when it is over. [Query] reads the records back, [Verify] proves the log, [Prove]
+// proves one record; they work on the directory alone, whether the log is being
+// written or not.
 //
 // # The directory
 //
 //	2026-11-23T10.jsonl       a segment: the records, one JSON object a line
+//	2026-11-23T10_0002.jsonl  the next of the same hour, when the first was full
+//	….jsonl.gz                a closed segment, compressed
+//	2026-11-23T10.checkpoint  the newest signed checkpoint of the log that ended in this segment
+//	2026-11-23T10.tree        the Merkle tree before this segment, and the hashes of its lines
+//	key-0001.succession       a signing key endorses the one that followed it
 //	pending-00000001.journal  the journal: intents of calls that are under way
 //	torn-….bin                bytes that a crash left unfinished, kept for inspection
 //	lock                      held by the one process that writes
@@ -19,7 +25,14 @@
 // A segment is named for the UTC hour of the record that opened it. A record
 // of a later hour opens the next one; a record of an earlier hour, because the
 // call took long or the clock was set back, stays in the newest. So names
-// never go backwards, and no segment holds a record later than its hour.
+// never go backwards, and no segment holds a record later than its hour. Sorted by
+// name, segments are in the order of the chain.
+//
+// A closed segment is compressed, as a gzip file of one member a block of lines, so
+// that a part of it can be read without the rest (package index does), and any gzip
+// reads it whole. When its retention is over, it is removed with its companions,
+// after a record that says so; the tree beside the next segment is what the rest is
+// verified from.
 //
 // # A line
 //
@@ -30,15 +43,26 @@
 // client sent. "seq" counts from 1 without gaps; "prev" is the SHA-256 of the
 // line before, without its newline, or 64 zeros in the first.
 //
-// # What the chain shows, and what it cannot
+// # Proof
 //
 // Any record changed, removed, added or moved breaks the chain at that place or
-// the next, and [Verify] names the line. The chain alone cannot show what
-// happened at its open end: the last record rewritten, records cut off from the
-// end, or the log replaced by another that was chained afresh. That takes
-// knowledge of the chain's head from elsewhere: note the Head of a [Report] where
-// the writer of the log cannot reach it; the record that follows must carry it
-// as its prev for ever.
+// the next. The chain alone cannot show what happened at its open end: the last
+// record rewritten, records cut off from the end, or the log chained afresh from
+// some place on. For that there is the Merkle tree of RFC 6962 over the lines, of
+// which each leaf is a line without its newline, and checkpoints: its head, signed,
+// in the form of C2SP tlog-checkpoint (package checkpoint). One is made within a
+// second of a record, of what no loss of power can take away any more, and stays for
+// each segment; all of them go to [Options.Checkpointed], which can bring them to
+// where the writer of the log cannot reach them (package offsite). Only there they
+// hold against somebody who has the signing key, or who puts back an older state of
+// the whole directory.
+//
+// Open does not go on with a log that its newest checkpoint was not signed for
+// ([ErrContradicted]), so that no checkpoint ever contradicts another.
+//
+// The trees beside the segments are derived, and nothing is believed because of
+// them alone. Where they are those that a checkpoint was signed for, Verify names
+// the very line that was changed.
 //
 // # Durability
 //

@@ -115,12 +115,41 @@ func (h *housekeeper) removeOld() error {
 	if err != nil {
 		return err
 	}
+	if err := h.removeCompanions(list); err != nil {
+		return err
+	}
 	for i, s := range list {
 		if h.stopping() || o.Now().Before(s.end().Add(o.Retention)) {
 			return nil
 		}
 		if err := h.remove(s, list[i+1:]); err != nil {
 			return fmt.Errorf("remove %s, whose retention has ended: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// removeCompanions removes what a crash has left of a segment that was removed: files
+// of before the first one that is there.
+func (h *housekeeper) removeCompanions(closed []segment) error {
+	first := h.log.chain.newestSegment()
+	if len(closed) > 0 {
+		first = closed[0]
+	}
+	entries, err := os.ReadDir(h.log.options.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		for _, suffix := range []string{checkpointSuffix, treeSuffix} {
+			stem, ok := strings.CutSuffix(e.Name(), suffix)
+			s, named := parseSegment(stem + segmentSuffix)
+			if !ok || !named || s.compare(first) >= 0 {
+				continue
+			}
+			if err := h.log.fs.remove(filepath.Join(h.log.options.Dir, e.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -155,8 +184,7 @@ func (h *housekeeper) remove(s segment, rest []segment) error {
 	if err := h.log.chain.flush(); err != nil {
 		return err
 	}
-	// The records last: as long as they are there, the rest is not needed.
-	for _, name := range []string{s.checkpointName(), s.treeName(), s.compressedName(), s.name} {
+	for _, name := range []string{s.name, s.compressedName(), s.checkpointName(), s.treeName()} {
 		if err := h.log.fs.remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

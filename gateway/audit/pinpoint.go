@@ -98,6 +98,6 @@ func (v *verification) firstChanged(leaves []hash, name string) *DefectError {
 	}
 	d.Line++
 	d.Seq = at
-	d.Err = fmt.Errorf("the log ends before it, and %s was signed for %d records more: they were removed", name, len(leaves))
+	d.Err = fmt.Errorf("the log ends before it, and %s was signed for a log with %d more: they were removed", name, len(leaves))
 	return d
 }

@@ -136,7 +136,16 @@ func (q *query) scan(s segment) iter.Seq[answer] {
 			return q.scanBlocks(s, blocks)
 		}
 	}
-	return q.filter.decode(s.lines(q.dir), s, s == q.newest)
+	return func(yield func(answer) bool) {
+		for a := range q.filter.decode(s.lines(q.dir), s, s == q.newest) {
+			if a.fatal && s.gone(q.dir) {
+				return // removed by retention since it was listed
+			}
+			if !yield(a) {
+				return
+			}
+		}
+	}
 }
 
 func (q *query) scanBlocks(s segment, blocks []Block) iter.Seq[answer] {
@@ -149,6 +158,8 @@ func (q *query) scanBlocks(s segment, blocks []Block) iter.Seq[answer] {
 					return
 				}
 				continue
+			case err != nil && s.gone(q.dir):
+				return
 			case err != nil:
 				yield(answer{err: fmt.Errorf("read the audit log: %w", err), fatal: true})
 				return

@@ -2,8 +2,11 @@ package audit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +77,16 @@ func (s segment) stem() string {
 func (s segment) compressedName() string { return s.name + compressedSuffix }
 func (s segment) treeName() string       { return s.stem() + treeSuffix }
 func (s segment) checkpointName() string { return s.stem() + checkpointSuffix }
+
+// gone tells whether s was removed.
+func (s segment) gone(dir string) bool {
+	for _, name := range []string{s.name, s.compressedName()} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
 
 // end is after the time of every record in s.
 func (s segment) end() time.Time { return s.hour.Add(time.Hour) }

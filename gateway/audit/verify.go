@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"jiragate/gateway/audit/checkpoint"
 )
@@ -58,23 +59,37 @@ var ErrNoCheckpoint = errors.New("the audit log has no checkpoint that is signed
 // no trusted key has signed, and [ErrNoCheckpoint] where there is none. Another
 // error is of the file system.
 func Verify(dir string, o VerifyOptions) (Report, error) {
+	for attempt := 1; ; attempt++ {
+		report, list, err := verify(dir, o)
+		// While the log is read, retention may remove its beginning.
+		if err == nil || attempt == maxAttempts || len(list) == 0 || !list[0].gone(dir) {
+			return report, err
+		}
+	}
+}
+
+// maxAttempts bounds how often Verify begins anew because of retention, which removes
+// something once a minute at most.
+const maxAttempts = 3
+
+func verify(dir string, o VerifyOptions) (Report, []segment, error) {
 	v := verification{dir: dir, report: Report{Head: genesis}}
 	// Before the segments, so that no checkpoint is newer than what is read.
 	claims, err := readClaims(dir, o)
 	if err != nil {
-		return v.report, err
+		return v.report, nil, err
 	}
 	v.claims = claims
 	if v.list, err = segments(dir); err != nil {
-		return v.report, err
+		return v.report, nil, err
 	}
 	if err := v.run(); err != nil {
-		return v.report, err
+		return v.report, v.list, err
 	}
 	if o.Trust != nil && v.report.Checkpoints == 0 && v.report.Records > 0 {
-		return v.report, ErrNoCheckpoint
+		return v.report, v.list, ErrNoCheckpoint
 	}
-	return v.report, nil
+	return v.report, v.list, nil
 }
 
 // verification goes through the segments in order, while they are read ahead.
@@ -84,10 +99,10 @@ type verification struct {
 	claims []claim // by size
 	report Report
 
-	tree    *tree  // over the lines so far; nil before the first
-	agreed  *tree  // as it was at the newest claim that agreed, or at the first record
-	removed uint64 // the last record that is gone, according to the records of removals
-	vague   bool   // the defect is at the record it names, or behind it
+	tree    *tree    // over the lines so far; nil before the first
+	agreed  *tree    // as it was at the newest claim that agreed, or at the first record
+	removed []uint64 // the last record that each removal took, according to its record
+	vague   bool     // the defect is at the record it names, or behind it
 }
 
 func (v *verification) run() error {
@@ -98,7 +113,7 @@ func (v *verification) run() error {
 			return v.pinpoint(err)
 		}
 	}
-	if v.tree != nil && v.report.First > 1 && v.removed != v.report.First-1 {
+	if v.tree != nil && v.report.First > 1 && !slices.Contains(v.removed, v.report.First-1) {
 		first := v.list[0]
 		return &DefectError{Segment: first.name, Line: 1, Seq: v.report.First,
 			Err: fmt.Errorf("records 1 to %d are missing, and no record says that retention removed them", v.report.First-1)}
@@ -135,7 +150,7 @@ func (v *verification) add(s segment, c segmentCheck) error {
 		return err
 	}
 	v.tree.join(c.nodes)
-	v.removed = max(v.removed, c.removed)
+	v.removed = append(v.removed, c.removed...)
 	v.report.Records, v.report.Head = c.first+c.lines-1, c.head
 	return c.asError(v.report.Records + 1)
 }

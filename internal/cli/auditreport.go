@@ -64,9 +64,14 @@ has an alert.`,
 				}
 				return err
 			})
+			if files != nil && files.unsigned != nil {
+				a.report(fmt.Errorf("alert: the report is not signed: %w", files.unsigned))
+			}
 			switch {
 			case err != nil:
 				return err
+			case dir != "" && files.unsigned != nil:
+				return errors.New("a report that is not signed is not filed; without --dir it is written to the output")
 			case dir != "":
 				err = a.writeReport(dir, files)
 			default:
@@ -137,6 +142,7 @@ func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*rep
 type reportFiles struct {
 	page, csv, json []byte
 	sums, signed    []byte
+	unsigned        error // why there is no signature, and page is not sealed
 }
 
 func newReportFiles(ctx context.Context, s *session, r *report.Report) (*reportFiles, error) {
@@ -162,6 +168,12 @@ func newReportFiles(ctx context.Context, s *session, r *report.Report) (*reportF
 		// The API makes the text itself, and Seal compares.
 		return sign("signature", admin.ReportToSign{Connection: r.Connection, Month: r.Month, SHA256: report.HashesOf(page.Bytes(), nil, nil).Page})
 	})
+	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == admin.CodeRecordUnavailable {
+		// Signing is an act on record, and this log takes none: it may be the very one
+		// that the report says was altered.
+		f.page, f.unsigned = page.Bytes(), err
+		return f, nil
+	}
 	if err != nil {
 		return nil, err
 	}

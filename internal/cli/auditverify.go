@@ -140,7 +140,7 @@ func (a *app) verifyLog(q verifyRequest) error {
 
 func verifyError(report audit.Report, err error) error {
 	if _, ok := errors.AsType[*audit.DefectError](err); ok {
-		return fmt.Errorf("the audit log fails after record %d: %w", report.Records, err)
+		return fmt.Errorf("the audit log fails after %d good records: %w", newVerified(report, nil, nil).Records, err)
 	}
 	switch {
 	case errors.Is(err, audit.ErrNoCheckpoint):
