@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // BenchmarkCall is one call, Begin and Complete, at each mode; many at a time,
@@ -73,17 +76,89 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkVerify and BenchmarkQuery read a log of 20,000 records.
+// BenchmarkVerify checks lines, chain, tree and checkpoints of a log of 200,000
+// records in ten segments, of which all but the newest are compressed or none is.
 func BenchmarkVerify(b *testing.B) {
-	dir := bigLog(b, 20_000)
-	n := 0
+	const size = 200_000
+	signer := newTestSigner(b, 1)
+	for _, form := range []string{"plain", "compressed"} {
+		b.Run(form, func(b *testing.B) {
+			dir := filepath.Join(b.TempDir(), "audit")
+			variedLog(b, Options{Dir: dir, Sync: SyncBatch, Signer: signer, SegmentSize: 14 << 20}, size, form == "compressed")
+			n := 0
+			for b.Loop() {
+				if _, err := Verify(dir, VerifyOptions{Trust: signer.trust(b)}); err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			b.ReportMetric(float64(n*size)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
+// BenchmarkProve makes the proof of one record in a log of 200,000.
+func BenchmarkProve(b *testing.B) {
+	signer := newTestSigner(b, 1)
+	dir := filepath.Join(b.TempDir(), "audit")
+	variedLog(b, Options{Dir: dir, Sync: SyncBatch, Signer: signer, SegmentSize: 14 << 20}, 200_000, true)
 	for b.Loop() {
-		if _, err := Verify(dir, VerifyOptions{}); err != nil {
+		if _, err := Prove(dir, 70_000, signer.trust(b)); err != nil {
 			b.Fatal(err)
 		}
-		n++
 	}
-	b.ReportMetric(float64(n*20_000)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkCompress compresses a segment of 20,000 records, and tells what a record
+// takes on disk, before and afterwards.
+func BenchmarkCompress(b *testing.B) {
+	const size = 20_000
+	dir := filepath.Join(b.TempDir(), "audit")
+	variedLog(b, Options{Dir: dir, Sync: SyncBatch}, size, false)
+	list, err := segments(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(dir, list[0].name)
+	plain := readFile(b, path)
+	b.SetBytes(int64(len(plain)))
+	for b.Loop() {
+		writeTestFile(b, path, plain)
+		if err := compressSegment(disk{}, dir, list[0]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	compressed := readFile(b, filepath.Join(dir, list[0].compressedName()))
+	tree := readFile(b, filepath.Join(dir, list[0].treeName()))
+	b.ReportMetric(float64(len(plain))/size, "plain-B/record")
+	b.ReportMetric(float64(len(compressed))/size, "gzip-B/record")
+	b.ReportMetric(float64(len(tree))/size, "tree-B/record")
+}
+
+// variedLog writes n records as a gateway with some connections does, within an hour.
+func variedLog(b *testing.B, o Options, n int, compressed bool) {
+	b.Helper()
+	l := mustOpen(b, o)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		r := outcome(intent("GET"))
+		if i%10 == 0 {
+			r = refusal()
+		}
+		r.Time = start.Add(time.Duration(i) * 10 * time.Millisecond)
+		r.ID = fmt.Sprintf("019ab0c4-%04x-7%03x-8000-%012x", i>>16, random.IntN(1<<12), random.Int64N(1<<48))
+		r.Client = []string{"billing", "retro-web", "retro-jobs"}[random.IntN(3)]
+		r.ClientAddr = fmt.Sprintf("10.1.2.%d:%d", random.IntN(8), 32768+random.IntN(28000))
+		r.Connection = fmt.Sprintf("customer-%d", random.IntN(200))
+		r.Path = fmt.Sprintf("/rest/api/3/project/P%d/components", random.IntN(1000))
+		r.BytesOut, r.DurationMS = int64(random.IntN(20_000)), float64(random.IntN(300_000))/1000
+		r.TraceID = fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64())
+		mustAppend(b, l, r)
+	}
+	if compressed {
+		l.keeper.tidy()
+	}
+	mustClose(b, l)
 }
 
 func BenchmarkQuery(b *testing.B) {

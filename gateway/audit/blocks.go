@@ -122,9 +122,13 @@ func (s segment) readBlock(dir string, b Block) ([]byte, error) {
 	}
 	defer f.Close()
 	text := make([]byte, b.Length)
-	n, err := f.ReadAt(text, b.Offset)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if _, err := f.ReadAt(text, b.Offset); errors.Is(err, io.EOF) {
+		return nil, errShortened
+	} else if err != nil {
 		return nil, err
 	}
-	return text[:n], nil
+	return text, nil
 }
+
+// errShortened says that a segment has lost its end.
+var errShortened = errors.New("the segment ends before this block does: it was cut")

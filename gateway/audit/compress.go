@@ -125,6 +125,8 @@ func eachBlock(r io.Reader, do func(block []byte) error) error {
 		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
+		case errors.Is(err, errCompressed): // it may wrap the end of the file, which is not that of the segment
+			return err
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return lastBlocks(buf, do)
 		case err != nil:
@@ -201,29 +203,28 @@ func memberAt(f io.ReaderAt, size, offset int64) (at, length int64, ok bool) {
 	return 0, 0, false
 }
 
-// readMember decompresses the block of at most limit bytes that begins at offset.
-func readMember(path string, offset int64, limit int) ([]byte, error) {
+// readMember decompresses the block of so many bytes that begins at offset.
+func readMember(path string, offset int64, length int) ([]byte, error) {
 	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	at, length, ok := memberAt(f, info.Size(), offset)
+	at, size, ok := memberAt(f, info.Size(), offset)
 	var zip *gzip.Reader
 	if ok {
-		zip, err = gzip.NewReader(io.NewSectionReader(f, at, length))
+		zip, err = gzip.NewReader(io.NewSectionReader(f, at, size))
 	} else if zip, err = gzip.NewReader(f); err == nil { // it may be of another gzip: from the start
 		_, err = io.CopyN(io.Discard, zip, offset)
 	}
 	if err != nil {
 		return nil, asDamage(err)
 	}
-	block := make([]byte, limit)
-	n, err := io.ReadFull(zip, block)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	block := make([]byte, length)
+	if _, err := io.ReadFull(zip, block); err != nil {
 		return nil, asDamage(err)
 	}
-	return block[:n], nil
+	return block, nil
 }
 
 // asDamage tells errors of the data from those of the file system.

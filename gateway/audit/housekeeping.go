@@ -36,12 +36,12 @@ func (h *housekeeper) close() {
 func (h *housekeeper) run() {
 	defer close(h.ended)
 	for {
-		h.tidy()
-		select {
+		select { // at first, too: a command that writes a record leaves it to the gateway
 		case <-h.ending:
 			return
 		case <-time.After(housekeepingInterval):
 		}
+		h.tidy()
 	}
 }
 
@@ -86,9 +86,10 @@ func (h *housekeeper) compress() error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one that was tampered with keeps no other from being compressed
 	for _, s := range list {
 		if h.stopping() {
-			return nil
+			break
 		}
 		_, err := os.Lstat(filepath.Join(h.log.options.Dir, s.name))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -97,11 +98,9 @@ func (h *housekeeper) compress() error {
 		if err == nil {
 			err = compressSegment(h.log.fs, h.log.options.Dir, s)
 		}
-		if err != nil {
-			return err
-		}
+		failed = append(failed, err)
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // removeOld removes the segments whose retention has ended, the oldest first, and

@@ -153,7 +153,7 @@ func (q *query) scanBlocks(s segment, blocks []Block) iter.Seq[answer] {
 		for _, b := range blocks {
 			text, err := s.readBlock(q.dir, b)
 			switch {
-			case errors.Is(err, errCompressed):
+			case errors.Is(err, errCompressed), errors.Is(err, errShortened):
 				if !yield(answer{err: &DefectError{Segment: s.name, Line: b.Line, Err: err}}) {
 					return
 				}

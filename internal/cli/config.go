@@ -281,6 +281,9 @@ func (c *Config) pseudonymFile() string {
 	return c.file("audit-pseudonyms.json")
 }
 
+// auditIndexFile can be removed at any time: it is made anew from the log.
+func (c *Config) auditIndexFile() string { return c.file("audit-index.sqlite") }
+
 func (c *Config) adminTokenFile() string {
 	if c.AdminTokenFile != "" {
 		return c.AdminTokenFile

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,32 +16,44 @@ import (
 )
 
 // outputFormat is the value of --output: "table" for people, "json" for
-// programs.
+// programs, and for some commands others.
 type outputFormat string
 
 const (
 	asTable outputFormat = "table"
 	asJSON  outputFormat = "json"
+	asCSV   outputFormat = "csv"
 )
 
-// Set, String and Type make it a flag value.
-func (f *outputFormat) Set(s string) error {
-	switch o := outputFormat(s); o {
-	case asTable, asJSON:
-		*f = o
-		return nil
-	}
-	return fmt.Errorf("use %s or %s", asTable, asJSON)
+// outputValue is the flag, with the formats that a command has.
+type outputValue struct {
+	format  *outputFormat
+	formats []string
 }
 
-func (f *outputFormat) String() string { return string(*f) }
+// Set, String and Type make it a flag value.
+func (v outputValue) Set(s string) error {
+	if !slices.Contains(v.formats, s) {
+		last := len(v.formats) - 1
+		return fmt.Errorf("use %s or %s", strings.Join(v.formats[:last], ", "), v.formats[last])
+	}
+	*v.format = outputFormat(s)
+	return nil
+}
+
+func (v outputValue) String() string { return string(*v.format) }
 
 // Type is what help shows in the place of a value.
-func (f *outputFormat) Type() string { return "table|json" }
+func (v outputValue) Type() string { return strings.Join(v.formats, "|") }
 
-func outputFlag(cmd *cobra.Command, f *outputFormat) {
+// outputFlag gives cmd the flag, for table, json and more.
+func outputFlag(cmd *cobra.Command, f *outputFormat, more ...outputFormat) {
 	*f = asTable
-	cmd.Flags().VarP(f, "output", "o", "how the result is written")
+	v := outputValue{f, []string{string(asTable), string(asJSON)}}
+	for _, m := range more {
+		v.formats = append(v.formats, string(m))
+	}
+	cmd.Flags().VarP(v, "output", "o", "how the result is written")
 }
 
 // writeJSON writes v indented, with each character escaped that could steer a

@@ -132,6 +132,7 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 	if s.monitor != nil {
 		s.background.Go(func() { s.monitor.Run(running) })
 	}
+	s.background.Go(func() { s.keepIndex(running) })
 	if notifier != nil {
 		s.background.Go(func() { notifier.Run(running) })
 	}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"jiragate/gateway/audit"
+)
+
+// recordWriter writes call records in one format.
+type recordWriter struct {
+	record func(*audit.Entry) error
+	end    func() error // writes what was kept back
+}
+
+func (a *app) newRecordWriter(output outputFormat) recordWriter {
+	switch output {
+	case asJSON:
+		return recordWriter{
+			record: func(e *audit.Entry) error { return a.printf("%s\n", e.Raw) },
+			end:    func() error { return nil },
+		}
+	case asCSV:
+		return a.newCSVWriter()
+	}
+	heading := []string{"TIME", "CLIENT", "CONNECTION", "METHOD", "OPERATION", "DECISION", "CODE", "STATUS", "EGRESS", "MS", "ID"}
+	var rows [][]string
+	return recordWriter{
+		record: func(e *audit.Entry) error {
+			rows = append(rows, tableRow(&e.Record))
+			return nil
+		},
+		end: func() error { return writeTable(a.out, heading, rows) },
+	}
+}
+
+func tableRow(r *audit.Record) []string {
+	what := r.Operation
+	if what == "" {
+		what = r.Path
+	}
+	return []string{
+		timeText(r.Time), r.Client, r.Connection, r.Method, what, r.Decision, r.Code,
+		strconv.Itoa(r.Status), r.EgressIP, strconv.FormatFloat(r.DurationMS, 'f', 0, 64), r.ID,
+	}
+}
+
+// newCSVWriter writes RFC 4180, with a header.
+func (a *app) newCSVWriter() recordWriter {
+	w := csv.NewWriter(a.out)
+	w.UseCRLF = true
+	headed := false
+	head := func() error {
+		if headed {
+			return nil
+		}
+		headed = true
+		return w.Write(recordKeys())
+	}
+	return recordWriter{
+		record: func(e *audit.Entry) error {
+			if err := head(); err != nil {
+				return err
+			}
+			return w.Write(csvRow(&e.Record))
+		},
+		end: func() error {
+			if err := head(); err != nil {
+				return err
+			}
+			w.Flush()
+			return w.Error()
+		},
+	}
+}
+
+// recordKeys are the keys of a record, in their order.
+func recordKeys() []string {
+	var keys []string
+	for field := range reflect.TypeFor[audit.Record]().Fields() {
+		keys = append(keys, field.Tag.Get("json"))
+	}
+	return keys
+}
+
+// csvRow has a cell for each of recordKeys.
+func csvRow(r *audit.Record) []string {
+	names := ""
+	if len(r.QueryNames) > 0 {
+		b, err := json.Marshal(r.QueryNames)
+		if err != nil {
+			panic("cli: a list of texts cannot be written as JSON: " + err.Error())
+		}
+		names = string(b)
+	}
+	row := []string{
+		strconv.FormatUint(r.Seq, 10), r.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), r.ID, r.Client, r.ClientAddr,
+		r.Connection, r.Edition, r.Region, r.Method, r.Operation, r.Path, names, r.Decision, r.Code,
+		r.PolicySHA256, r.Credential, r.EgressIP, r.UpstreamAddr, strconv.Itoa(r.Status),
+		strconv.FormatInt(r.BytesIn, 10), strconv.FormatInt(r.BytesOut, 10),
+		strconv.FormatFloat(r.DurationMS, 'f', -1, 64), r.TraceID, r.Prev,
+	}
+	for i, cell := range row {
+		row[i] = csvCell(cell)
+	}
+	return row
+}
+
+// csvCell keeps spreadsheets from taking text of a client for a formula: see
+// https://owasp.org/www-community/attacks/CSV_Injection.
+func csvCell(s string) string {
+	escaped := escapeText(s)
+	if strings.IndexAny(s, "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20") == 0 { // the last are full-width forms
+		return "'" + escaped
+	}
+	return escaped
+}

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/index"
+)
+
+func newAuditQuery(a *app) *cobra.Command {
+	var (
+		filter       audit.Filter
+		since, until string
+		output       outputFormat
+		noIndex      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Show call records, newest last",
+		Long: `Show call records, newest last. A time is RFC 3339 (2026-01-31T12:00:00Z), a date, or so long ago
+(90m, 24h). The records are read from the data directory, whether the gateway runs or not. The
+chain is not checked: see audit verify.
+
+As JSON, one record a line, byte for byte as in the log. As CSV, a column for each key of a record;
+a cell that a spreadsheet would take for a formula begins with an apostrophe.
+
+An index beside the log says which parts of it to read. It is brought up to date first, which takes
+minutes if there is none yet and the log is big. The answer is the same without it: with --no-index,
+or where the index cannot be written, all of the log in question is read. A --text of 16 bytes or
+more, as the id of a record or a trace, is found fast; a shorter one takes reading.`,
+		Example: `  jiragate audit query --since 24h --decision deny
+  jiragate audit query --connection acme --operation issue.create --output json
+  jiragate audit query --connection acme --since 2026-01-01 --until 2026-02-01 --output csv`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			var err error
+			if filter.Since, err = parseTime(since, now); err != nil {
+				return usage("--since %q: %v", since, err)
+			}
+			if filter.Until, err = parseTime(until, now); err != nil {
+				return usage("--until %q: %v", until, err)
+			}
+			if filter.Limit < 0 {
+				return usage("--limit must be positive, or 0 for all")
+			}
+			w := a.newRecordWriter(output)
+			if noIndex || !asksForSome(filter) {
+				return a.writeRecords(audit.Query(a.config.auditDir(), filter), w)
+			}
+			records, done := a.queryIndex(cmd.Context(), filter)
+			return errors.Join(a.writeRecords(records, w), done())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&since, "since", "", "records of this time and later")
+	flags.StringVar(&until, "until", "", "records before this time")
+	flags.StringVar(&filter.Connection, "connection", "", "of this connection")
+	flags.StringVar(&filter.Client, "client", "", "of this client")
+	flags.StringVar(&filter.Operation, "operation", "", "of this operation, as issue.create")
+	flags.StringVar(&filter.Decision, "decision", "", "allow or deny")
+	flags.StringVar(&filter.Code, "code", "", "with this reason code")
+	flags.IntVar(&filter.Status, "status", 0, "with this HTTP status")
+	flags.StringVar(&filter.Text, "text", "", "with this text in any field")
+	flags.IntVar(&filter.Limit, "limit", 0, "the last so many (0: all)")
+	flags.BoolVar(&noIndex, "no-index", false, "read the log itself, without the index")
+	outputFlag(cmd, &output, asCSV)
+	return cmd
+}
+
+// asksForSome tells whether an index can help: not if all or the last are wanted.
+func asksForSome(f audit.Filter) bool {
+	f.Limit = 0
+	return f != audit.Filter{}
+}
+
+// queryIndex asks the index, or the log where there can be none. done is called when
+// the records were read.
+func (a *app) queryIndex(ctx context.Context, f audit.Filter) (records iter.Seq2[audit.Entry, error], done func() error) {
+	dir := a.config.auditDir()
+	logger := a.logger(slog.LevelDebug)
+	x, err := a.openIndex(logger)
+	if err != nil { // of another user, on a disk that is full or not to be written, or no log at all
+		logger.Debug("audit query: reading the log without an index", "error", err)
+		return audit.Query(dir, f), func() error { return nil }
+	}
+	if _, err := x.UpdateSince(ctx, f.Since); err != nil && ctx.Err() == nil {
+		logger.Debug("audit query: the index is not up to date; what it lacks is read from the log", "error", err)
+	}
+	return x.Query(ctx, f), x.Close
+}
+
+// openIndex opens the index of the log, if there is a log. Updates that take long say
+// how far they are on standard error.
+func (a *app) openIndex(logger *slog.Logger) (*index.Index, error) {
+	if _, err := os.Stat(a.config.auditDir()); err != nil {
+		return nil, err
+	}
+	next := time.Now().Add(time.Second)
+	return index.Open(index.Options{
+		Path: a.config.auditIndexFile(), Dir: a.config.auditDir(), Logger: logger,
+		Report: func(p index.Progress) {
+			if now := time.Now(); now.After(next) {
+				next = now.Add(5 * time.Second)
+				a.say("", "indexing the audit log: "+strconv.Itoa(p.Done)+" of "+strconv.Itoa(p.Segments)+" segments")
+			}
+		},
+	})
+}
+
+// writeRecords writes as it reads. Lines that are no records are reported, and make
+// the command fail in the end.
+func (a *app) writeRecords(records iter.Seq2[audit.Entry, error], w recordWriter) error {
+	damaged := false
+	for entry, err := range records {
+		if defect, ok := errors.AsType[*audit.DefectError](err); ok {
+			a.report(defect)
+			damaged = true
+			continue
+		}
+		if err != nil {
+			return auditError(err)
+		}
+		if err := w.record(&entry); err != nil {
+			return err
+		}
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	if damaged {
+		return hint(errors.New("the log has lines that are no records"), "jiragate audit verify names the first one that fails")
+	}
+	return nil
+}
+
+// parseTime reads RFC 3339, a date (its beginning in UTC), or a duration before now.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 && !strings.HasPrefix(s, "+") {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("use a time like 2026-01-31T12:00:00Z, a date like 2026-01-31, or a duration like 24h")
+}
+
+func newAuditReindex(a *app) *cobra.Command {
+	var output outputFormat
+	cmd := &cobra.Command{
+		Use:   "reindex",
+		Short: "Make the index of the call records anew",
+		Long: `Forget the index that audit query uses, and make it anew from the log. That is never needed for an
+answer to be right: what the index does not know is read from the log. It may run while the gateway
+does. The newest segment is not indexed while it is written.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			x, err := a.openIndex(a.logger(slog.LevelDebug))
+			if err != nil {
+				return auditError(err)
+			}
+			defer x.Close()
+			if err := x.Reset(cmd.Context()); err != nil {
+				return err
+			}
+			p, err := x.Update(cmd.Context())
+			if err != nil {
+				return hint(err, "what was indexed stays; audit query goes on from there")
+			}
+			if output == asJSON {
+				return writeJSON(a.out, struct {
+					File     string `json:"file"`
+					Segments int    `json:"segments"`
+					Records  int64  `json:"records"`
+				}{a.config.auditIndexFile(), p.Indexed, p.Records})
+			}
+			return writeFields(a.out, [][2]string{
+				{"file", a.config.auditIndexFile()},
+				{"segments", strconv.Itoa(p.Indexed)},
+				{"records", strconv.FormatInt(p.Records, 10)},
+			})
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
