@@ -198,10 +198,12 @@ func (a *attester) writeSuccessions() error {
 	return nil
 }
 
-// Checkpoint tells how many records the newest checkpoint covers, and why there is
-// no newer one if making it fails.
-func (l *Log) Checkpoint() (size uint64, err error) {
+// Checkpoint tells how many records there are, how many of them the newest checkpoint
+// covers, and why there is no newer one if making it fails.
+func (l *Log) Checkpoint() (records, covered uint64, err error) {
 	l.attester.mu.Lock()
 	defer l.attester.mu.Unlock()
-	return l.attester.size, l.attester.failing
+	l.chain.mu.Lock()
+	defer l.chain.mu.Unlock()
+	return l.chain.seq, l.attester.size, l.attester.failing
 }

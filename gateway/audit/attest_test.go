@@ -69,8 +69,8 @@ func TestCheckpointIsTold(t *testing.T) {
 			}
 		}
 	}
-	if size, err := l.Checkpoint(); size != 3 || err != nil {
-		t.Errorf("the newest checkpoint covers %d, %v", size, err)
+	if records, covered, err := l.Checkpoint(); records != 3 || covered != 3 || err != nil {
+		t.Errorf("of %d the newest checkpoint covers %d, %v", records, covered, err)
 	}
 }
 
@@ -82,8 +82,8 @@ func TestSigningFails(t *testing.T) {
 	l := mustOpen(t, o)
 	fill(t, l, 20)
 	l.attester.attest()
-	if size, err := l.Checkpoint(); size != 0 || !errors.Is(err, signer.failing) {
-		t.Errorf("covered are %d, %v", size, err)
+	if records, covered, err := l.Checkpoint(); records != 20 || covered != 0 || !errors.Is(err, signer.failing) {
+		t.Errorf("covered are %d of %d, %v", covered, records, err)
 	}
 	if _, err := Verify(o.Dir, VerifyOptions{Trust: signer.trust(t)}); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("verify says %v", err)

@@ -120,8 +120,10 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 		}
 		options.Checkpointed = e.courier.Offer
 	}
-	e.audit, err = audit.Open(options)
-	return err
+	if e.audit, err = audit.Open(options); err != nil {
+		return err
+	}
+	return measureAudit(e.audit, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit"))
 }
 
 // newMonitor makes what verifies the egress addresses while the gateway serves; nil
