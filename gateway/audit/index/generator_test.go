@@ -56,7 +56,7 @@ func (g *generator) write(tb testing.TB, dir string, records int) (middle sample
 	}
 	var line []byte
 	for n := range records {
-		at := start.Add(time.Duration(n) * time.Hour / time.Duration(g.perHour))
+		at := start.Add(time.Duration(n) * (time.Hour / time.Duration(g.perHour)))
 		hour := at.Format("2006-01-02T15")
 		if f == nil || hour != name || written >= g.segment {
 			finish()
