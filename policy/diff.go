@@ -160,3 +160,24 @@ func (o *operation) overlaps(other *operation) bool {
 	return o.Edition == other.Edition && o.Method == other.Method &&
 		slices.EqualFunc(o.segments, other.segments, func(a, b segment) bool { return a.literal == b.literal })
 }
+
+// DiffFor is [Diff] as one connection sees it: rules about other connections are
+// left out, and none but this one is named.
+func DiffFor(connection string, from, to *Policy) []Change {
+	return Diff(from.only(connection), to.only(connection))
+}
+
+func (p *Policy) only(connection string) *Policy {
+	q := *p
+	q.rules = nil
+	for _, ru := range p.rules {
+		if ru.connections != nil && !slices.Contains(ru.connections, connection) {
+			continue
+		}
+		if ru.connections != nil {
+			ru.connections = []string{connection}
+		}
+		q.rules = append(q.rules, ru)
+	}
+	return &q
+}

@@ -97,7 +97,9 @@ func (d drawnPolicy) changed(t *rapid.T) drawnPolicy {
 		d.successors = drawNames(t, "successors", drawnSuccessors, 0)
 	case "catalogue":
 		c := rapid.SampledFrom(catalogueChanges).Draw(t, "replacement")
-		d.catalogue = strings.Replace(d.catalogue, c[0], c[1], 1)
+		if !strings.Contains(d.catalogue, c[1]) {
+			d.catalogue = strings.Replace(d.catalogue, c[0], c[1], 1)
+		}
 	case "remove":
 		d.rules = slices.Delete(d.rules, i, i+1)
 	case "rename":

@@ -108,7 +108,10 @@ func (a *app) reportAlerts(r *report.Report) error {
 // makeReport reads the records twice: policies and the verification must be known
 // before the calls are held against them.
 func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*report.Report, error) {
-	seen, err := surveyRecords(a.reportRecords(in))
+	if err := a.reportVerification(&in); err != nil {
+		return nil, auditError(err)
+	}
+	seen, err := surveyRecords(verifiedRecords(a.reportRecords(in), in.Verification))
 	if err != nil {
 		return nil, auditError(err)
 	}
@@ -125,9 +128,6 @@ func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*rep
 	}
 	if in.Published, err = publishedAddresses(a.config); err != nil {
 		return nil, err
-	}
-	if err := a.reportVerification(&in); err != nil {
-		return nil, auditError(err)
 	}
 	var key admin.AuditKey
 	if err := s.call(ctx, http.MethodGet, "/v1/audit/key", nil, &key); err != nil {

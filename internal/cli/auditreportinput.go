@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"jiragate/gateway/audit"
@@ -38,7 +39,8 @@ func verifiedRecords(all iter.Seq2[audit.Entry, error], v report.Verification) i
 
 // survey is what the records tell of the connection.
 type survey struct {
-	edition, region string // of the last record that has them
+	edition, region string   // of the last record that has them
+	editions        []string // all of them
 	policies        []policyUse
 }
 
@@ -64,6 +66,9 @@ func surveyRecords(records iter.Seq2[audit.Entry, error]) (survey, error) {
 		}
 		if e.Edition != "" {
 			s.edition, s.region = e.Edition, e.Region
+			if !slices.Contains(s.editions, e.Edition) {
+				s.editions = append(s.editions, e.Edition)
+			}
 		}
 		// Acts of administration carry the policy in force, and are not decided by it.
 		if e.PolicySHA256 == "" || report.IsAct(&e.Record) {
@@ -91,9 +96,16 @@ func surveyRecords(records iter.Seq2[audit.Entry, error]) (survey, error) {
 // policiesInForce resolves the policies that decided. lookup fails with
 // [history.ErrNotKept] for one that is not kept.
 func policiesInForce(connection, edition string, s survey, lookup func(hash string) (*policy.Policy, error)) ([]report.PolicyInForce, error) {
-	e, err := policy.ParseEdition(edition)
-	if err != nil {
-		return nil, fmt.Errorf("the records of the connection %s: %w", connection, err)
+	if len(s.editions) == 0 {
+		s.editions = []string{edition}
+	}
+	var editions []policy.Edition
+	for _, name := range s.editions {
+		e, err := policy.ParseEdition(name)
+		if err != nil {
+			return nil, fmt.Errorf("the records of the connection %s: %w", connection, err)
+		}
+		editions = append(editions, e)
 	}
 	var list []report.PolicyInForce
 	var before *policy.Policy
@@ -105,9 +117,12 @@ func policiesInForce(connection, edition string, s survey, lookup func(hash stri
 		case err != nil:
 			return nil, fmt.Errorf("the policy %s: %w", use.sha256, err)
 		default:
-			in.Version, in.Operations = p.Version(), p.OperationsFor(connection, e)
+			in.Version = p.Version()
+			for _, e := range editions {
+				in.Operations = append(in.Operations, p.OperationsFor(connection, e)...)
+			}
 			if before != nil {
-				for _, c := range policy.Diff(before, p) {
+				for _, c := range policy.DiffFor(connection, before, p) {
 					in.Changes = append(in.Changes, c.Text)
 				}
 			}
@@ -155,7 +170,7 @@ func (a *app) reportVerification(in *report.Input) error {
 			return err
 		}
 		v.CheckpointRoot = base64.StdEncoding.EncodeToString(c.Root[:])
-		v.Signed = trust.Verifiers()
+		v.Signed = trust.Signers(found.Newest)
 		in.Checkpoint = found.Newest
 	}
 	_, isDefect := errors.AsType[*audit.DefectError](err)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -101,6 +102,21 @@ func (t *Trust) Verifiers() []string {
 	all := make([]string, len(t.keys))
 	for i, k := range t.keys {
 		all[i] = k.text
+	}
+	return all
+}
+
+// Signers are the trusted keys that have signed the note, in the order in which they
+// came.
+func (t *Trust) Signers(signed []byte) (all []string) {
+	n, err := openNote(signed, t.keys)
+	if err != nil {
+		return nil
+	}
+	for _, k := range t.keys {
+		if slices.ContainsFunc(n.Sigs, func(s note.Signature) bool { return s.Hash == k.KeyHash() }) {
+			all = append(all, k.text)
+		}
 	}
 	return all
 }

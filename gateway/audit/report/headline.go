@@ -24,6 +24,9 @@ func (c *collector) headline(r *Report) []string {
 	if !r.Complete {
 		add("The month was not over when this was made, on %s.", c.in.Made.UTC().Format("2 January 2006 at 15:04 UTC"))
 	}
+	if c.incomplete() {
+		add("Older records were deleted when their time of retention was over: what is said here is of the records that are left.")
+	}
 	month := c.in.From.UTC().Format("January 2006")
 	if t.Calls == 0 {
 		add("In %s, no call for the connection %s went on record.", month, c.in.Connection)
@@ -124,4 +127,10 @@ func (c *collector) cover() *Report {
 		Made: in.Made.UTC().Truncate(time.Second), Complete: !in.Made.Before(in.Until), Version: plain(in.Version),
 		Checkpoint: string(in.Checkpoint), Keys: plainAll(in.Keys), Limits: c.limits(),
 	}
+}
+
+// incomplete tells whether retention has taken records of the month.
+func (c *collector) incomplete() bool {
+	v := &c.in.Verification
+	return v.RetainedFrom > 1 && (v.RetainedSince.IsZero() || v.RetainedSince.After(c.in.From))
 }
