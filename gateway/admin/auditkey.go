@@ -1,6 +1,11 @@
 package admin
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+
+	"jiragate/gateway/audit/signer"
+)
 
 // Signer is what the API needs of the audit key.
 type Signer interface {
@@ -54,6 +59,9 @@ func (a *API) rotateAuditKey(_ http.ResponseWriter, _ *http.Request, t *task) (a
 		return answer{}, err
 	}
 	verifier, err := key.Rotate()
+	if errors.Is(err, signer.ErrFull) || errors.Is(err, signer.ErrChanged) {
+		return answer{}, refuse(http.StatusConflict, CodeConflict, "%v", err)
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"jiragate/gateway/audit/checkpoint"
 )
 
 // claim is what a trusted key has said of the log.
@@ -24,7 +26,7 @@ func readClaims(dir string, o VerifyOptions) ([]claim, error) {
 	if o.Trust == nil {
 		return nil, nil
 	}
-	if err := learnSuccessions(dir, o); err != nil {
+	if err := Learn(dir, o.Trust); err != nil {
 		return nil, err
 	}
 	names, err := checkpointNames(dir)
@@ -54,9 +56,10 @@ func readClaims(dir string, o VerifyOptions) ([]claim, error) {
 	return claims, nil
 }
 
-// learnSuccessions adds the keys that trusted ones have endorsed. A key that nobody
-// trusted has endorsed is passed over: what it has signed will not be believed.
-func learnSuccessions(dir string, o VerifyOptions) error {
+// Learn adds the keys that trusted ones have endorsed to trust, as the successions in
+// dir tell. A key that nobody trusted has endorsed is passed over: what it has signed
+// will not be believed.
+func Learn(dir string, trust *checkpoint.Trust) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("list the audit log: %w", err)
@@ -69,7 +72,7 @@ func learnSuccessions(dir string, o VerifyOptions) error {
 		if err != nil {
 			return fmt.Errorf("read a succession of the signing key: %w", err)
 		}
-		if _, _, err := o.Trust.Learn(signed); err != nil {
+		if _, _, err := trust.Learn(signed); err != nil {
 			return fmt.Errorf("%s: %w", e.Name(), err)
 		}
 	}

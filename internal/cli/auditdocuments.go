@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"jiragate/gateway/audit"
@@ -23,18 +24,18 @@ func (a *app) verifyProof(file string, q verifyRequest) error {
 	if err != nil {
 		return fmt.Errorf("--proof: %w", err)
 	}
-	trust, err := a.trust(q.keyFile)
+	trust, err := a.trustFor(q, "a proof")
 	if err != nil {
 		return err
-	}
-	if trust == nil {
-		return usage("a proof is checked with the public key of the log: give --public-key")
 	}
 	p, err := checkpoint.ParseProof(text)
 	if err != nil {
 		return fmt.Errorf("--proof: %w", err)
 	}
 	c, err := p.Verify(trust)
+	if errors.Is(err, checkpoint.ErrUnsigned) {
+		return hint(fmt.Errorf("the proof can't be checked: %w", err), keyHint)
+	}
 	if err != nil {
 		return fmt.Errorf("the proof does not hold: %w", err)
 	}
@@ -69,22 +70,22 @@ func (a *app) verifyReport(file string, q verifyRequest) error {
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
-	trust, err := a.trust(q.keyFile)
+	trust, err := a.trustFor(q, "a report")
 	if err != nil {
 		return err
 	}
-	if trust == nil {
-		return usage("a report is checked with the public key of the log: give --public-key")
-	}
 	_, about, err := report.Open(page, func(note []byte) ([]byte, error) { return signer.Verify(note, trust.Verifiers()...) })
+	if errors.Is(err, signer.ErrUnsigned) {
+		return hint(fmt.Errorf("the report can't be checked: %w", err), keyHint)
+	}
 	if err != nil {
-		return fmt.Errorf("the report is not as the gateway made it: %w", err)
+		return fmt.Errorf("the report is not what the gateway signed: %w", err)
 	}
 	if q.output == asJSON {
 		return writeJSON(a.out, signedReport{"ok", about.Connection, about.Month, trust.Verifiers()})
 	}
 	return writeFields(a.out, [][2]string{
-		{"result", "ok: the page is as the gateway made it"},
+		{"result", "ok: the page is what the gateway signed"},
 		{"connection", about.Connection},
 		{"month", about.Month},
 	})

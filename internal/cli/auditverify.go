@@ -32,7 +32,8 @@ a directory with copies of checkpoints, such as JIRAGATE_AUDIT_CHECKPOINT_TO fil
 holds the key can't have rewritten the past.
 
 With --proof, it is checked offline that one record was in the log; audit prove makes the proof. With
---report, it is checked that a page of audit report is as the gateway made it.`,
+--report, the signature of a page of audit report is checked. Where the key was rotated since you were given
+it, --log names a copy of the log, whose endorsements of later keys are read.`,
 		Example: `  jiragate audit verify
   jiragate audit verify --log ./audit --public-key audit-key.txt --checkpoints /mnt/worm/checkpoints
   jiragate audit verify --proof 4711.tlog-proof --public-key audit-key.txt`,
@@ -53,7 +54,6 @@ With --proof, it is checked offline that one record was in the log; audit prove 
 	flags.StringArrayVar(&v.copies, "checkpoints", nil, "directory with checkpoints kept elsewhere; may be given several times")
 	flags.StringVar(&proof, "proof", "", "check this proof instead of the log; - is standard input")
 	flags.StringVar(&document, "report", "", "check this page of audit report instead of the log; - is standard input")
-	cmd.MarkFlagsMutuallyExclusive("proof", "report", "log")
 	cmd.MarkFlagsMutuallyExclusive("proof", "report", "checkpoints")
 	outputFlag(cmd, &v.output)
 	return cmd
@@ -174,6 +174,25 @@ func (a *app) writeVerified(v verified) error {
 	}
 	return writeFields(a.out, fields)
 }
+
+// trustFor are the keys to check a document with: those of q, and what they have
+// endorsed according to the log that q names.
+func (a *app) trustFor(q verifyRequest, what string) (*checkpoint.Trust, error) {
+	trust, err := a.trust(q.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	if trust == nil {
+		return nil, usage("%s is checked with the public key of the log: give --public-key", what)
+	}
+	if q.dir != "" {
+		return trust, audit.Learn(q.dir, trust)
+	}
+	return trust, nil
+}
+
+// keyHint is for a document that no trusted key has signed.
+const keyHint = "is it the right public key? If it was rotated since, give the newer one, or with --log a copy of the log, in which the older key endorses it"
 
 // trust are the public keys of the file, or those of the data directory; nil if
 // there are none.

@@ -76,9 +76,9 @@ type Config struct {
 	AuditSync           audit.SyncMode     `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
 	AuditSegmentSize    byteSize           `env:"AUDIT_SEGMENT_SIZE" envDefault:"64MiB" type:"size, as 64MiB" meaning:"When a file of the audit log is followed by the next before its hour is over. Closed files are compressed. From 1MiB to 1GiB."`
 	AuditRetention      retention          `env:"AUDIT_RETENTION" shown:"kept for ever" type:"days, as 400d" meaning:"How long call records are kept: then whole files are removed, and what is left can still be verified. At least 1d."`
-	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" type:"directory, stdout or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; endpoints that take them by POST, by the system's route."`
+	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" secret:"true" type:"directory, stdout or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; endpoints that take them by POST, by the system's route."`
 	CheckpointEvery     checkpointInterval `env:"AUDIT_CHECKPOINT_EVERY" envDefault:"1m" type:"duration, as 1m" meaning:"How long such a place waits at least between two checkpoints. From 1s to 24h."`
-	CheckpointTokenFile string             `env:"AUDIT_CHECKPOINT_TOKEN_FILE" type:"file" meaning:"Holds the bearer token for the endpoints of AUDIT_CHECKPOINT_TO."`
+	CheckpointTokenFile string             `env:"AUDIT_CHECKPOINT_TOKEN_FILE" type:"file" meaning:"Holds the bearer token for the one https URL of AUDIT_CHECKPOINT_TO."`
 
 	AuditIdentifiers privacy.Mode `env:"AUDIT_IDENTIFIERS" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"What call records, traces and messages hold of the issue and project keys and ids in paths: them, keyed hashes that stay the same within a connection, or nothing."`
 	AuditClientAddr  privacy.Mode `env:"AUDIT_CLIENT_ADDR" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"The same for the addresses of clients and administrators; pseudonymised or dropped, the port and the process id are dropped, too."`
@@ -181,8 +181,14 @@ func (c *Config) together() []error {
 	case c.EgressVerify != 0 && c.EgressFile == "" && len(c.Egress) == 0:
 		refuse("EGRESS_VERIFY", "needs addresses to verify: set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE")
 	}
-	if c.CheckpointTokenFile != "" && !slices.ContainsFunc(c.CheckpointTo, func(p offsite.Place) bool { return p.Kind() == offsite.KindEndpoint }) {
-		refuse("AUDIT_CHECKPOINT_TOKEN_FILE", "goes with an https URL in JIRAGATE_AUDIT_CHECKPOINT_TO")
+	endpoints := 0
+	for _, p := range c.CheckpointTo {
+		if p.Kind() == offsite.KindEndpoint {
+			endpoints++
+		}
+	}
+	if c.CheckpointTokenFile != "" && endpoints != 1 {
+		refuse("AUDIT_CHECKPOINT_TOKEN_FILE", "goes with exactly one https URL in JIRAGATE_AUDIT_CHECKPOINT_TO: no place may see the token of another; give others theirs in the URL's path")
 	}
 	if _, err := pace.New(c.pacing()); err != nil {
 		problems = append(problems, &ConfigError{Variable: envPrefix + "ATLASSIAN_POINTS, CONNECTION_CONCURRENCY or CONNECTION_RATE", Detail: err.Error()})

@@ -51,8 +51,8 @@ func NewTrust(verifiers ...string) (*Trust, error) {
 }
 
 // ReadTrust reads verifiers from a text, e.g. a file, one a line. Space around
-// them, empty lines and lines that begin with # are passed over. A text of more
-// than 64 KiB is refused.
+// them, empty lines and lines that begin with # are passed over; keys in another
+// form may follow, in PEM. A text of more than 64 KiB is refused.
 func ReadTrust(text []byte) (*Trust, error) {
 	if len(text) > maxTrust {
 		return nil, fmt.Errorf("checkpoint: the keys to trust are %d bytes long, more than %d", len(text), maxTrust)
@@ -64,6 +64,9 @@ func ReadTrust(text []byte) (*Trust, error) {
 	for line := range strings.Lines(string(text)) {
 		number++
 		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "-----BEGIN PUBLIC KEY-----") {
+			break
+		}
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}

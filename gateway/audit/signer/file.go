@@ -19,12 +19,12 @@ const (
 
 	// maxKeys bounds the keys in a file, maxSealed what is sealed of each, in
 	// bytes. A sealed key is about 150 bytes under a keyset of Tink.
-	maxKeys   = 32
+	maxKeys   = 120
 	maxSealed = 4 << 10
 
 	// maxFile bounds the file, in bytes: a full one fits, with successions and a
 	// name that JSON escapes throughout.
-	maxFile = 512 << 10
+	maxFile = 2 << 20
 )
 
 // entry is a key as it is kept.

@@ -71,7 +71,7 @@ func TestParseRefuses(t *testing.T) {
 
 		{"no keys", written, `{"version":1,"keys":[]}`, "it holds 0 keys"},
 		{"null for keys", written, `{"version":1,"keys":null}`, "it holds 0 keys"},
-		{"too many keys", first, strings.Repeat(first+",", maxKeys) + first, "it holds 34 keys"},
+		{"too many keys", first, strings.Repeat(first+",", maxKeys) + first, fmt.Sprintf("it holds %d keys", maxKeys+2)},
 		{"a key twice", first, first + "," + first, "key 2: there is one with the hash dd9ee1c0 before it"},
 		{"null for a key", first, "null", "key 1: its verifier"},
 		{"keys of two names", "jiragate/us+7b528cc8+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM", otherName(t), "key 2: it is named jiragate/eu, unlike the first one, jiragate/us"},

@@ -14,7 +14,8 @@ import (
 // an error leaves the file as it was or with the new key and its succession,
 // whole; nothing is signed with a key that is not on disk. It fails with
 // [ErrChanged] if the file has got other keys since it was opened, or is being
-// changed at this moment. A file holds 32 keys at most.
+// changed at this moment. A file holds
+// 120 keys at most; where those are there, it fails with [ErrFull].
 func (k *Key) Rotate() (verifier string, err error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
@@ -58,7 +59,7 @@ func Rotate(o Options) (verifier string, err error) {
 // successor makes a key that follows the last of entries.
 func successor(entries []entry, sealer Sealer, now time.Time) (entry, error) {
 	if len(entries) >= maxKeys {
-		return entry{}, fmt.Errorf("it holds %d keys, and no more fit: the newest one goes on signing", maxKeys)
+		return entry{}, fmt.Errorf("%w: it holds %d, and the newest one goes on signing", ErrFull, maxKeys)
 	}
 	last := entries[len(entries)-1]
 	older, err := last.unseal(last.sealed, sealer)

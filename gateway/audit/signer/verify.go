@@ -20,7 +20,7 @@ const (
 )
 
 // Verify returns the text of a signed note that at least one of the verifiers has
-// signed. Signatures of others are passed over. A false signature of a verifier
+// signed, and fails with [ErrUnsigned] where none has. Signatures of others are passed over. A false signature of a verifier
 // spoils the note, whatever other signatures it carries.
 //
 // The text is all that is proven: who signed it when is not in it, unless it says
@@ -46,7 +46,7 @@ func Verify(signed []byte, verifiers ...string) (text []byte, err error) {
 	}
 	n, err := note.Open(signed, note.VerifierList(known...))
 	if _, unverified := errors.AsType[*note.UnverifiedNoteError](err); unverified {
-		return nil, fmt.Errorf("signer: verify a note: it is not signed by any of the given verifiers: %w", err)
+		return nil, fmt.Errorf("signer: verify a note: %w: %w", ErrUnsigned, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("signer: verify a note: %w", err)
