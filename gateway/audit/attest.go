@@ -26,6 +26,8 @@ type attester struct {
 	ended  chan struct{}
 
 	mu          sync.Mutex
+	tree        *tree        // over all lines that were taken; nil if it can't be known
+	newest      leafBatch    // the segment in which it ends; no leaves
 	unwritten   []leafBatch  // leaves that are not in their files yet
 	unsigned    []closedTree // ends of closed segments without their checkpoint
 	size        uint64       // of the newest checkpoint
@@ -93,9 +95,11 @@ func (a *attester) attest() {
 }
 
 func (a *attester) catchUp() error {
-	head, ok := a.takeHead()
-	if !ok {
+	if a.tree == nil {
 		return nil
+	}
+	for _, run := range a.log.chain.takeLeaves() {
+		a.grow(run)
 	}
 	for len(a.unwritten) > 0 {
 		if err := a.unwritten[0].write(a.log.fs, a.log.options.Dir); err != nil {
@@ -103,7 +107,8 @@ func (a *attester) catchUp() error {
 		}
 		a.unwritten = a.unwritten[1:]
 	}
-	if a.log.options.Signer == nil {
+	if a.tree.size == 0 || a.log.options.Signer == nil {
+		a.unsigned = nil
 		return nil
 	}
 	if err := a.writeSuccessions(); err != nil {
@@ -120,27 +125,44 @@ func (a *attester) catchUp() error {
 		}
 		a.unsigned = a.unsigned[1:]
 	}
-	return a.sign(head)
+	return a.sign(a.head())
 }
 
-// takeHead takes what the chain has gathered, and tells its head. ok is false if
-// there is none.
-func (a *attester) takeHead() (head closedTree, ok bool) {
-	c := &a.log.chain
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tree == nil || c.seq == 0 {
-		return closedTree{}, false
+// closedTree is the tree at the end of a segment, as far as that was written.
+type closedTree struct {
+	segment segment
+	size    uint64
+	root    hash
+}
+
+func (a *attester) head() closedTree {
+	return closedTree{a.newest.segment, a.tree.size, a.tree.root()}
+}
+
+// grow adds leaves to the tree.
+func (a *attester) grow(run leafRun) {
+	if a.newest.segment != run.segment {
+		if a.newest.before != nil {
+			a.unsigned = append(a.unsigned, a.head())
+		}
+		a.newest = leafBatch{segment: run.segment, before: a.tree.clone()}
 	}
-	a.unwritten = append(a.unwritten, c.ended...)
-	a.unsigned = append(a.unsigned, c.closing...)
-	c.ended, c.closing = nil, nil
-	if len(c.leaves.leaves) > 0 || c.leaves.from == 0 {
-		a.unwritten = append(a.unwritten, c.leaves)
-		c.leaves.from += uint64(len(c.leaves.leaves))
-		c.leaves.leaves = nil
+	a.tree.append(run.leaves...)
+	batch := a.newest
+	batch.leaves = run.leaves
+	a.unwritten = append(a.unwritten, batch)
+	a.newest.from += uint64(len(run.leaves))
+}
+
+// begin takes the tree as it is when the log is opened: before the newest segment,
+// and the leaves of that.
+func (a *attester) begin(s segment, before *tree, leaves []hash) {
+	a.tree = before.clone()
+	a.log.chain.attested = true
+	if s.part > 0 {
+		a.newest = leafBatch{segment: s, before: before}
+		a.grow(leafRun{s, leaves})
 	}
-	return closedTree{c.segment, c.tree.size, c.tree.root()}, true
 }
 
 // sign writes the checkpoint of the log as it ended with the given tree beside the

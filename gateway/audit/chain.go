@@ -26,17 +26,14 @@ type chain struct {
 	file    *appendFile // nil while there is no segment
 	buf     []byte
 
-	tree    *tree        // over all lines; nil if it can't be known
-	leaves  leafBatch    // of the newest segment
-	ended   []leafBatch  // of segments that were closed
-	closing []closedTree // their ends, to be signed
+	attested bool      // somebody takes leaves
+	leaves   []leafRun // of the lines written since they were last taken
 }
 
-// closedTree is the tree at the end of a segment that is not written any more.
-type closedTree struct {
+// leafRun are the hashes of lines that follow each other in a segment.
+type leafRun struct {
 	segment segment
-	size    uint64
-	root    hash
+	leaves  []hash
 }
 
 // append gives r its place and writes it. After an error the chain is as it was
@@ -73,9 +70,8 @@ func (c *chain) link(r Record) (Record, position, error) {
 		return r, position{}, err
 	}
 	c.seq, c.prev = linked.Seq, next
-	if c.tree != nil {
-		c.tree.append(leaf)
-		c.leaves.leaves = append(c.leaves.leaves, leaf)
+	if c.attested {
+		c.addLeaf(leaf)
 	}
 	return linked, at, nil
 }
@@ -102,22 +98,27 @@ func (c *chain) rotate(t time.Time) error {
 	if c.file != nil {
 		c.file.close() // all of it is on disk
 	}
-	c.turnTree(next)
 	c.segment, c.file = next, f
 	return nil
 }
 
-// turnTree leaves the end of the newest segment to be signed, and begins the leaves
-// of the next.
-func (c *chain) turnTree(next segment) {
-	if c.tree == nil {
-		return
+// addLeaf keeps the hash of a line for who makes the tree: building it here would
+// hold up the next record.
+func (c *chain) addLeaf(leaf hash) {
+	if n := len(c.leaves); n == 0 || c.leaves[n-1].segment != c.segment {
+		c.leaves = append(c.leaves, leafRun{segment: c.segment})
 	}
-	if c.leaves.before != nil {
-		c.ended = append(c.ended, c.leaves)
-		c.closing = append(c.closing, closedTree{c.segment, c.tree.size, c.tree.root()})
-	}
-	c.leaves = leafBatch{segment: next, before: c.tree.clone()}
+	last := &c.leaves[len(c.leaves)-1]
+	last.leaves = append(last.leaves, leaf)
+}
+
+// takeLeaves gives the leaves gathered since the last time.
+func (c *chain) takeLeaves() []leafRun {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.leaves
+	c.leaves = nil
+	return taken
 }
 
 // openSegment opens or makes the file, which must have the size that the log

@@ -36,16 +36,11 @@ func (l *Log) findTree() error {
 	if err := l.compareCheckpoint(before, leaves); err != nil {
 		return err
 	}
-	t := before.clone()
-	t.append(leaves...)
-	if t.size != l.chain.seq {
-		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", t.size)
+	if lines := before.size + uint64(len(leaves)); lines != l.chain.seq {
+		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", lines)
 		return nil
 	}
-	l.chain.tree = t
-	if newest >= 0 {
-		l.chain.leaves = leafBatch{segment: l.chain.segment, before: before, leaves: leaves}
-	}
+	l.attester.begin(l.chain.segment, before, leaves)
 	return nil
 }
 

@@ -59,10 +59,10 @@ func open(o Options, fsys fileSystem) (*Log, error) {
 		chain: chain{fs: fsys, dir: o.Dir, limit: o.SegmentSize},
 		kick:  make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	l.attester, l.keeper = newAttester(l), newHousekeeper(l)
 	if err := l.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), l.chain.close(), lock.Close())
 	}
-	l.attester, l.keeper = newAttester(l), newHousekeeper(l)
 	l.attester.attest()
 	go l.keep()
 	go l.attester.run()
