@@ -81,6 +81,17 @@ func (a *appendFile) syncAll() error {
 	return a.syncTo(a.size)
 }
 
+// finish is syncAll for a file that is not written any more: nothing may be behind its
+// last whole line.
+func (a *appendFile) finish() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.syncTo(a.size); err != nil {
+		return err
+	}
+	return a.suspect
+}
+
 // syncTo is sync for a caller that holds mu, which it gives up meanwhile. The
 // first to come does the fsync; who comes during it waits, because that fsync
 // may have missed his bytes, and one of them does the next.

@@ -84,7 +84,7 @@ func (c *chain) rotate(t time.Time) error {
 		return nil
 	}
 	if c.file != nil {
-		if err := c.file.syncAll(); err != nil {
+		if err := c.file.finish(); err != nil {
 			return err
 		}
 	}

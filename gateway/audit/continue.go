@@ -33,7 +33,7 @@ func (l *Log) findTree() error {
 			return err
 		}
 	}
-	if err := l.compareCheckpoint(before, leaves); err != nil {
+	if err := l.compareCheckpoint(list[:newest+1], before, leaves); err != nil {
 		return err
 	}
 	if lines := before.size + uint64(len(leaves)); lines != l.chain.seq {
@@ -49,12 +49,19 @@ func treeBefore(dir string, list []segment) (*tree, error) {
 	last := len(list) - 1
 	t, from := emptyTree(), last
 	for ; ; from-- {
-		file, err := list[from].readTree(dir, false)
+		file, err := list[from].readTree(dir, 0)
 		if err == nil {
-			t = file.before
-			break
-		}
-		if !errors.Is(err, errNoTree) {
+			// One of a time before a loss of power can be left, where the segment was
+			// removed and begun again.
+			first, err := list[from].firstSeq(dir)
+			if err != nil {
+				return nil, err
+			}
+			if first == 0 || first-1 == file.before.size {
+				t = file.before
+				break
+			}
+		} else if !errors.Is(err, errNoTree) {
 			return nil, err
 		}
 		if from > 0 {
@@ -108,48 +115,98 @@ func (s segment) firstSeq(dir string) (uint64, error) {
 }
 
 // compareCheckpoint compares the log, which ends with the given leaves, with its
-// newest checkpoint. One that was signed for an earlier segment is for Verify.
-func (l *Log) compareCheckpoint(before *tree, leaves []hash) error {
+// newest checkpoint.
+func (l *Log) compareCheckpoint(list []segment, before *tree, leaves []hash) error {
 	if l.options.Signer == nil {
 		return nil
-	}
-	name, signed, err := newestCheckpoint(l.options.Dir)
-	if err != nil || signed == nil {
-		return err
 	}
 	trust, err := checkpoint.NewTrust(l.options.Signer.Verifiers()...)
 	if err != nil {
 		return err
 	}
-	c, err := trust.Open(signed)
-	if err != nil {
-		return fmt.Errorf("%w: %s is not a checkpoint signed by this gateway's audit key: bring the key back, or keep the file elsewhere if the key is lost: %w", ErrContradicted, name, err)
+	name, c, err := newestCheckpoint(l.options.Dir, trust)
+	if err != nil || name == "" {
+		return err
 	}
 	const what = "keep the directory as it is, for evidence, and begin a new log by moving it away; or bring the records back"
 	total := before.size + uint64(len(leaves))
 	switch {
 	case c.Size > total:
 		return fmt.Errorf("%w: %s was signed for %d records, and there are %d: the last ones were removed: %s", ErrContradicted, name, c.Size, total, what)
-	case c.Size < before.size:
-		return nil
 	}
-	t := before.clone()
-	t.append(leaves[:c.Size-before.size]...)
-	if t.root() != c.Root {
+	agrees := false
+	if c.Size < before.size {
+		if agrees, err = agreesBefore(l.options.Dir, list, before, c); err != nil {
+			return err
+		}
+	} else {
+		t := before.clone()
+		t.append(leaves[:c.Size-before.size]...)
+		agrees = t.root() == c.Root
+	}
+	if !agrees {
 		return fmt.Errorf("%w: %s was signed for %d records, of which some were changed: jiragate audit verify tells which: %s", ErrContradicted, name, c.Size, what)
 	}
 	return nil
 }
 
-// newestCheckpoint is the newest one beside the segments, nil if there is none.
-func newestCheckpoint(dir string) (name string, signed []byte, err error) {
-	names, err := checkpointNames(dir)
-	if err != nil || len(names) == 0 {
-		return "", nil, err
+// agreesBefore tells whether c, which was signed for less than what is before the last
+// of the segments, is of the same log: of the lines up to it, and those from it to
+// before. It is true where retention has removed what c was signed for.
+func agreesBefore(dir string, list []segment, before *tree, c checkpoint.Checkpoint) (bool, error) {
+	last := len(list) - 1
+	from := last
+	for ; from > 0; from-- {
+		first, err := list[from].firstSeq(dir)
+		if err != nil {
+			return false, err
+		}
+		if first > 0 && first <= c.Size {
+			break
+		}
 	}
-	name = names[len(names)-1]
-	signed, err = readSmall(filepath.Join(dir, name))
-	return name, signed, err
+	t, err := treeBefore(dir, list[:from+1])
+	if err != nil {
+		return false, err
+	}
+	if t.size > c.Size {
+		return true, nil
+	}
+	agrees := t.size == c.Size && t.root() == c.Root
+	for _, s := range list[from:last] {
+		leaves, err := s.leaves(dir)
+		if err != nil {
+			return false, err
+		}
+		for _, leaf := range leaves {
+			t.append(leaf)
+			agrees = agrees || t.size == c.Size && t.root() == c.Root
+		}
+	}
+	return agrees && t.size == before.size && t.root() == before.root(), nil
+}
+
+// newestCheckpoint is the one beside the segments that covers most; name is empty if
+// there is none.
+func newestCheckpoint(dir string, trust *checkpoint.Trust) (name string, newest checkpoint.Checkpoint, err error) {
+	names, err := checkpointNames(dir)
+	if err != nil {
+		return "", newest, err
+	}
+	for _, n := range names {
+		signed, err := readSmall(filepath.Join(dir, n))
+		if err != nil {
+			return "", newest, err
+		}
+		c, err := trust.Open(signed)
+		if err != nil {
+			return "", newest, fmt.Errorf("%w: %s is not a checkpoint signed by this gateway's audit key: bring the key back, or keep the file elsewhere if the key is lost: %w", ErrContradicted, n, err)
+		}
+		if name == "" || c.Size >= newest.Size {
+			name, newest = n, c
+		}
+	}
+	return name, newest, nil
 }
 
 // checkpointNames lists the checkpoints beside the segments, in their order.

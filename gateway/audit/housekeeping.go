@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"jiragate/gateway/audit/checkpoint"
 )
 
 // housekeepingInterval is how often closed segments are looked at: a new one is
@@ -68,11 +70,14 @@ func (h *housekeeper) tidy() {
 
 // closed lists the segments that are not written any more.
 func (h *housekeeper) closed() ([]segment, error) {
+	return h.closedBefore(h.log.chain.newestSegment())
+}
+
+func (h *housekeeper) closedBefore(newest segment) ([]segment, error) {
 	list, err := segments(h.log.options.Dir)
 	if err != nil {
 		return nil, err
 	}
-	newest := h.log.chain.newestSegment()
 	for i, s := range list {
 		if s.compare(newest) >= 0 {
 			return list[:i], nil
@@ -110,18 +115,26 @@ func (h *housekeeper) removeOld() error {
 	if o.Retention == 0 {
 		return nil
 	}
-	list, err := h.closed()
+	// Before closed, so that a segment that is begun meanwhile is not what follows.
+	newest := h.log.chain.newestSegment()
+	list, err := h.closedBefore(newest)
 	if err != nil {
 		return err
 	}
 	if err := h.removeCompanions(list); err != nil {
 		return err
 	}
+	following := func(i int) segment {
+		if i+1 < len(list) {
+			return list[i+1]
+		}
+		return newest
+	}
 	for i, s := range list {
 		if h.stopping() || o.Now().Before(s.end().Add(o.Retention)) {
 			return nil
 		}
-		if err := h.remove(s, list[i+1:]); err != nil {
+		if err := h.remove(list[:i+1], following(i)); err != nil {
 			return fmt.Errorf("remove %s, whose retention has ended: %w", s.name, err)
 		}
 	}
@@ -154,34 +167,35 @@ func (h *housekeeper) removeCompanions(closed []segment) error {
 	return nil
 }
 
-// remove removes s, after which those in rest and the newest remain.
-func (h *housekeeper) remove(s segment, rest []segment) error {
+// remove removes the last of upTo, which following comes after.
+func (h *housekeeper) remove(upTo []segment, following segment) error {
 	dir := h.log.options.Dir
-	following := h.log.chain.newestSegment()
-	if len(rest) > 0 {
-		following = rest[0]
-	}
-	// What remains is verified from the tree that the next segment begins with.
-	after, err := following.readTree(dir, false)
+	s := upTo[len(upTo)-1]
+	before, err := treeBefore(dir, upTo)
 	if err != nil {
-		return fmt.Errorf("%s: %w", following.treeName(), err)
+		return fmt.Errorf("%s: %w", s.treeName(), err)
 	}
-	first, err := s.firstSeq(dir)
+	leaves, err := s.leaves(dir)
 	if err != nil {
 		return err
 	}
-	if first == 0 {
-		return errors.New("it does not begin with a record: find the damage with jiragate audit verify")
-	}
-	removal := Record{
-		Client: ClientLog, Operation: OperationDelete, Decision: DecisionAllow,
-		Path: removedPath(s.name, first, after.before.size),
-	}
-	if _, err := h.log.Append(removal); err != nil {
+	after := before.clone()
+	after.append(leaves...)
+	if after, err = h.settleTree(s, following, after); err != nil {
 		return err
 	}
-	if err := h.log.chain.flush(); err != nil {
-		return err
+	first := before.size + 1
+	if len(leaves) > 0 { // a full disk can leave a segment without a record
+		removal := Record{
+			Client: ClientLog, Operation: OperationDelete, Decision: DecisionAllow,
+			Path: removedPath(s.name, first, after.size),
+		}
+		if _, err := h.log.Append(removal); err != nil {
+			return err
+		}
+		if err := h.log.chain.flush(); err != nil {
+			return err
+		}
 	}
 	for _, name := range []string{s.name, s.compressedName(), s.checkpointName(), s.treeName()} {
 		if err := h.log.fs.remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -191,8 +205,63 @@ func (h *housekeeper) remove(s segment, rest []segment) error {
 	if err := h.log.fs.syncDir(dir); err != nil {
 		return err
 	}
-	h.log.options.Logger.Info("audit log: removed a segment whose retention has ended", "segment", s.name, "first", first, "last", after.before.size)
+	h.log.options.Logger.Info("audit log: removed a segment whose retention has ended", "segment", s.name, "first", first, "last", after.size)
 	return nil
+}
+
+// settleTree makes sure that the tree beside following is good before s, the segment
+// before it, goes: what remains is verified from it, and nobody can make it again
+// later. made is what the lines give. Where the two differ, the checkpoint of s tells
+// which is right: that of lines that were changed would spoil all that remains.
+func (h *housekeeper) settleTree(s, following segment, made *tree) (*tree, error) {
+	stored, err := following.readTree(h.log.options.Dir, 0)
+	if err != nil && !errors.Is(err, errNoTree) {
+		return nil, err
+	}
+	if stored != nil && stored.before.equals(made) {
+		return made, nil
+	}
+	c, err := h.checkpointOf(s)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case stored != nil && c != nil && c.Size == stored.before.size && c.Root == stored.before.root():
+		return stored.before, nil
+	case stored != nil && c == nil, c != nil && (c.Size != made.size || c.Root != made.root()):
+		return nil, errors.New("its lines, its checkpoint and the tree beside the next segment do not agree: find the damage with jiragate audit verify")
+	case following == h.log.chain.newestSegment():
+		return nil, errors.New("the tree beside the segment that follows is not written yet: it is tried again")
+	}
+	leaves, err := following.leaves(h.log.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	batch := leafBatch{segment: following, before: made, leaves: leaves}
+	return made, batch.write(h.log.fs, h.log.options.Dir)
+}
+
+// checkpointOf is the checkpoint beside s; nil if there is none to be had.
+func (h *housekeeper) checkpointOf(s segment) (*checkpoint.Checkpoint, error) {
+	if h.log.options.Signer == nil {
+		return nil, nil
+	}
+	signed, err := readSmall(filepath.Join(h.log.options.Dir, s.checkpointName()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	trust, err := checkpoint.NewTrust(h.log.options.Signer.Verifiers()...)
+	if err != nil {
+		return nil, err
+	}
+	c, err := trust.Open(signed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.checkpointName(), err)
+	}
+	return &c, nil
 }
 
 // removedPath is the Path of the record of a removal.

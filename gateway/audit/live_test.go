@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,7 +163,7 @@ func FuzzReadTree(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		dir := t.TempDir()
 		writeTestFile(t, filepath.Join(dir, s.treeName()), content)
-		file, err := s.readTree(dir, true)
+		file, err := s.readTree(dir, math.MaxUint64)
 		if err != nil {
 			if !errors.Is(err, errNoTree) {
 				t.Fatal(err)

@@ -51,7 +51,7 @@ func (v *verification) provenLeaves(c *claim) []hash {
 	head := v.agreed.clone()
 	var leaves []hash
 	for _, s := range files {
-		t, err := s.readTree(v.dir, true)
+		t, err := s.readTree(v.dir, c.size)
 		if err != nil || t.before.size > head.size {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
@@ -62,7 +63,7 @@ func Prove(dir string, seq uint64, trust *checkpoint.Trust) (checkpoint.Proof, e
 }
 
 func storedLeaves(dir string, s segment) ([]hash, error) {
-	t, err := s.readTree(dir, true)
+	t, err := s.readTree(dir, math.MaxUint64)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func segmentLeaves(dir string, s segment) ([]hash, error) { return s.leaves(dir)
 func findLine(dir string, list []segment, seq uint64) ([]byte, error) {
 	for i, s := range list {
 		if i+1 < len(list) {
-			next, err := list[i+1].readTree(dir, false)
+			next, err := list[i+1].readTree(dir, 0)
 			if err == nil && next.before.size < seq {
 				continue
 			}

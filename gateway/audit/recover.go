@@ -57,7 +57,11 @@ func (l *Log) findEnd() error {
 		path := filepath.Join(l.options.Dir, list[i].name)
 		end, err := readEnd(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return l.findCompressedEnd(list[i])
+			found, err := l.findCompressedEnd(list[i])
+			if err != nil || found {
+				return err
+			}
+			continue
 		}
 		if err != nil {
 			return err
@@ -80,20 +84,24 @@ func (l *Log) findEnd() error {
 
 // findCompressedEnd finds the end of the log in a segment that was compressed when a
 // later one was there, in which a crash left no record. The log goes on in the next.
-func (l *Log) findCompressedEnd(s segment) error {
+func (l *Log) findCompressedEnd(s segment) (found bool, err error) {
 	var last []byte
 	for line, err := range s.lines(l.options.Dir) {
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
+			return false, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		last = append(last[:0], line.text...)
+		found = true
+	}
+	if !found { // a full disk has left it without a record
+		return false, nil
 	}
 	r, err := decode(last)
 	if err != nil {
-		return fmt.Errorf("%w: the last line of %s: %w", ErrDamaged, s.compressedName(), err)
+		return false, fmt.Errorf("%w: the last line of %s: %w", ErrDamaged, s.compressedName(), err)
 	}
 	l.chain.seq, l.chain.prev, l.chain.segment = r.Seq, hashLine(last), s
-	return nil
+	return true, nil
 }
 
 // segmentEnd is how a segment ends.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -88,6 +89,8 @@ func (t *tree) root() hash {
 	return hash(root)
 }
 
+func (t *tree) equals(other *tree) bool { return t.size == other.size && t.root() == other.root() }
+
 // border are the nodes that the tree can be made of again.
 func (t *tree) border() []hash {
 	list := t.nodes.Hashes()
@@ -139,9 +142,9 @@ func treeHeaderSize(size uint64) int64 {
 // errNoTree says that a segment has no such file, or none that can be read.
 var errNoTree = errors.New("the tree beside the segment is missing or damaged")
 
-// readTree reads the file of s; without its leaves, unless they are wanted. The
-// error is errNoTree or of the file system.
-func (s segment) readTree(dir string, leaves bool) (*treeFile, error) {
+// readTree reads the file of s, with its leaves up to the upTo-th of the log: a forged
+// file can be of any size. The error is errNoTree or of the file system.
+func (s segment) readTree(dir string, upTo uint64) (*treeFile, error) {
 	f, info, err := openRegular(filepath.Join(dir, s.treeName()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoTree
@@ -150,12 +153,13 @@ func (s segment) readTree(dir string, leaves bool) (*treeFile, error) {
 		return nil, err
 	}
 	defer f.Close()
+	r := bufio.NewReaderSize(f, 32<<10)
 	head := make([]byte, len(treeMagic)+8)
-	if _, err := io.ReadFull(f, head); err != nil || string(head[:len(treeMagic)]) != treeMagic {
+	if _, err := io.ReadFull(r, head); err != nil || string(head[:len(treeMagic)]) != treeMagic {
 		return nil, errNoTree
 	}
 	size := binary.BigEndian.Uint64(head[len(treeMagic):])
-	nodes, err := readHashes(f, bits.OnesCount64(size))
+	nodes, err := readHashes(r, bits.OnesCount64(size))
 	if err != nil || len(nodes) < bits.OnesCount64(size) {
 		return nil, errNoTree
 	}
@@ -163,8 +167,8 @@ func (s segment) readTree(dir string, leaves bool) (*treeFile, error) {
 	if t.before, err = newTree(size, nodes); err != nil {
 		return nil, errNoTree
 	}
-	if leaves {
-		t.leaves, err = readHashes(f, int((info.Size()-treeHeaderSize(size))/sha256.Size))
+	if upTo > size {
+		t.leaves, err = readHashes(r, int(min(upTo-size, uint64(max(0, info.Size()-treeHeaderSize(size)))/sha256.Size)))
 	}
 	return t, err
 }
@@ -174,16 +178,19 @@ func readHashes(r io.Reader, n int) ([]hash, error) {
 	if n < 0 {
 		return nil, nil
 	}
-	b := make([]byte, n*sha256.Size)
-	read, err := io.ReadFull(r, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
+	var list []hash
+	for range n {
+		var h hash
+		_, err := io.ReadFull(r, h[:])
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			break
+		}
+		if err != nil {
+			return list, err
+		}
+		list = append(list, h)
 	}
-	list := make([]hash, read/sha256.Size)
-	for i := range list {
-		list[i] = hash(b[i*sha256.Size:])
-	}
-	return list, err
+	return list, nil
 }
 
 // leafBatch is what is still to be written to the file beside a segment.

@@ -159,7 +159,7 @@ func (v *verification) add(s segment, c segmentCheck) error {
 func (v *verification) begin(s segment, c segmentCheck) error {
 	v.tree = emptyTree()
 	if c.first > 1 {
-		before, err := s.readTree(v.dir, false)
+		before, err := s.readTree(v.dir, 0)
 		switch {
 		case errors.Is(err, errNoTree), err == nil && before.before.size != c.first-1:
 			return &DefectError{Segment: s.name, Line: 1, Seq: 1,
@@ -224,7 +224,7 @@ func (v *verification) cutOff(c *claim) error {
 func (v *verification) segmentOf(seq uint64) segment {
 	var found segment
 	for i, s := range v.list {
-		if t, err := s.readTree(v.dir, false); i == 0 || err == nil && t.before.size < seq {
+		if t, err := s.readTree(v.dir, 0); i == 0 || err == nil && t.before.size < seq {
 			found = s
 		}
 	}
