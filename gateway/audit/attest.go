@@ -57,7 +57,7 @@ func (a *attester) run() {
 			return
 		case <-a.kick:
 		}
-		a.attest()
+		_ = a.attest() // it has said what fails, and is woken again
 		select {
 		case <-a.ending:
 			return
@@ -70,15 +70,12 @@ func (a *attester) run() {
 func (a *attester) close() error {
 	close(a.ending)
 	<-a.ended
-	a.attest()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.failing
+	return a.attest()
 }
 
 // attest brings everything up to the present head of the log. What fails is said
 // once, and tried again.
-func (a *attester) attest() {
+func (a *attester) attest() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.catchUp()
@@ -92,6 +89,7 @@ func (a *attester) attest() {
 	if a.failing = err; err != nil {
 		a.wake()
 	}
+	return err
 }
 
 func (a *attester) catchUp() error {
@@ -101,15 +99,10 @@ func (a *attester) catchUp() error {
 	for _, run := range a.log.chain.takeLeaves() {
 		a.grow(run)
 	}
-	for len(a.unwritten) > 0 {
-		if err := a.unwritten[0].write(a.log.fs, a.log.options.Dir); err != nil {
-			return err
-		}
-		a.unwritten = a.unwritten[1:]
-	}
+	unwritten := a.writeLeaves() // the tree beside a segment can be made again
 	if a.tree.size == 0 || a.log.options.Signer == nil {
 		a.unsigned = nil
-		return nil
+		return unwritten
 	}
 	if err := a.writeSuccessions(); err != nil {
 		return err
@@ -125,7 +118,17 @@ func (a *attester) catchUp() error {
 		}
 		a.unsigned = a.unsigned[1:]
 	}
-	return a.sign(a.head())
+	return errors.Join(unwritten, a.sign(a.head()))
+}
+
+func (a *attester) writeLeaves() error {
+	for len(a.unwritten) > 0 {
+		if err := a.unwritten[0].write(a.log.fs, a.log.options.Dir); err != nil {
+			return err
+		}
+		a.unwritten = a.unwritten[1:]
+	}
+	return nil
 }
 
 // closedTree is the tree at the end of a segment, as far as that was written.

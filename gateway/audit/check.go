@@ -17,12 +17,15 @@ type segmentCheck struct {
 	head    string // hash of the last of them
 	nodes   *compact.Range
 	heads   []*compact.Range // the same, cut at each size that somebody claims a root for
-	removed []uint64         // the last record that each removal took
+	removed []removal
 
 	defect     error // of the line behind those in order
 	unfinished int64
 	err        error // of the file system
 }
+
+// removal is what the record of one says: with its own seq, the last record it took.
+type removal struct{ seq, last uint64 }
 
 // asError names the line behind those in order, which should be record seq.
 func (c *segmentCheck) asError(seq uint64) error {
@@ -62,6 +65,9 @@ func checkSegments(dir string, list []segment, claims []claim) (result func(i in
 // checkSegment reads s up to its first defect.
 func checkSegment(dir string, s segment, newest bool, sizes []uint64) segmentCheck {
 	c := segmentCheck{segment: s}
+	if c.err = s.checkTwin(dir); c.err != nil {
+		return c
+	}
 	room := make([]byte, 1, 4<<10)
 	for l, err := range s.lines(dir) {
 		switch {
@@ -96,7 +102,7 @@ func checkSegment(dir string, s segment, newest bool, sizes []uint64) segmentChe
 		c.lines++
 		c.head = hashLine(l.text)
 		if last := removedUpTo(&r); last > 0 {
-			c.removed = append(c.removed, last)
+			c.removed = append(c.removed, removal{r.Seq, last})
 		}
 		if len(sizes) > 0 && sizes[0] == r.Seq {
 			c.cut()
@@ -109,8 +115,8 @@ func checkSegment(dir string, s segment, newest bool, sizes []uint64) segmentChe
 // continues checks that r may follow the lines so far.
 func (c *segmentCheck) continues(r *Record) error {
 	switch {
-	case r.Seq == 0:
-		return fmt.Errorf("seq is 0, which no record has")
+	case r.Seq == 0 || r.Seq > maxRecords:
+		return fmt.Errorf("seq is %d, which no record has", r.Seq)
 	case c.lines > 0 && r.Seq != c.first+c.lines:
 		return fmt.Errorf("seq is %d where %d must be: records were removed, added or moved", r.Seq, c.first+c.lines)
 	case c.lines > 0 && r.Prev != c.head:

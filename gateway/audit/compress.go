@@ -108,6 +108,32 @@ func checkCompressed(path string, want [sha256.Size]byte) error {
 	return nil
 }
 
+// checkTwin compares the two files of a segment where both are there: a crash leaves
+// them alike, and whoever reads the wrong one must not read something else.
+func (s segment) checkTwin(dir string) error {
+	plain, info, err := openRegular(filepath.Join(dir, s.name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	path := filepath.Join(dir, s.compressedName())
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.LimitReader(plain, info.Size())); err != nil {
+		return err
+	}
+	err = checkCompressed(path, [sha256.Size]byte(hash.Sum(nil)))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return &DefectError{Segment: s.name, Err: fmt.Errorf("%s stands beside it and does not hold the same", s.compressedName())}
+}
+
 // eachBlock calls do for each block of r, in order. The last may be short.
 func eachBlock(r io.Reader, do func(block []byte) error) error {
 	buf := make([]byte, 0, 2*blockSize)

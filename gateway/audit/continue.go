@@ -36,6 +36,9 @@ func (l *Log) findTree() error {
 	if err := l.compareCheckpoint(list[:newest+1], before, leaves); err != nil {
 		return err
 	}
+	if l.chain.seq > maxRecords {
+		return fmt.Errorf("%w: the last record has the seq %d", ErrDamaged, l.chain.seq)
+	}
 	if lines := before.size + uint64(len(leaves)); lines != l.chain.seq {
 		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", lines)
 		return nil

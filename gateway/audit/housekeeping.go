@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"jiragate/gateway/audit/checkpoint"
@@ -23,7 +24,9 @@ type housekeeper struct {
 	log    *Log
 	ending chan struct{}
 	ended  chan struct{}
-	failed string // what was said last, so that it is said once
+
+	mu     sync.Mutex // held while one tidies
+	failed string     // what was said last, so that it is said once
 }
 
 func newHousekeeper(l *Log) *housekeeper {
@@ -58,6 +61,8 @@ func (h *housekeeper) stopping() bool {
 }
 
 func (h *housekeeper) tidy() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	err := errors.Join(h.removeOld(), h.compress())
 	switch {
 	case err == nil:
@@ -193,9 +198,16 @@ func (h *housekeeper) remove(upTo []segment, following segment) error {
 		if _, err := h.log.Append(removal); err != nil {
 			return err
 		}
+		// The record must be proven before what it is about is gone.
 		if err := h.log.chain.flush(); err != nil {
 			return err
 		}
+		if err := h.log.attester.attest(); err != nil {
+			return err
+		}
+	}
+	if err := h.syncTree(following); err != nil {
+		return err
 	}
 	for _, name := range []string{s.name, s.compressedName(), s.checkpointName(), s.treeName()} {
 		if err := h.log.fs.remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -239,6 +251,15 @@ func (h *housekeeper) settleTree(s, following segment, made *tree) (*tree, error
 	}
 	batch := leafBatch{segment: following, before: made, leaves: leaves}
 	return made, batch.write(h.log.fs, h.log.options.Dir)
+}
+
+// syncTree brings the tree beside s to disk.
+func (h *housekeeper) syncTree(s segment) error {
+	f, err := h.log.fs.open(filepath.Join(h.log.options.Dir, s.treeName()), os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), h.log.fs.syncDir(h.log.options.Dir))
 }
 
 // checkpointOf is the checkpoint beside s; nil if there is none to be had.

@@ -71,7 +71,7 @@ type Options struct {
 	Signer Signer
 	// Checkpointed, if set, is given each signed checkpoint once it is on disk,
 	// with the number of records that it covers, the latest last. It must not
-	// block, nor change signed.
+	// block, change signed, or call the log.
 	Checkpointed func(signed []byte, size uint64)
 	// Observe, if set, is given each record once it is written, with its line
 	// without the newline, in no certain order. It must neither block nor keep line.

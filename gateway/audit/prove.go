@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
@@ -50,7 +49,7 @@ func Prove(dir string, seq uint64, trust *checkpoint.Trust) (checkpoint.Proof, e
 		return failed(ErrNotCovered)
 	}
 	c := claims[len(claims)-1]
-	for _, leavesOf := range []func(string, segment) ([]hash, error){storedLeaves, segmentLeaves} {
+	for _, leavesOf := range []leafSource{storedLeaves, segmentLeaves} {
 		p := checkpoint.Proof{Index: seq - 1, Line: line, Checkpoint: c.signed}
 		if p.Hashes, err = inclusion(dir, list, seq-1, c.size, leavesOf); err != nil {
 			continue
@@ -62,32 +61,38 @@ func Prove(dir string, seq uint64, trust *checkpoint.Trust) (checkpoint.Proof, e
 	return failed(fmt.Errorf("the log is not the one that %s was signed for; jiragate audit verify tells the place: %w", c.name, err))
 }
 
-func storedLeaves(dir string, s segment) ([]hash, error) {
-	t, err := s.readTree(dir, math.MaxUint64)
+// leafSource gives the leaves of a segment, at least those up to the upTo-th of the log.
+type leafSource func(dir string, s segment, upTo uint64) ([]hash, error)
+
+func storedLeaves(dir string, s segment, upTo uint64) ([]hash, error) {
+	t, err := s.readTree(dir, upTo)
 	if err != nil {
 		return nil, err
 	}
 	return t.leaves, nil
 }
 
-func segmentLeaves(dir string, s segment) ([]hash, error) { return s.leaves(dir) }
+func segmentLeaves(dir string, s segment, _ uint64) ([]hash, error) { return s.leaves(dir) }
 
-// findLine finds the line of record seq.
+// findLine finds the line of record seq. The trees beside the segments tell where; if
+// it is not there, all are looked at.
 func findLine(dir string, list []segment, seq uint64) ([]byte, error) {
-	for i, s := range list {
-		if i+1 < len(list) {
-			next, err := list[i+1].readTree(dir, 0)
-			if err == nil && next.before.size < seq {
-				continue
-			}
+	found := list
+	for i := range list {
+		next, err := list[i].readTree(dir, 0)
+		if err == nil && next.before.size < seq {
+			found = list[i : i+1]
 		}
-		for l, err := range s.lines(dir) {
-			if err != nil {
-				return nil, err
-			}
-			r, err := l.record()
-			if err == nil && r.Seq == seq {
-				return bytes.Clone(l.text), nil
+	}
+	for _, part := range [][]segment{found, list} {
+		for _, s := range part {
+			for l, err := range s.lines(dir) {
+				if err != nil {
+					return nil, err
+				}
+				if r, err := l.record(); err == nil && r.Seq == seq {
+					return bytes.Clone(l.text), nil
+				}
 			}
 		}
 	}
@@ -96,7 +101,7 @@ func findLine(dir string, list []segment, seq uint64) ([]byte, error) {
 
 // inclusion makes the inclusion proof of the leaf with the index in the tree of the
 // given size (RFC 6962 section 2.1.1).
-func inclusion(dir string, list []segment, index, size uint64, leavesOf func(string, segment) ([]hash, error)) ([]hash, error) {
+func inclusion(dir string, list []segment, index, size uint64, leavesOf leafSource) ([]hash, error) {
 	nodes, err := proof.Inclusion(index, size)
 	if err != nil {
 		return nil, err
@@ -123,7 +128,7 @@ func inclusion(dir string, list []segment, index, size uint64, leavesOf func(str
 		if tree.End() == size {
 			break
 		}
-		leaves, err := leavesOf(dir, s)
+		leaves, err := leavesOf(dir, s, size)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,10 @@ const (
 // bounds above make less than 80 KiB.
 const maxLine = 128 << 10
 
+// maxRecords is more than any log ever holds; with it, no sum of two numbers of
+// records overflows.
+const maxRecords = 1 << 62
+
 // maxDurationMS is about 31 years; it keeps the number short and exact.
 const maxDurationMS = 1e12
 

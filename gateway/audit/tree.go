@@ -159,6 +159,9 @@ func (s segment) readTree(dir string, upTo uint64) (*treeFile, error) {
 		return nil, errNoTree
 	}
 	size := binary.BigEndian.Uint64(head[len(treeMagic):])
+	if size > maxRecords {
+		return nil, errNoTree
+	}
 	nodes, err := readHashes(r, bits.OnesCount64(size))
 	if err != nil || len(nodes) < bits.OnesCount64(size) {
 		return nil, errNoTree

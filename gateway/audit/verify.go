@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"jiragate/gateway/audit/checkpoint"
 )
@@ -56,8 +57,8 @@ var ErrNoCheckpoint = errors.New("the audit log has no checkpoint that is signed
 //
 // The error is a [*DefectError] for the first line that fails; the Report then
 // speaks of what is before it. It is [checkpoint.ErrUnsigned] for a checkpoint that
-// no trusted key has signed, and [ErrNoCheckpoint] where there is none. Another
-// error is of the file system.
+// no trusted key has signed, and [ErrNoCheckpoint] or [ErrUncovered] where there is
+// none, or none for long. Another error is of the file system.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	for attempt := 1; ; attempt++ {
 		report, list, err := verify(dir, o)
@@ -65,15 +66,20 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 		if err == nil || attempt == maxAttempts || len(list) == 0 || !list[0].gone(dir) {
 			return report, err
 		}
+		time.Sleep(time.Duration(attempt) * 50 * time.Millisecond)
 	}
 }
 
-// maxAttempts bounds how often Verify begins anew because of retention, which removes
-// something once a minute at most.
-const maxAttempts = 3
+// maxAttempts bounds how often Verify begins anew because of retention: what is due
+// goes at once, and then there is a minute's peace.
+const maxAttempts = 10
+
+// ErrUncovered: the log went on for hours without a checkpoint. It could not be signed,
+// or checkpoints were removed to hide a change.
+var ErrUncovered = errors.New("the audit log went on without checkpoints")
 
 func verify(dir string, o VerifyOptions) (Report, []segment, error) {
-	v := verification{dir: dir, report: Report{Head: genesis}}
+	v := verification{dir: dir, signed: o.Trust != nil, report: Report{Head: genesis}}
 	// Before the segments, so that no checkpoint is newer than what is read.
 	claims, err := readClaims(dir, o)
 	if err != nil {
@@ -86,10 +92,25 @@ func verify(dir string, o VerifyOptions) (Report, []segment, error) {
 	if err := v.run(); err != nil {
 		return v.report, v.list, err
 	}
-	if o.Trust != nil && v.report.Checkpoints == 0 && v.report.Records > 0 {
+	switch {
+	case o.Trust == nil || v.report.Records == 0:
+	case v.report.Checkpoints == 0:
 		return v.report, v.list, ErrNoCheckpoint
+	default:
+		return v.report, v.list, v.covered()
 	}
 	return v.report, v.list, nil
+}
+
+// covered refuses a log of which a part was closed long ago and has no checkpoint.
+func (v *verification) covered() error {
+	newest := v.list[len(v.list)-1]
+	for _, e := range v.ends {
+		if e.size > v.report.Checkpointed && newest.hour.Sub(e.segment.hour) > time.Hour {
+			return fmt.Errorf("%w: the newest one covers the records up to %d, and that of %s is missing", ErrUncovered, v.report.Checkpointed, e.segment.name)
+		}
+	}
+	return nil
 }
 
 // verification goes through the segments in order, while they are read ahead.
@@ -99,10 +120,12 @@ type verification struct {
 	claims []claim // by size
 	report Report
 
-	tree    *tree    // over the lines so far; nil before the first
-	agreed  *tree    // as it was at the newest claim that agreed, or at the first record
-	removed []uint64 // the last record that each removal took, according to its record
-	vague   bool     // the defect is at the record it names, or behind it
+	tree    *tree        // over the lines so far; nil before the first
+	agreed  *tree        // as it was at the newest claim that agreed, or at the first record
+	ends    []closedTree // of the segments so far; without root
+	removed []removal
+	signed  bool // checkpoints are looked at
+	vague   bool // the defect is at the record it names, or behind it
 }
 
 func (v *verification) run() error {
@@ -113,7 +136,7 @@ func (v *verification) run() error {
 			return v.pinpoint(err)
 		}
 	}
-	if v.tree != nil && v.report.First > 1 && !slices.Contains(v.removed, v.report.First-1) {
+	if v.tree != nil && v.report.First > 1 && !v.removedOnRecord() {
 		first := v.list[0]
 		return &DefectError{Segment: first.name, Line: 1, Seq: v.report.First,
 			Err: fmt.Errorf("records 1 to %d are missing, and no record says that retention removed them", v.report.First-1)}
@@ -124,6 +147,15 @@ func (v *verification) run() error {
 	return nil
 }
 
+// removedOnRecord tells whether there is a record of the removal of what is missing
+// before the first record; where checkpoints are looked at, one that they cover:
+// anybody can write one behind the last.
+func (v *verification) removedOnRecord() bool {
+	return slices.ContainsFunc(v.removed, func(r removal) bool {
+		return r.last == v.report.First-1 && (!v.signed || r.seq <= v.report.Checkpointed)
+	})
+}
+
 // add goes on with what was found in the next segment.
 func (v *verification) add(s segment, c segmentCheck) error {
 	if c.err != nil {
@@ -131,6 +163,11 @@ func (v *verification) add(s segment, c segmentCheck) error {
 	}
 	v.report.Unfinished = c.unfinished
 	if c.lines == 0 {
+		if v.tree == nil && c.defect != nil { // retention may have removed what was before
+			if t, err := s.readTree(v.dir, 0); err == nil {
+				v.report.Records = t.before.size
+			}
+		}
 		return c.asError(v.report.Records + 1)
 	}
 	if v.tree == nil {
@@ -143,7 +180,7 @@ func (v *verification) add(s segment, c segmentCheck) error {
 		return &DefectError{Segment: s.name, Line: 1, Seq: v.report.Records + 1,
 			Err: fmt.Errorf("seq is %d where %d must be: records were removed, added or moved", c.first, v.report.Records+1)}
 	case c.prev != v.report.Head:
-		return &DefectError{Segment: s.name, Line: 1, Seq: v.report.Records,
+		return &DefectError{Segment: s.name, Line: 1, Seq: c.first,
 			Err: fmt.Errorf("prev of record %d is not the hash of the line before: that line, or the order, was changed", c.first)}
 	}
 	if err := v.compare(c); err != nil {
@@ -152,6 +189,7 @@ func (v *verification) add(s segment, c segmentCheck) error {
 	v.tree.join(c.nodes)
 	v.removed = append(v.removed, c.removed...)
 	v.report.Records, v.report.Head = c.first+c.lines-1, c.head
+	v.ends = append(v.ends, closedTree{segment: s, size: v.report.Records})
 	return c.asError(v.report.Records + 1)
 }
 
