@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,5 +34,31 @@ rules:
 	}
 	if got := off("globex"); !slices.Equal(got, []string{"priority.list"}) {
 		t.Errorf("globex: %q", got)
+	}
+}
+
+// TestDiffForOneConnection: what rules do to others is not said.
+func TestDiffForOneConnection(t *testing.T) {
+	rules := func(text string) *Policy {
+		t.Helper()
+		p, err := New([]byte("version: 1\nrules:\n" + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	secret := rules("  - name: merger\n    connections: [initech, acme]\n    deny: [issue.delete]\n  - name: other\n    connections: [initech]\n    projects: [LAYOFFS]\n")
+	for connection, want := range map[string]int{"globex": 0, "acme": 1, "initech": 2} {
+		changes := DiffFor(connection, Default(), secret)
+		if len(changes) < want || want == 0 && len(changes) > 0 {
+			t.Errorf("%s is told %+v", connection, changes)
+		}
+		for _, c := range changes {
+			for _, other := range []string{"globex", "acme", "initech"} {
+				if other != connection && strings.Contains(c.Text, other) || connection != "initech" && strings.Contains(c.Text, "LAYOFFS") {
+					t.Errorf("%s is told: %s", connection, c.Text)
+				}
+			}
+		}
 	}
 }

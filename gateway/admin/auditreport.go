@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 
@@ -36,6 +38,7 @@ func (a *API) signReport(w http.ResponseWriter, r *http.Request, t *task) (answe
 		return answer{}, err
 	}
 	t.record.Connection = knownID(body.Connection)
+	t.record.Path += "#sha256=" + knownHash(body.SHA256)
 	text, err := report.SignedText(report.About{Connection: body.Connection, Month: body.Month}, body.SHA256)
 	if err != nil {
 		return answer{}, invalid("%v", err)
@@ -51,11 +54,21 @@ func (a *API) signReportFiles(w http.ResponseWriter, r *http.Request, t *task) (
 	if err := decode(w, r, &body); err != nil {
 		return answer{}, err
 	}
+	t.record.Path += "#sha256=" + knownHash(body.HTML)
 	text, err := report.Checksums(report.Hashes{Page: body.HTML, CSV: body.CSV, JSON: body.JSON})
 	if err != nil {
 		return answer{}, invalid("%v", err)
 	}
 	return a.signText(t, text)
+}
+
+// knownHash is the hash of what is signed, so that every signature can be found by
+// it; empty if it is none.
+func knownHash(s string) string {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != sha256.Size {
+		return ""
+	}
+	return s
 }
 
 func (a *API) signText(t *task, text []byte) (answer, error) {

@@ -123,7 +123,11 @@ func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*rep
 		}
 		in.Edition, in.Region = c.Edition, c.Region
 	}
-	if in.Policies, err = policiesInForce(in.Connection, in.Edition, seen, policyHistory(a.config).Get); err != nil {
+	loads, err := a.policyLoads(in)
+	if err != nil {
+		return nil, auditError(err)
+	}
+	if in.Policies, err = policiesInForce(in.Connection, in.Edition, seen, loads, policyHistory(a.config).Get); err != nil {
 		return nil, err
 	}
 	if in.Published, err = publishedAddresses(a.config); err != nil {
@@ -171,7 +175,12 @@ func newReportFiles(ctx context.Context, s *session, r *report.Report) (*reportF
 	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == admin.CodeRecordUnavailable {
 		// Signing is an act on record, and this log takes none: it may be the very one
 		// that the report says was altered.
-		f.page, f.unsigned = page.Bytes(), err
+		f.unsigned, r.Unsigned = err, true
+		page.Reset()
+		if err := r.WriteHTML(&page); err != nil {
+			return nil, err
+		}
+		f.page = page.Bytes()
 		return f, nil
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"jiragate/gateway/audit"
@@ -93,9 +94,36 @@ func surveyRecords(records iter.Seq2[audit.Entry, error]) (survey, error) {
 	return s, nil
 }
 
-// policiesInForce resolves the policies that decided. lookup fails with
-// [history.ErrNotKept] for one that is not kept.
-func policiesInForce(connection, edition string, s survey, lookup func(hash string) (*policy.Policy, error)) ([]report.PolicyInForce, error) {
+// policyLoad is a policy that came into force.
+type policyLoad struct {
+	at     time.Time
+	sha256 string
+}
+
+// policyLoads reads which policies came into force in the month, in order.
+func (a *app) policyLoads(in report.Input) ([]policyLoad, error) {
+	all := audit.Query(a.config.auditDir(), audit.Filter{Since: in.From, Until: in.Until, Operation: operationLoadPolicy, Decision: audit.DecisionAllow})
+	var loads []policyLoad
+	for e, err := range verifiedRecords(all, in.Verification) {
+		if _, ok := errors.AsType[*audit.DefectError](err); ok {
+			continue // counted elsewhere
+		}
+		if err != nil {
+			return nil, err
+		}
+		if report.IsAct(&e.Record) && e.PolicySHA256 != "" && len(loads) < maxPolicies {
+			loads = append(loads, policyLoad{e.Time, e.PolicySHA256})
+		}
+	}
+	return loads, nil
+}
+
+// policyLookup finds the policy with a hash, as [history.History.Get] does.
+type policyLookup func(hash string) (*policy.Policy, error)
+
+// policiesInForce resolves the policies that decided calls of the connection or came
+// into force, each once, and says what changed from one to the next.
+func policiesInForce(connection, edition string, s survey, loads []policyLoad, lookup policyLookup) ([]report.PolicyInForce, error) {
 	if len(s.editions) == 0 {
 		s.editions = []string{edition}
 	}
@@ -107,30 +135,66 @@ func policiesInForce(connection, edition string, s survey, lookup func(hash stri
 		}
 		editions = append(editions, e)
 	}
+	uses := slices.Clone(s.policies)
+	for _, l := range loads {
+		if !slices.ContainsFunc(uses, func(u policyUse) bool { return u.sha256 == l.sha256 }) {
+			uses = append(uses, policyUse{l.sha256, l.at, l.at})
+		}
+	}
+	slices.SortStableFunc(uses, func(a, b policyUse) int { return a.from.Compare(b.from) })
+	found := map[string]*policy.Policy{}
 	var list []report.PolicyInForce
-	var before *policy.Policy
-	for _, use := range s.policies {
+	for _, use := range uses {
 		in := report.PolicyInForce{SHA256: use.sha256, From: use.from, Until: use.until}
-		switch p, err := lookup(use.sha256); {
-		case errors.Is(err, history.ErrNotKept):
+		p, err := lookup(use.sha256)
+		switch {
+		case errors.Is(err, history.ErrAltered):
+			in.Missing, in.Altered = true, true
+		case errors.Is(err, history.ErrNotKept), errors.Is(err, policy.ErrArchive): // or made for another program
 			in.Missing = true
 		case err != nil:
 			return nil, fmt.Errorf("the policy %s: %w", use.sha256, err)
 		default:
+			found[use.sha256] = p
 			in.Version = p.Version()
 			for _, e := range editions {
 				in.Operations = append(in.Operations, p.OperationsFor(connection, e)...)
 			}
-			if before != nil {
-				for _, c := range policy.DiffFor(connection, before, p) {
-					in.Changes = append(in.Changes, c.Text)
-				}
-			}
-			before = p
 		}
 		list = append(list, in)
 	}
+	addChanges(list, connection, s, loads, found)
 	return list, nil
+}
+
+// addChanges says of each policy what changed whenever it came into force.
+func addChanges(list []report.PolicyInForce, connection string, s survey, loads []policyLoad, found map[string]*policy.Policy) {
+	before := ""
+	if len(s.policies) > 0 && (len(loads) == 0 || s.policies[0].from.Before(loads[0].at)) {
+		before = s.policies[0].sha256
+	}
+	for _, l := range loads {
+		i := slices.IndexFunc(list, func(p report.PolicyInForce) bool { return p.SHA256 == l.sha256 })
+		if before != "" && before != l.sha256 {
+			text := fmt.Sprintf("From %s, in place of %.8s: ", l.at.UTC().Format("2 January 15:04:05 UTC"), before)
+			list[i].Changes = append(list[i].Changes, text+changesFor(connection, found[before], found[l.sha256]))
+		}
+		before = l.sha256
+	}
+}
+
+func changesFor(connection string, from, to *policy.Policy) string {
+	if from == nil || to == nil {
+		return "what changed is not known, since one of the two is not kept."
+	}
+	var texts []string
+	for _, c := range policy.DiffFor(connection, from, to) {
+		texts = append(texts, c.Text)
+	}
+	if len(texts) == 0 {
+		return "nothing changed for this connection."
+	}
+	return strings.Join(texts, "; ") + "."
 }
 
 // publishedAddresses reads the register as it is on disk: it has every period, which

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestPoliciesInForceAreThoseThatDecided(t *testing.T) {
 	if err != nil || s.edition != "cloud" || s.region != "us" {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	list, err := policiesInForce("acme", s.edition, s, func(hash string) (*policy.Policy, error) {
+	list, err := policiesInForce("acme", s.edition, s, nil, func(hash string) (*policy.Policy, error) {
 		if hash != off.SHA256() {
 			return nil, history.ErrNotKept
 		}
@@ -57,8 +58,55 @@ func TestPoliciesInForceAreThoseThatDecided(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	broken := errors.New("the disk is gone")
-	if _, err := policiesInForce("acme", "cloud", s, func(string) (*policy.Policy, error) { return nil, broken }); !errors.Is(err, broken) {
+	if _, err := policiesInForce("acme", "cloud", s, nil, func(string) (*policy.Policy, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a policy changed is said each time it comes into force, also when an earlier
+// one is back, and of other connections nothing.
+func TestPolicyChangesOfAReport(t *testing.T) {
+	rules := func(text string) *policy.Policy {
+		p, err := policy.New([]byte("version: 1\nrules:\n" + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	a := policy.Default()
+	b := rules("  - name: no-deletes\n    deny: [issue.delete]\n")
+	c := rules("  - name: merger\n    connections: [initech]\n    projects: [MERGER]\n")
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	at := func(h int) time.Time { return start.Add(time.Duration(h) * time.Hour) }
+	s := survey{edition: "cloud", policies: []policyUse{{a.SHA256(), at(0), at(5)}}}
+	loads := []policyLoad{{at(1), b.SHA256()}, {at(2), a.SHA256()}, {at(3), c.SHA256()}, {at(4), "gone"}, {at(5), "bad"}}
+	list, err := policiesInForce("acme", "cloud", s, loads, func(hash string) (*policy.Policy, error) {
+		for _, p := range []*policy.Policy{a, b, c} {
+			if p.SHA256() == hash {
+				return p, nil
+			}
+		}
+		if hash == "bad" {
+			return nil, history.ErrAltered
+		}
+		return nil, history.ErrNotKept
+	})
+	if err != nil || len(list) != 5 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for i, want := range []string{
+		"From 1 November 02:00:00 UTC, in place of " + b.SHA256()[:8],
+		"From 1 November 01:00:00 UTC, in place of " + a.SHA256()[:8],
+		"in place of " + a.SHA256()[:8] + ": nothing changed for this connection.",
+		"in place of " + c.SHA256()[:8] + ": what changed is not known",
+		"in place of gone: what changed is not known",
+	} {
+		if got := strings.Join(list[i].Changes, "|"); !strings.Contains(got, want) || strings.Contains(got, "MERGER") || strings.Contains(got, "initech") {
+			t.Errorf("policy %d: %q, want %q", i, got, want)
+		}
+	}
+	if !list[4].Altered || !list[4].Missing || list[3].Altered {
+		t.Errorf("%+v", list)
 	}
 }
 

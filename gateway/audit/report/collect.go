@@ -94,7 +94,8 @@ func newCollector(in *Input) *collector {
 
 func (c *collector) damage(d *audit.DefectError) {
 	if c.totals.Damaged++; c.totals.Damaged == 1 {
-		c.damage1 = plain(d.Error())
+		// Not what is in it: it may be another customer's.
+		c.damage1 = plain(fmt.Sprintf("%s line %d", d.Segment, d.Line))
 	}
 }
 

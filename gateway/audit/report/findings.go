@@ -17,6 +17,7 @@ const (
 	FindingRefusedLeft   = "refused_call_left"    // refused, and with an egress address
 	FindingUnpublished   = "egress_not_published" // from an address that was not published at its time
 	FindingUnpinned      = "egress_unpinned"      // from no fixed address
+	FindingPolicyAltered = "policy_altered"       // something else is kept under the hash of a policy
 	FindingPolicyMissing = "policy_not_kept"      // allowed by a policy that is not kept
 	FindingNotKept       = "records_not_kept"     // older records were deleted
 	FindingLater         = "records_not_verified" // written after the verification
@@ -65,15 +66,22 @@ func (c *collector) list() []Finding {
 	of(LevelAlert, FindingRefusedLeft, "Refused, although the record says that the call left: %s.")
 	of(LevelAlert, FindingUnpublished, "From an address that was not published as in use at that time: %s.")
 	of(LevelAlert, FindingUnpinned, "From no fixed address, since none was configured: %s.")
-	of(LevelNotice, FindingPolicyMissing, "Allowed by a policy that was not kept, so that it is not known what it documented: %s.")
-	if v.RetainedFrom > 1 && (v.RetainedSince.IsZero() || v.RetainedSince.After(c.in.From)) {
-		text := fmt.Sprintf("The records before number %d were deleted when their time of retention was over", v.RetainedFrom)
-		if v.RetainedSince.IsZero() {
-			text += "; some of this month may be missing."
-		} else {
-			text += ": of this month, those before " + stamp(v.RetainedSince) + " are missing."
+	for _, p := range c.in.Policies {
+		if p.Altered {
+			add(LevelAlert, FindingPolicyAltered, "What is kept under the hash of the policy "+plain(p.SHA256)+" was altered: it is not the policy that decided.")
 		}
-		add(LevelNotice, FindingNotKept, text)
+	}
+	of(LevelNotice, FindingPolicyMissing, "Allowed by a policy that was not kept, so that it is not known what it documented: %s.")
+	if c.incomplete() {
+		text := fmt.Sprintf("The records before number %d were deleted when their time of retention was over", v.RetainedFrom)
+		switch {
+		case c.allGone():
+			add(LevelAlert, FindingNotKept, text+": all of this month are gone, so that nothing can be said about it.")
+		case v.RetainedSince.IsZero():
+			add(LevelNotice, FindingNotKept, text+"; some of this month may be missing.")
+		default:
+			add(LevelNotice, FindingNotKept, text+": of this month, those before "+stamp(v.RetainedSince)+" are missing.")
+		}
 	}
 	of(LevelNotice, FindingLater, "Written after the log was verified: %s or acts.")
 	if v.OK && v.CheckpointSize == 0 {

@@ -43,6 +43,9 @@ func TestFindings(t *testing.T) {
 		"an unknown policy":              {call: func(r *audit.Record) { r.PolicySHA256 = "1234" }, want: []string{report.FindingNoPolicy}},
 		"a policy that is not kept": {in: func(in *report.Input) { in.Policies[0].Missing, in.Policies[0].Operations = true, nil },
 			want: []string{report.FindingPolicyMissing}},
+		"a kept policy that was altered": {in: func(in *report.Input) {
+			in.Policies[0].Missing, in.Policies[0].Altered, in.Policies[0].Operations = true, true, nil
+		}, want: []string{report.FindingPolicyAltered, report.FindingPolicyMissing}},
 		"switched off": {in: func(in *report.Input) {
 			for i := range in.Policies[0].Operations {
 				in.Policies[0].Operations[i].Enabled = false
@@ -181,6 +184,42 @@ func TestEveryOperationFitsItsTable(t *testing.T) {
 		}))
 		if len(r.Findings) > 0 {
 			t.Errorf("%s: %+v", o.ID, r.Findings)
+		}
+	}
+}
+
+// Where retention has taken a month, nothing is said of it, in particular not that
+// there was no call.
+func TestNothingIsSaidOfRecordsThatAreGone(t *testing.T) {
+	in := input()
+	in.Verification.RetainedFrom, in.Verification.RetainedSince = 9, in.Until
+	r, err := report.Collect(in, func(func(audit.Entry, error) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(r.Headline, " ")
+	if !strings.Contains(said, "Nothing can be said") || strings.Contains(said, "no call") || strings.Contains(said, "all records of this month") {
+		t.Errorf("the headline is %q", said)
+	}
+	if len(r.Findings) == 0 || r.Findings[0].Code != report.FindingNotKept || r.Findings[0].Level != report.LevelAlert {
+		t.Errorf("findings are %+v", r.Findings)
+	}
+}
+
+// TestAnUnsignedPageSaysSo, and claims no signature.
+func TestAnUnsignedPageSaysSo(t *testing.T) {
+	r, err := report.Collect(input(), func(func(audit.Entry, error) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, unsigned := range []bool{false, true} {
+		r.Unsigned = unsigned
+		var page strings.Builder
+		if err := r.WriteHTML(&page); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(page.String(), "This page is not signed") != unsigned || strings.Contains(page.String(), "ends in a comment") == unsigned {
+			t.Errorf("unsigned %t: the page says otherwise", unsigned)
 		}
 	}
 }

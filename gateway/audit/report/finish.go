@@ -116,7 +116,7 @@ func (c *collector) listClients() []Client {
 func (c *collector) listPolicies() []Policy {
 	list := []Policy{}
 	for _, p := range c.in.Policies {
-		list = append(list, Policy{plain(p.SHA256), plain(p.Version), p.From.UTC(), p.Until.UTC(), c.promise.policies[p.SHA256].allowed, plainAll(p.Changes), p.Missing})
+		list = append(list, Policy{plain(p.SHA256), plain(p.Version), p.From.UTC(), p.Until.UTC(), c.promise.policies[p.SHA256].allowed, plainAll(p.Changes), p.Missing, p.Altered})
 	}
 	return list
 }

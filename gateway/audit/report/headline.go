@@ -28,6 +28,9 @@ func (c *collector) headline(r *Report) []string {
 		add("Older records were deleted when their time of retention was over: what is said here is of the records that are left.")
 	}
 	month := c.in.From.UTC().Format("January 2006")
+	if c.allGone() && t.Calls == 0 {
+		return append(say, fmt.Sprintf("Nothing can be said about %s: its records are gone.", month))
+	}
 	if t.Calls == 0 {
 		add("In %s, no call for the connection %s went on record.", month, c.in.Connection)
 	} else {
@@ -75,13 +78,17 @@ func (c *collector) headline(r *Report) []string {
 func (c *collector) verified() string {
 	v := &c.in.Verification
 	s := fmt.Sprintf("The log of %s was verified and is unbroken", many(v.Records, "record"))
+	month := "all records of this month"
+	if c.incomplete() {
+		month = "all records of this month that are left"
+	}
 	switch tail := c.findings[FindingTail]; {
 	case v.CheckpointSize == 0:
 		s += ", by its own chain alone: no signed checkpoint covers it"
 	case tail != nil:
-		s += "; a signed checkpoint covers all records of this month but the last " + grouped(tail.n)
+		s += "; a signed checkpoint covers " + month + " but the last " + grouped(tail.n)
 	default:
-		s += "; a signed checkpoint covers all records of this month"
+		s += "; a signed checkpoint covers " + month
 	}
 	return s + "."
 }
@@ -105,7 +112,7 @@ func (c *collector) limits() []string {
 	list := []string{
 		"It shows what the gateway has recorded. A call to Jira that did not go through the gateway is not in it; your Jira's own logs and your firewall can show those.",
 		"Calls refused before it was known which connection they were for, such as those of an unidentified caller, carry no connection and are not in it. Nothing of them was sent to Jira.",
-		"Acts of administration that concern all connections alike, such as changes of keys, are not listed. What changed of the policy and of the addresses is in their sections.",
+		"Acts of administration that name no connection are not listed: changes of keys, and clients that were added or removed, with the connections that they were given at once. Grants to a client that was there, and what changed of the policy and of the addresses, are in their sections.",
 		"Bodies, values of query parameters and credentials are not recorded, so it cannot show what was in a call, or the values of its parameters.",
 		"The counts were made from the log by the operator's program. The signature shows that the document is the one the operator's gateway has signed, and not that the counts are right: for that, ask for the records, which the checkpoint covers, and count again.",
 		"A signed checkpoint shows that records were not changed after it was signed. That a record was true when it was written, no signature can show.",
@@ -133,4 +140,10 @@ func (c *collector) cover() *Report {
 func (c *collector) incomplete() bool {
 	v := &c.in.Verification
 	return v.RetainedFrom > 1 && (v.RetainedSince.IsZero() || v.RetainedSince.After(c.in.From))
+}
+
+// allGone tells whether retention has taken all records of the month.
+func (c *collector) allGone() bool {
+	v := &c.in.Verification
+	return v.RetainedFrom > 1 && !v.RetainedSince.IsZero() && !v.RetainedSince.Before(c.in.Until)
 }

@@ -37,8 +37,9 @@ type PolicyInForce struct {
 	// Operations are those of the connection's edition, or of both, Enabled as they
 	// are for this connection.
 	Operations []policy.Operation
-	Changes    []string // in words, against the policy before; empty for the first
+	Changes    []string // in words, each time it came into force in place of another
 	Missing    bool     // the policy is not kept: its calls can't be compared
+	Altered    bool     // what is kept under its hash is something else
 }
 
 // PublishedAddress is an address in one period in which it was published as in use.

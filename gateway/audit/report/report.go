@@ -40,7 +40,18 @@ type Report struct {
 	Keys         []string `json:"keys"`
 	Limits       []string `json:"limits"` // what the report can't show
 
+	// Unsigned makes a page that says that it is not signed.
+	Unsigned bool `json:"-"`
+
 	cells []cell
+}
+
+// NewestKey is the key that signs; empty if there is none.
+func (r *Report) NewestKey() string {
+	if len(r.Keys) == 0 {
+		return ""
+	}
+	return r.Keys[len(r.Keys)-1]
 }
 
 // FormatName is the Format of a [Report]; it changes when a key changes its meaning.
@@ -183,6 +194,7 @@ type Policy struct {
 	Allowed uint64    `json:"allowed"`
 	Changes []string  `json:"changes"`
 	Missing bool      `json:"missing"`
+	Altered bool      `json:"altered"`
 }
 
 // Published is an address in a period of its publication.
