@@ -10,8 +10,8 @@ test: check race fuzz
 build:
 	$(GO) build -trimpath -o jiragate .
 
-# The race detector needs a C compiler, the hosts of the network tests need ip(8):
-# neither comes with Go.
+# The race detector needs a C compiler, the hosts of the network tests ip(8), the test
+# of a report's page openssl(1): none comes with Go.
 tools:
 	@command -v $${CC:-gcc} >/dev/null || { \
 	  echo "no C compiler for the race detector: installing one"; \
@@ -19,6 +19,9 @@ tools:
 	@command -v ip >/dev/null || { \
 	  echo "no ip(8) for the network tests: installing iproute2"; \
 	  apt-get update -qq && apt-get install -y -qq iproute2; }
+	@command -v openssl >/dev/null || { \
+	  echo "no OpenSSL for the commands that documents show: installing it"; \
+	  apt-get update -qq && apt-get install -y -qq openssl; }
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
