@@ -131,7 +131,7 @@ func TestHugeTree(t *testing.T) {
 	before := l.sizes[l.list[0].name]
 	l.lines[before] = bytes.Replace(l.lines[before], []byte("billing"), []byte("killing"), 1)
 	l.write(t, l.sizes)
-	if err := os.Truncate(filepath.Join(l.dir, l.list[1].treeName()), 4<<40); err != nil {
+	if err := os.Truncate(filepath.Join(l.dir, l.list[1].treeName()), 1<<38); err != nil {
 		t.Fatal(err)
 	}
 	l.expectDefect(t, l.list[1], before+1)
