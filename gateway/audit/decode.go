@@ -33,8 +33,8 @@ func decode(line []byte) (Record, error) {
 		return Record{}, err
 	}
 	c := r.canonical()
-	if err := c.check(); err != nil {
-		return Record{}, err
+	if c.check() != nil { // whose error quotes the line, which may be about anybody
+		return Record{}, fmt.Errorf("decision is neither %q nor %q", DecisionAllow, DecisionDeny)
 	}
 	if !bytes.Equal(appendRecord(make([]byte, 0, len(line)), &c), line) {
 		return Record{}, errNotCanonical

@@ -211,3 +211,19 @@ func FuzzReadTrust(f *testing.F) {
 		}
 	})
 }
+
+func TestSignersAreThoseThatHaveSigned(t *testing.T) {
+	first, second := knownSigners()
+	trust := mustTrust(t, first.verifier(), second.verifier())
+	for _, s := range []signer{first, second} {
+		if got := trust.Signers(signed("a text\n", s)); len(got) != 1 || got[0] != s.verifier() {
+			t.Errorf("got %q, want %q", got, s.verifier())
+		}
+	}
+	if got := trust.Signers(signed("a text\n", second, first)); len(got) != 2 || got[0] != first.verifier() {
+		t.Errorf("both: %q", got)
+	}
+	if got := trust.Signers(signed("a text\n", newSigner(first.name, 99))); len(got) != 0 {
+		t.Errorf("a stranger: %q", got)
+	}
+}
