@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"jiragate/gateway/audit/checkpoint"
@@ -61,10 +60,10 @@ var ErrNoCheckpoint = errors.New("the audit log has no checkpoint that is signed
 // none, or none for long. Another error is of the file system.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	for attempt := 1; ; attempt++ {
-		report, list, err := verify(dir, o)
-		// While the log is read, retention may remove its beginning.
-		if err == nil || attempt == maxAttempts || len(list) == 0 || !list[0].gone(dir) {
-			return report, err
+		v := verification{dir: dir, signed: o.Trust != nil, report: Report{Head: genesis}}
+		err := v.verify(o)
+		if err == nil || attempt == maxAttempts || !v.overtaken() {
+			return v.report, err
 		}
 		time.Sleep(time.Duration(attempt) * 50 * time.Millisecond)
 	}
@@ -72,34 +71,36 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 
 // maxAttempts bounds how often Verify begins anew because of retention: what is due
 // goes at once, and then there is a minute's peace.
-const maxAttempts = 10
+const maxAttempts = 6
 
 // ErrUncovered: the log went on for hours without a checkpoint. It could not be signed,
 // or checkpoints were removed to hide a change.
 var ErrUncovered = errors.New("the audit log went on without checkpoints")
 
-func verify(dir string, o VerifyOptions) (Report, []segment, error) {
-	v := verification{dir: dir, signed: o.Trust != nil, report: Report{Head: genesis}}
+// overtaken tells whether retention has removed the beginning of the log since it was
+// listed, or since the checkpoints were read.
+func (v *verification) overtaken() bool {
+	return v.unproven || len(v.list) > 0 && v.list[0].gone(v.dir)
+}
+
+func (v *verification) verify(o VerifyOptions) (err error) {
 	// Before the segments, so that no checkpoint is newer than what is read.
-	claims, err := readClaims(dir, o)
-	if err != nil {
-		return v.report, nil, err
+	if v.claims, err = readClaims(v.dir, o); err != nil {
+		return err
 	}
-	v.claims = claims
-	if v.list, err = segments(dir); err != nil {
-		return v.report, nil, err
+	if v.list, err = segments(v.dir); err != nil {
+		return err
 	}
 	if err := v.run(); err != nil {
-		return v.report, v.list, err
+		return err
 	}
 	switch {
-	case o.Trust == nil || v.report.Records == 0:
+	case !v.signed || v.report.Records == 0:
+		return nil
 	case v.report.Checkpoints == 0:
-		return v.report, v.list, ErrNoCheckpoint
-	default:
-		return v.report, v.list, v.covered()
+		return ErrNoCheckpoint
 	}
-	return v.report, v.list, nil
+	return v.covered()
 }
 
 // covered refuses a log of which a part was closed long ago and has no checkpoint.
@@ -120,12 +121,13 @@ type verification struct {
 	claims []claim // by size
 	report Report
 
-	tree    *tree        // over the lines so far; nil before the first
-	agreed  *tree        // as it was at the newest claim that agreed, or at the first record
-	ends    []closedTree // of the segments so far; without root
-	removed []removal
-	signed  bool // checkpoints are looked at
-	vague   bool // the defect is at the record it names, or behind it
+	tree     *tree        // over the lines so far; nil before the first
+	agreed   *tree        // as it was at the newest claim that agreed, or at the first record
+	ends     []closedTree // of the segments so far; without root
+	removed  []removal
+	signed   bool // checkpoints are looked at
+	unproven bool // there is a record of the removal that no checkpoint covers
+	vague    bool // the defect is at the record it names, or behind it
 }
 
 func (v *verification) run() error {
@@ -151,9 +153,16 @@ func (v *verification) run() error {
 // before the first record; where checkpoints are looked at, one that they cover:
 // anybody can write one behind the last.
 func (v *verification) removedOnRecord() bool {
-	return slices.ContainsFunc(v.removed, func(r removal) bool {
-		return r.last == v.report.First-1 && (!v.signed || r.seq <= v.report.Checkpointed)
-	})
+	for _, r := range v.removed {
+		if r.last != v.report.First-1 {
+			continue
+		}
+		if !v.signed || r.seq <= v.report.Checkpointed {
+			return true
+		}
+		v.unproven = true
+	}
+	return false
 }
 
 // add goes on with what was found in the next segment.
