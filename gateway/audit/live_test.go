@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"jiragate/gateway/audit/checkpoint"
 )
 
 // TestWhileTheLogIsWritten: verifying, proving and asking go on beside writing,
@@ -154,7 +156,7 @@ func treeHead(lines [][]byte) [sha256.Size]byte {
 // there is, and what was written comes back.
 func FuzzReadTree(f *testing.F) {
 	tree := emptyTree()
-	tree.append(leafOf([]byte("a")), leafOf([]byte("b")), leafOf([]byte("c")))
+	tree.append(checkpoint.Leaf([]byte("a")), checkpoint.Leaf([]byte("b")), checkpoint.Leaf([]byte("c")))
 	f.Add(append(treeHeader(tree), make([]byte, 40)...))
 	f.Add(treeHeader(emptyTree()))
 	f.Add([]byte(treeMagic + "\xff\xff\xff\xff\xff\xff\xff\xff"))

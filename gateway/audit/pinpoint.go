@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"jiragate/gateway/audit/checkpoint"
 )
 
 // pinpoint names the very line that was changed, where that can be known. A chain
@@ -83,7 +85,7 @@ func (v *verification) firstChanged(leaves []hash, name string) *DefectError {
 				if len(leaves) == 0 {
 					return nil
 				}
-				if !l.whole || leafOf(l.text) != leaves[0] {
+				if !l.whole || checkpoint.Leaf(l.text) != leaves[0] {
 					d.Seq = at
 					d.Err = fmt.Errorf("this is not record %d as %s was signed for it: it was changed, removed, or another put before it", at, name)
 					return d

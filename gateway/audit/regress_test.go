@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"jiragate/gateway/audit/checkpoint"
 )
 
 // provenLog is a log of 60 records over seven hours that was closed, in many segments,
@@ -92,7 +94,7 @@ func TestForgedTreesOfAppendedSegments(t *testing.T) {
 	for _, s := range l.list {
 		batch := leafBatch{segment: s, before: before.clone()}
 		for _, line := range rest[:l.sizes[s.name]] {
-			batch.leaves = append(batch.leaves, leafOf(line))
+			batch.leaves = append(batch.leaves, checkpoint.Leaf(line))
 		}
 		rest = rest[l.sizes[s.name]:]
 		before.append(batch.leaves...)
@@ -232,7 +234,7 @@ func TestSegmentBegunAgain(t *testing.T) {
 	first := mustAppend(t, l, refusal())
 	mustBegin(t, l, intent("POST"))
 	again, stale := leaveEmpty(t, l, fsys, 1), emptyTree()
-	stale.append(leafOf(appendRecord(nil, &first)))
+	stale.append(checkpoint.Leaf(appendRecord(nil, &first)))
 	o.Dir = snapshot(t, o.Dir)
 	writeTestFile(t, filepath.Join(o.Dir, again.treeName()), treeHeader(stale))
 	mustClose(t, l)

@@ -53,11 +53,6 @@ func leafHash(room []byte) hash {
 	return sha256.Sum256(room)
 }
 
-// leafOf is the hash of the leaf that line makes.
-func leafOf(line []byte) hash {
-	return leafHash(append(make([]byte, 1, 1+len(line)), line...))
-}
-
 // append adds leaves.
 func (t *tree) append(leaves ...hash) {
 	for i := range leaves {

@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// ProofExtension is the extension of a file with a proof.
-	ProofExtension = ".tlog-proof"
-
 	// maxHashes bounds the hashes of a proof: no tree of fewer than 2⁶⁴ leaves is
 	// higher.
 	maxHashes = 64

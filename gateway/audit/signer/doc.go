@@ -4,8 +4,8 @@
 //
 // Start with [Open], which reads the key of a data directory or makes it at
 // first use, [Key.Sign], and [Verify], which needs a public key alone. [Key.Rotate]
-// changes the key. [Verifiers] and [Successions] read the public half of a file
-// without anything that opens it.
+// changes the key. [Verifiers] reads the public half of a file without anything that
+// opens it.
 //
 // # Notes
 //

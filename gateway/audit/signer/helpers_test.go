@@ -231,3 +231,12 @@ func (w *witness) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 	}
 	return plaintext, err
 }
+
+// rotateClosed rotates the key of a file of which no Key is open.
+func rotateClosed(o Options) (verifier string, err error) {
+	k, err := Open(o)
+	if err != nil {
+		return "", err
+	}
+	return k.Rotate()
+}

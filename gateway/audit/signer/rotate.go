@@ -40,22 +40,6 @@ func (k *Key) Rotate() (verifier string, err error) {
 	return next.text, nil
 }
 
-// Rotate is [Key.Rotate] for a file of which no Key is open: one would go on
-// signing with the key before. Unlike [Open] it makes no first key: where there is
-// no file, it fails with [io/fs.ErrNotExist].
-func Rotate(o Options) (verifier string, err error) {
-	if o.Path != "" {
-		if _, _, err := read(o.Path); err != nil {
-			return "", fmt.Errorf("signer: rotate the signing key: %w", err)
-		}
-	}
-	k, err := Open(o)
-	if err != nil {
-		return "", err
-	}
-	return k.Rotate()
-}
-
 // successor makes a key that follows the last of entries.
 func successor(entries []entry, sealer Sealer, now time.Time) (entry, error) {
 	if len(entries) >= maxKeys {

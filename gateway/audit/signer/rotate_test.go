@@ -60,7 +60,7 @@ func mustSucceed(t failer, k *Key) {
 func TestRotate(t *testing.T) {
 	for name, do := range map[string]func(k *Key, o Options) (string, error){
 		"open":   func(k *Key, _ Options) (string, error) { return k.Rotate() },
-		"closed": func(_ *Key, o Options) (string, error) { return Rotate(o) },
+		"closed": func(_ *Key, o Options) (string, error) { return rotateClosed(o) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, _ := newOptions(t)
@@ -97,8 +97,8 @@ func TestRotate(t *testing.T) {
 			if got, err := Verifiers(o.Path); err != nil || !slices.Equal(got, k.Verifiers()) {
 				t.Errorf("without a sealer: %q, %v", got, err)
 			}
-			if got, err := Successions(o.Path); err != nil || !slices.EqualFunc(got, k.Successions(), bytes.Equal) {
-				t.Errorf("without a sealer: %q, %v", got, err)
+			if got := mustOpen(t, o).Successions(); !slices.EqualFunc(got, k.Successions(), bytes.Equal) {
+				t.Errorf("read again: %q", got)
 			}
 			k.Successions()[0][0] = 'x'
 			mustSucceed(t, k)
@@ -109,13 +109,8 @@ func TestRotate(t *testing.T) {
 
 func TestReadingWithoutAFile(t *testing.T) {
 	o, _ := newOptions(t)
-	_, verifiers := Verifiers(o.Path)
-	_, successions := Successions(o.Path)
-	_, rotation := Rotate(o)
-	for _, err := range []error{verifiers, successions, rotation} {
-		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), o.Path) {
-			t.Errorf("error %v, want ErrNotExist and the file", err)
-		}
+	if _, err := Verifiers(o.Path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), o.Path) {
+		t.Errorf("error %v, want ErrNotExist and the file", err)
 	}
 	if _, err := os.Stat(o.Path); err == nil {
 		t.Error("a key was made")
@@ -142,14 +137,14 @@ func TestRotateRefuses(t *testing.T) {
 		{"a sealer that seals at length", func(_ *testing.T, o *Options) { o.Sealer = lengthening{o.Sealer} }, nil, "could not be read again"},
 		{"other keys", func(t *testing.T, o *Options) { putBoth(t, *o) }, ErrChanged, "restart"},
 		{"rotated by another process", func(t *testing.T, o *Options) {
-			if _, err := Rotate(*o); err != nil {
+			if _, err := rotateClosed(*o); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrChanged, "restart"},
 		{"another process at the same time", func(t *testing.T, o *Options) {
 			present := *o
 			o.Sealer = &interrupted{Sealer: o.Sealer, do: func() {
-				if _, err := Rotate(present); err != nil {
+				if _, err := rotateClosed(present); err != nil {
 					t.Error(err)
 				}
 			}}

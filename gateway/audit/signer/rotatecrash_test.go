@@ -122,7 +122,7 @@ func TestRotateAtOnce(t *testing.T) {
 	)
 	for range 6 {
 		wg.Go(func() {
-			v, err := Rotate(o)
+			v, err := rotateClosed(o)
 			if errors.Is(err, ErrChanged) {
 				return
 			}

@@ -88,13 +88,3 @@ func Verifiers(path string) ([]string, error) {
 	}
 	return texts(entries), nil
 }
-
-// Successions is [Key.Successions] of a file, which needs no sealer. Where there
-// is no file, it fails with [io/fs.ErrNotExist].
-func Successions(path string) ([][]byte, error) {
-	entries, _, err := read(path)
-	if err != nil {
-		return nil, fmt.Errorf("signer: read the successions of the keys: %w", err)
-	}
-	return successions(entries), nil
-}

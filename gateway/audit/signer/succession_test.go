@@ -59,11 +59,7 @@ func TestAuditorsLearnFromSuccessions(t *testing.T) {
 	for range 3 {
 		mustRotateKey(t, k)
 	}
-	all, err := Successions(o.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, s := range all {
+	for i, s := range mustOpen(t, o).Successions() { // as they are in the file
 		if v, learned, err := trust.Learn(s); v != k.Verifiers()[i+1] || !learned || err != nil {
 			t.Errorf("succession %d: %q, %v, %v", i+1, v, learned, err)
 		}
