@@ -43,6 +43,7 @@ require (
 	golang.org/x/oauth2 v0.37.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 	google.golang.org/api v0.286.0
 	google.golang.org/grpc v1.84.0
 	google.golang.org/protobuf v1.36.12

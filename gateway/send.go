@@ -63,8 +63,10 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		attribute.String("http.request.method", c.out.Method),
 		attribute.String("server.address", c.out.URL.Hostname()),
 		attribute.Int("server.port", portOf(c.out.URL.Host)),
-		attribute.String("url.full", g.records.url(c)),
 	)
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("url.full", g.records.url(c)))
+	}
 	connected := false
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		connected, c.sent = true, true

@@ -107,7 +107,7 @@ func (s *supposition) doubts() []doubt {
 	if value {
 		list = append(list, doubt{about: aboutValue})
 	}
-	if s.op.Body == BodyIssue && s.reached != stageBody {
+	if s.op.Body == BodyIssue {
 		list = append(list, doubt{about: aboutBody})
 	}
 	return list

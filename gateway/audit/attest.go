@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/audit/checkpoint"
@@ -25,13 +25,14 @@ type attester struct {
 	ending chan struct{}
 	ended  chan struct{}
 
+	size atomic.Uint64 // of the newest checkpoint; changed with mu held
+
 	mu          sync.Mutex
 	tree        *tree        // over all lines that were taken; nil if it can't be known
 	newest      leafBatch    // the segment in which it ends; no leaves
 	unwritten   []leafBatch  // leaves that are not in their files yet
 	unsigned    []closedTree // ends of closed segments without their checkpoint
-	size        uint64       // of the newest checkpoint
-	failing     error        // why there is no newer one
+	failing     error        // why there is no newer checkpoint
 	successions int          // that are beside the log
 	verifier    string       // that the newest checkpoint is signed by
 }
@@ -82,9 +83,9 @@ func (a *attester) attest() error {
 	logger := a.log.options.Logger
 	switch {
 	case err != nil && a.failing == nil:
-		logger.Error("audit log: no checkpoint; the records after the last one are unproven until there is one", "checkpoint", a.size, "error", err)
+		logger.Error("audit log: no checkpoint; the records after the last one are unproven until there is one", "checkpoint", a.size.Load(), "error", err)
 	case err == nil && a.failing != nil:
-		logger.Info("audit log: checkpoints work again", "checkpoint", a.size)
+		logger.Info("audit log: checkpoints work again", "checkpoint", a.size.Load())
 	}
 	if a.failing = err; err != nil {
 		a.wake()
@@ -93,10 +94,11 @@ func (a *attester) attest() error {
 }
 
 func (a *attester) catchUp() error {
+	runs := a.log.chain.takeLeaves()
 	if a.tree == nil {
 		return nil
 	}
-	for _, run := range a.log.chain.takeLeaves() {
+	for _, run := range runs {
 		a.grow(run)
 	}
 	unwritten := a.writeLeaves() // the tree beside a segment can be made again
@@ -161,7 +163,6 @@ func (a *attester) grow(run leafRun) {
 // and the leaves of that.
 func (a *attester) begin(s segment, before *tree, leaves []hash) {
 	a.tree = before.clone()
-	a.log.chain.attested = true
 	if s.part > 0 {
 		a.newest = leafBatch{segment: s, before: before}
 		a.grow(leafRun{s, leaves})
@@ -173,7 +174,7 @@ func (a *attester) begin(s segment, before *tree, leaves []hash) {
 func (a *attester) sign(t closedTree) error {
 	l := a.log
 	verifier := newestOf(l.options.Signer.Verifiers())
-	if t.size == a.size && verifier == a.verifier {
+	if t.size == a.size.Load() && verifier == a.verifier {
 		return nil
 	}
 	c := checkpoint.Checkpoint{Origin: l.options.Signer.Name(), Size: t.size, Root: t.root}
@@ -185,7 +186,8 @@ func (a *attester) sign(t closedTree) error {
 	if err := replaceFile(l.fs, path, signed); err != nil {
 		return fmt.Errorf("write the checkpoint of %d records: %w", t.size, err)
 	}
-	a.size, a.verifier = t.size, verifier
+	a.size.Store(t.size)
+	a.verifier = verifier
 	if l.options.Checkpointed != nil {
 		l.options.Checkpointed(signed, t.size)
 	}
@@ -209,7 +211,7 @@ func (a *attester) writeSuccessions() error {
 	notes := a.log.options.Signer.Successions()
 	for ; a.successions < len(notes); a.successions++ {
 		path := filepath.Join(a.log.options.Dir, fmt.Sprintf("key-%04d%s", a.successions+1, successionSuffix))
-		there, err := os.ReadFile(path)
+		there, err := readSmall(path)
 		if err == nil && bytes.Equal(there, notes[a.successions]) {
 			continue
 		}
@@ -223,12 +225,11 @@ func (a *attester) writeSuccessions() error {
 	return nil
 }
 
-// Checkpoint tells how many records there are, how many of them the newest checkpoint
-// covers, and why there is no newer one if making it fails.
-func (l *Log) Checkpoint() (records, covered uint64, err error) {
-	l.attester.mu.Lock()
-	defer l.attester.mu.Unlock()
+// Checkpoint tells how many records there are, and how many of them the newest
+// checkpoint covers. It does not wait for one that is being made.
+func (l *Log) Checkpoint() (records, covered uint64) {
+	covered = l.attester.size.Load() // first, so that it is never ahead
 	l.chain.mu.Lock()
 	defer l.chain.mu.Unlock()
-	return l.chain.seq, l.attester.size, l.attester.failing
+	return l.chain.seq, covered
 }

@@ -26,8 +26,7 @@ type chain struct {
 	file    *appendFile // nil while there is no segment
 	buf     []byte
 
-	attested bool      // somebody takes leaves
-	leaves   []leafRun // of the lines written since they were last taken
+	leaves []leafRun // of the lines written since they were last taken
 }
 
 // leafRun are the hashes of lines that follow each other in a segment.
@@ -70,9 +69,7 @@ func (c *chain) link(r Record) (Record, position, error) {
 		return r, position{}, err
 	}
 	c.seq, c.prev = linked.Seq, next
-	if c.attested {
-		c.addLeaf(leaf)
-	}
+	c.addLeaf(leaf)
 	return linked, at, nil
 }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -18,25 +19,12 @@ import (
 // part of it without the rest: each member has, in a subfield "JG" of its extra
 // field, its own size and that of the block.
 const (
-	blockSize  = 256 << 10 // a block ends with the line that reaches this
+	blockSize  = 256 << 10 // in bytes; a block ends with the line that reaches it
 	headerSize = 10 + 2 + 4 + subfieldSize
 	subfieldID = "JG"
 	// subfieldSize: size of the member and of the block, in bytes, little endian.
 	subfieldSize = 4 + 4
 )
-
-// blockEnd is the end of the block that begins b: behind the line that reaches
-// blockSize. ok is false while that line is not whole.
-func blockEnd(b []byte) (end int, ok bool) {
-	if len(b) < blockSize {
-		return 0, false
-	}
-	n := bytes.IndexByte(b[blockSize-1:], '\n')
-	if n < 0 {
-		return 0, false
-	}
-	return blockSize + n, true
-}
 
 // compressSegment makes the compressed file of a segment that is not written any
 // more, and removes the other. The sum of what it wrote is compared with what it
@@ -44,14 +32,14 @@ func blockEnd(b []byte) (end int, ok bool) {
 func compressSegment(fsys fileSystem, dir string, s segment) error {
 	from := filepath.Join(dir, s.name)
 	to := filepath.Join(dir, s.compressedName())
-	sum, err := compressFile(fsys, from, to+".new")
+	sum, err := compressFile(fsys, from, to+newSuffix)
 	if err != nil {
 		return fmt.Errorf("compress %s: %w", s.name, err)
 	}
-	if err := checkCompressed(to+".new", sum); err != nil {
+	if err := checkCompressed(to+newSuffix, sum); err != nil {
 		return fmt.Errorf("compress %s: read again what was written: %w", s.name, err)
 	}
-	if err := fsys.rename(to+".new", to); err != nil {
+	if err := fsys.rename(to+newSuffix, to); err != nil {
 		return fmt.Errorf("compress %s: %w", s.name, err)
 	}
 	if err := fsys.syncDir(dir); err != nil {
@@ -136,43 +124,31 @@ func (s segment) checkTwin(dir string) error {
 
 // eachBlock calls do for each block of r, in order. The last may be short.
 func eachBlock(r io.Reader, do func(block []byte) error) error {
-	buf := make([]byte, 0, 2*blockSize)
+	in := bufio.NewReaderSize(r, maxLine)
+	buf := make([]byte, blockSize+maxLine)
 	for {
-		if end, ok := blockEnd(buf); ok {
-			if err := do(buf[:end]); err != nil {
+		n, err := io.ReadFull(in, buf[:blockSize])
+		if err == nil && buf[n-1] != '\n' {
+			var rest []byte
+			rest, err = in.ReadSlice('\n')
+			n += copy(buf[n:], rest)
+		}
+		// errCompressed may wrap the end of the file, which is not that of the segment.
+		ended := !errors.Is(err, errCompressed) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return fmt.Errorf("a line is longer than the %d bytes of any record", maxLine)
+		case err != nil && !ended:
+			return err
+		case n > 0:
+			if err := do(buf[:n]); err != nil {
 				return err
 			}
-			buf = buf[:copy(buf, buf[end:])]
-			continue
 		}
-		if len(buf) == cap(buf) {
-			return fmt.Errorf("a line is longer than the %d bytes of any record", maxLine)
-		}
-		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case errors.Is(err, errCompressed): // it may wrap the end of the file, which is not that of the segment
-			return err
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return lastBlocks(buf, do)
-		case err != nil:
-			return err
+		if ended {
+			return nil
 		}
 	}
-}
-
-func lastBlocks(buf []byte, do func([]byte) error) error {
-	for len(buf) > 0 {
-		end, ok := blockEnd(buf)
-		if !ok {
-			end = len(buf)
-		}
-		if err := do(buf[:end]); err != nil {
-			return err
-		}
-		buf = buf[end:]
-	}
-	return nil
 }
 
 // members writes a gzip file member by member.

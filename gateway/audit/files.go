@@ -124,10 +124,13 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// newSuffix ends the name of a file until it is whole.
+const newSuffix = ".new"
+
 // replaceFile puts content in the place of the file at path, or makes it, durably.
 // A crash leaves the one or the other.
 func replaceFile(fsys fileSystem, path string, content []byte) error {
-	f, err := fsys.open(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	f, err := fsys.open(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -136,9 +139,9 @@ func replaceFile(fsys fileSystem, path string, content []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, fsys.remove(path+".new"))
+		return errors.Join(err, fsys.remove(path+newSuffix))
 	}
-	if err := fsys.rename(path+".new", path); err != nil {
+	if err := fsys.rename(path+newSuffix, path); err != nil {
 		return err
 	}
 	return fsys.syncDir(filepath.Dir(path))

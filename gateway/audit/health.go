@@ -191,11 +191,9 @@ func (l *Log) repair() error {
 		if !ok {
 			break
 		}
-		written, err := l.chain.appendOwed(r.record)
-		if err != nil {
+		if err := l.owe(r.record); err != nil {
 			return err
 		}
-		l.written(written)
 		l.journal.done(r.pending)
 		l.health.lateWritten()
 	}

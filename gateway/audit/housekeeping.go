@@ -139,7 +139,7 @@ func (h *housekeeper) removeOld() error {
 		if h.stopping() || o.Now().Before(s.end().Add(o.Retention)) {
 			return nil
 		}
-		if err := h.remove(list[:i+1], following(i)); err != nil {
+		if err := h.remove(s, following(i)); err != nil {
 			return fmt.Errorf("remove %s, whose retention has ended: %w", s.name, err)
 		}
 	}
@@ -158,7 +158,9 @@ func (h *housekeeper) removeCompanions(closed []segment) error {
 		return err
 	}
 	for _, e := range entries {
-		for _, suffix := range []string{checkpointSuffix, treeSuffix} {
+		for _, suffix := range []string{
+			checkpointSuffix, checkpointSuffix + newSuffix, treeSuffix, segmentSuffix + compressedSuffix + newSuffix,
+		} {
 			stem, ok := strings.CutSuffix(e.Name(), suffix)
 			s, named := parseSegment(stem + segmentSuffix)
 			if !ok || !named || s.compare(first) >= 0 {
@@ -172,11 +174,10 @@ func (h *housekeeper) removeCompanions(closed []segment) error {
 	return nil
 }
 
-// remove removes the last of upTo, which following comes after.
-func (h *housekeeper) remove(upTo []segment, following segment) error {
+// remove removes s, the first that is there, which following comes after.
+func (h *housekeeper) remove(s, following segment) error {
 	dir := h.log.options.Dir
-	s := upTo[len(upTo)-1]
-	before, err := treeBefore(dir, upTo)
+	before, err := treeBefore(dir, []segment{s})
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.treeName(), err)
 	}

@@ -136,7 +136,7 @@ func powerLoss(t *testing.T, fsys *faultyDisk, dir string) string {
 	copied := snapshot(t, dir)
 	fsys.mu.Lock()
 	defer fsys.mu.Unlock()
-	for _, path := range glob(t, copied, "*.jsonl") {
+	for _, path := range slices.Concat(glob(t, copied, "*.jsonl"), glob(t, copied, "*.tree")) {
 		if flushed, ok := fsys.flushed[filepath.Join(dir, filepath.Base(path))]; ok {
 			if err := os.Truncate(path, flushed); err != nil {
 				t.Fatal(err)

@@ -187,6 +187,16 @@ func (l *Log) write(r Record) (Record, error) {
 	return r, nil
 }
 
+// owe writes a record that the log owes, closed or not.
+func (l *Log) owe(r Record) error {
+	r, err := l.chain.appendOwed(r)
+	if err != nil {
+		return err
+	}
+	l.written(r)
+	return nil
+}
+
 // written tells of a record that is in the log.
 func (l *Log) written(r Record) {
 	l.attester.wake()

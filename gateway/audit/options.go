@@ -74,7 +74,8 @@ type Options struct {
 	// block, change signed, or call the log.
 	Checkpointed func(signed []byte, size uint64)
 	// Observe, if set, is given each record once it is written, with its line
-	// without the newline, in no certain order. It must neither block nor keep line.
+	// without the newline, in no certain order; by Open, too, of what it writes. It
+	// must neither block nor keep line.
 	Observe func(r Record, line []byte)
 
 	generationSize int64 // of a journal file, in bytes; tests want small ones

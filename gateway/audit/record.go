@@ -86,6 +86,10 @@ func NewID() string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
+// IsAct reports whether r is of an act of administration, the gateway's own included,
+// and not of a call.
+func (r *Record) IsAct() bool { return strings.HasPrefix(r.Operation, "admin.") }
+
 // texts gives the text fields of r that share the common bound.
 func (r *Record) texts() [15]*string {
 	return [15]*string{

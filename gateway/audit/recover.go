@@ -253,7 +253,7 @@ func (l *Log) recordInterrupted(intents []Record) error {
 		}
 		r.Code = CodeInterrupted
 		r.Status, r.BytesIn, r.BytesOut, r.DurationMS = 0, 0, 0, 0
-		if _, err := l.chain.appendOwed(r); err != nil {
+		if err := l.owe(r); err != nil {
 			return err
 		}
 		interrupted++

@@ -214,6 +214,7 @@ func expectRemoved(t *testing.T, l *Log, first uint64, removals ...string) {
 	if err := l.keeper.removeOld(); err != nil {
 		t.Error(err)
 	}
+	mustProve(t, snapshot(t, l.options.Dir), l.options.Signer.(*testSigner)) // at once, not only when the log is closed
 	mustClose(t, l)
 	var got []string
 	for _, r := range records(t, l.options.Dir) {
@@ -300,13 +301,18 @@ func TestEmptySegment(t *testing.T) {
 }
 
 // TestRetentionOfOldLog: a log from before there were trees loses its segments as any
-// other does.
+// other does, and power may be lost right after.
 func TestRetentionOfOldLog(t *testing.T) {
 	files, _ := chainedLog()
 	o, now := dayLog(t, writeLog(t, files))
-	l := mustOpen(t, o)
+	fsys := newFaultyDisk()
+	l := mustOpenOn(t, o, fsys)
 	fillHours(t, l, 2, 3)
 	*now = start.Add(26*time.Hour + time.Minute)
+	if err := l.keeper.removeOld(); err != nil {
+		t.Fatal(err)
+	}
+	mustProve(t, powerLoss(t, fsys, o.Dir), o.Signer.(*testSigner))
 	expectRemoved(t, l, 7, "2026-11-23T10.jsonl#1-3", "2026-11-23T11.jsonl#4-6")
 }
 
@@ -321,6 +327,53 @@ func TestRetentionMendsTheNextTree(t *testing.T) {
 	damaged[len(treeMagic)+8] ^= 1 // in the node that stands for all before
 	writeTestFile(t, path, damaged)
 	*now = start.Add(25*time.Hour + time.Minute)
+	expectRemoved(t, l, 2, "2026-11-23T10.jsonl#1-1")
+}
+
+// TestRetentionOfChangedLines: the checkpoint of a segment tells that its lines are not
+// what they were; what is left is verified from what it was signed for.
+func TestRetentionOfChangedLines(t *testing.T) {
+	o, now := dayLog(t, auditDir(t))
+	l := mustOpen(t, o)
+	fillHours(t, l, 0, 1, 2, 3)
+	path := filepath.Join(o.Dir, "2026-11-23T10.jsonl")
+	good := readFile(t, path)
+	writeTestFile(t, path, bytes.Replace(good, []byte("billing"), []byte("killing"), 1))
+	*now = start.Add(25*time.Hour + time.Minute)
+
+	// Without the tree beside the next segment, nobody can tell any more what it was.
+	tree := filepath.Join(o.Dir, "2026-11-23T11.tree")
+	kept := readFile(t, tree)
+	writeTestFile(t, tree, nil)
+	if err := l.keeper.removeOld(); err == nil {
+		t.Error("the segment is gone, and what is left cannot be verified")
+	}
+	writeTestFile(t, tree, kept)
+	expectRemoved(t, l, 2, "2026-11-23T10.jsonl#1-1")
+}
+
+// TestRetentionOfUnfinishedFiles: what a crash left of a segment that is gone holds its
+// records, and goes too.
+func TestRetentionOfUnfinishedFiles(t *testing.T) {
+	o, now := dayLog(t, auditDir(t))
+	l := mustOpen(t, o)
+	fillHours(t, l, 0, 1, 2)
+	var left []string
+	for _, name := range []string{"2026-11-23T10.jsonl.gz.new", "2026-11-23T10.checkpoint.new"} {
+		left = append(left, filepath.Join(o.Dir, name))
+		writeTestFile(t, left[len(left)-1], []byte("of a crash"))
+	}
+	*now = start.Add(25*time.Hour + time.Minute)
+	for range 2 {
+		if err := l.keeper.removeOld(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range left {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is there: %v", filepath.Base(path), err)
+		}
+	}
 	expectRemoved(t, l, 2, "2026-11-23T10.jsonl#1-1")
 }
 

@@ -77,7 +77,7 @@ func (l *Log) recordRepairs() (names []string, err error) {
 		if recorded[r.ID] {
 			continue
 		}
-		if _, err := l.chain.appendOwed(r); err != nil {
+		if err := l.owe(r); err != nil {
 			return nil, fmt.Errorf("record a repair: %w", err)
 		}
 	}

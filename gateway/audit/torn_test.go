@@ -45,6 +45,30 @@ func TestTornAtEveryByte(t *testing.T) {
 	}
 }
 
+// TestOpenTellsOfWhatItWrites: who observes the log has the record of a call that was
+// interrupted, and of a repair, as any other.
+func TestOpenTellsOfWhatItWrites(t *testing.T) {
+	dir, _, refused := killedLog(t)
+	path := filepath.Join(dir, segmentFor(start).name)
+	content := readFile(t, path)
+	writeTestFile(t, path, content[:len(content)-3])
+	var observed []string
+	l := mustOpen(t, Options{Dir: dir, Observe: func(_ Record, line []byte) { observed = append(observed, string(line)) }})
+	mustClose(t, l)
+	var written []string
+	for e, err := range Query(dir, Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Record.ID != refused.ID {
+			written = append(written, string(e.Raw))
+		}
+	}
+	if len(written) != 2 || !slices.Equal(observed, written) {
+		t.Errorf("observed are %q of %q", observed, written)
+	}
+}
+
 // killedLog leaves the log of a process that was killed after a refusal and one
 // whole call, both in one segment.
 func killedLog(t *testing.T) (dir string, call, refused Record) {

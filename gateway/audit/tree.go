@@ -173,9 +173,6 @@ func (s segment) readTree(dir string, upTo uint64) (*treeFile, error) {
 
 // readHashes reads n hashes, or as many as there are.
 func readHashes(r io.Reader, n int) ([]hash, error) {
-	if n < 0 {
-		return nil, nil
-	}
 	var list []hash
 	for range n {
 		var h hash

@@ -117,9 +117,23 @@ func (a *app) openIndex(logger *slog.Logger) (*index.Index, error) {
 	})
 }
 
-// writeRecords writes as it reads. Lines that are no records are reported, and make
-// the command fail in the end.
+// writeRecords writes as it reads.
 func (a *app) writeRecords(records iter.Seq2[audit.Entry, error], w recordWriter) error {
+	damage := a.eachRecord(records, w.record)
+	if damage != nil && !errors.Is(damage, errDamagedLines) {
+		return damage
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	return damage
+}
+
+var errDamagedLines = errors.New("the log has lines that are no records")
+
+// eachRecord calls do for each record. Lines that are none are reported as they are
+// found; the error is errDamagedLines then, in the end.
+func (a *app) eachRecord(records iter.Seq2[audit.Entry, error], do func(*audit.Entry) error) error {
 	damaged := false
 	for entry, err := range records {
 		if defect, ok := errors.AsType[*audit.DefectError](err); ok {
@@ -130,15 +144,12 @@ func (a *app) writeRecords(records iter.Seq2[audit.Entry, error], w recordWriter
 		if err != nil {
 			return auditError(err)
 		}
-		if err := w.record(&entry); err != nil {
+		if err := do(&entry); err != nil {
 			return err
 		}
 	}
-	if err := w.end(); err != nil {
-		return err
-	}
 	if damaged {
-		return hint(errors.New("the log has lines that are no records"), "jiragate audit verify names the first one that fails")
+		return hint(errDamagedLines, "jiragate audit verify names the first one that fails")
 	}
 	return nil
 }

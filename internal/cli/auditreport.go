@@ -59,19 +59,26 @@ has an alert.`,
 			var files *reportFiles
 			var r *report.Report
 			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				if r, err = a.makeReport(cmd.Context(), s, in); err == nil {
-					files, err = newReportFiles(cmd.Context(), s, r)
+				if r, err = a.makeReport(cmd.Context(), s, in); err != nil {
+					return err
+				}
+				if files, err = newReportFiles(r); err == nil && (dir != "" || format == "html") {
+					err = files.seal(cmd.Context(), s, r)
+				}
+				if err == nil && dir != "" {
+					err = files.signChecksums(cmd.Context(), s)
 				}
 				return err
 			})
-			if files != nil && files.unsigned != nil {
-				a.report(fmt.Errorf("alert: the report is not signed: %w", files.unsigned))
+			unsigned := errors.Is(err, errNotSigned)
+			if unsigned {
+				a.report(fmt.Errorf("alert: %w", err))
 			}
 			switch {
-			case err != nil:
-				return err
-			case dir != "" && files.unsigned != nil:
+			case unsigned && dir != "":
 				return errors.New("a report that is not signed is not filed; without --dir it is written to the output")
+			case err != nil && !unsigned:
+				return err
 			case dir != "":
 				err = a.writeReport(dir, files)
 			default:
@@ -105,8 +112,8 @@ func (a *app) reportAlerts(r *report.Report) error {
 	return nil
 }
 
-// makeReport reads the records twice: policies and the verification must be known
-// before the calls are held against them.
+// makeReport reads the records several times: the verification and the policies must
+// be known before the calls are held against them.
 func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*report.Report, error) {
 	if err := a.reportVerification(&in); err != nil {
 		return nil, auditError(err)
@@ -142,56 +149,70 @@ func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*rep
 	return r, auditError(err)
 }
 
-// reportFiles are the formats of one report, the page sealed.
+// reportFiles are the formats of one report.
 type reportFiles struct {
 	page, csv, json []byte
 	sums, signed    []byte
-	unsigned        error // why there is no signature, and page is not sealed
 }
 
-func newReportFiles(ctx context.Context, s *session, r *report.Report) (*reportFiles, error) {
-	sign := func(route string, request any) ([]byte, error) {
-		body, err := json.Marshal(request)
-		if err != nil {
-			return nil, err
-		}
-		var answer admin.SignedNote
-		err = s.call(ctx, http.MethodPost, "/v1/audit/report/"+route, body, &answer)
-		return []byte(answer.Note), err
-	}
+// newReportFiles makes the formats, none of them signed.
+func newReportFiles(r *report.Report) (*reportFiles, error) {
 	var page, csv bytes.Buffer
 	err := errors.Join(r.WriteHTML(&page), r.WriteCSV(&csv))
 	if err != nil {
 		return nil, err
 	}
-	f := &reportFiles{csv: csv.Bytes()}
-	if f.json, err = r.JSON(); err != nil {
-		return nil, err
-	}
-	f.page, err = report.Seal(page.Bytes(), report.About{Connection: r.Connection, Month: r.Month}, func([]byte) ([]byte, error) {
+	f := &reportFiles{page: page.Bytes(), csv: csv.Bytes()}
+	f.json, err = r.JSON()
+	return f, err
+}
+
+// errNotSigned says that a page could not be sealed, and says so itself.
+var errNotSigned = errors.New("the report is not signed")
+
+// seal signs the page. Where the log takes no record of that, the page stays unsigned
+// and the error is errNotSigned.
+func (f *reportFiles) seal(ctx context.Context, s *session, r *report.Report) error {
+	about := report.About{Connection: r.Connection, Month: r.Month}
+	sealed, err := report.Seal(f.page, about, func([]byte) ([]byte, error) {
 		// The API makes the text itself, and Seal compares.
-		return sign("signature", admin.ReportToSign{Connection: r.Connection, Month: r.Month, SHA256: report.HashesOf(page.Bytes(), nil, nil).Page})
+		return signReport(ctx, s, "signature", admin.ReportToSign{Connection: r.Connection, Month: r.Month, SHA256: report.HashesOf(f.page, nil, nil).Page})
 	})
 	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == admin.CodeRecordUnavailable {
 		// Signing is an act on record, and this log takes none: it may be the very one
 		// that the report says was altered.
-		f.unsigned, r.Unsigned = err, true
-		page.Reset()
+		r.Unsigned = true
+		var page bytes.Buffer
 		if err := r.WriteHTML(&page); err != nil {
-			return nil, err
+			return err
 		}
 		f.page = page.Bytes()
-		return f, nil
+		return fmt.Errorf("%w: %w", errNotSigned, err)
 	}
+	if err == nil {
+		f.page = sealed
+	}
+	return err
+}
+
+// signChecksums signs the checksums of all formats, the page sealed.
+func (f *reportFiles) signChecksums(ctx context.Context, s *session) (err error) {
+	hashes := report.HashesOf(f.page, f.csv, f.json)
+	if f.sums, err = report.Checksums(hashes); err != nil {
+		return err
+	}
+	f.signed, err = signReport(ctx, s, "checksums", admin.ReportFiles{HTML: hashes.Page, CSV: hashes.CSV, JSON: hashes.JSON})
+	return err
+}
+
+func signReport(ctx context.Context, s *session, route string, request any) ([]byte, error) {
+	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	hashes := report.HashesOf(f.page, f.csv, f.json)
-	if f.sums, err = report.Checksums(hashes); err != nil {
-		return nil, err
-	}
-	f.signed, err = sign("checksums", admin.ReportFiles{HTML: hashes.Page, CSV: hashes.CSV, JSON: hashes.JSON})
-	return f, err
+	var answer admin.SignedNote
+	err = s.call(ctx, http.MethodPost, "/v1/audit/report/"+route, body, &answer)
+	return []byte(answer.Note), err
 }
 
 func (f *reportFiles) named(format string) []byte {

@@ -72,7 +72,7 @@ func surveyRecords(records iter.Seq2[audit.Entry, error]) (survey, error) {
 			}
 		}
 		// Acts of administration carry the policy in force, and are not decided by it.
-		if e.PolicySHA256 == "" || report.IsAct(&e.Record) {
+		if e.PolicySHA256 == "" || e.IsAct() {
 			continue
 		}
 		i, ok := at[e.PolicySHA256]
@@ -111,7 +111,7 @@ func (a *app) policyLoads(in report.Input) ([]policyLoad, error) {
 		if err != nil {
 			return nil, err
 		}
-		if report.IsAct(&e.Record) && e.PolicySHA256 != "" && len(loads) < maxPolicies {
+		if e.IsAct() && e.PolicySHA256 != "" && len(loads) < maxPolicies {
 			loads = append(loads, policyLoad{e.Time, e.PolicySHA256})
 		}
 	}

@@ -9,19 +9,15 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"jiragate/gateway/audit/offsite"
-	"jiragate/tokenstore/secret"
 )
 
 // newCourier makes what brings checkpoints to the places of
 // JIRAGATE_AUDIT_CHECKPOINT_TO. It calls endpoints by the system's route, as it calls
 // webhooks: Jira's addresses are for Jira.
 func newCourier(c Config, meter metric.Meter, o StartOptions) (*offsite.Courier, error) {
-	var token secret.Secret
-	if c.CheckpointTokenFile != "" {
-		var err error
-		if token, err = readSettingSecret("AUDIT_CHECKPOINT_TOKEN_FILE", c.CheckpointTokenFile); err != nil {
-			return nil, err
-		}
+	token, err := readSettingSecret("AUDIT_CHECKPOINT_TOKEN_FILE", c.CheckpointTokenFile)
+	if err != nil {
+		return nil, err
 	}
 	return offsite.New(offsite.Options{
 		Places:   c.CheckpointTo,

@@ -74,21 +74,14 @@ is given: then it is 1 unless every call is certain to be decided as it was.`,
 	return cmd
 }
 
-// replay reports lines that are no records as it finds them; they make the
-// command fail in the end.
 func (a *app) replay(p *policy.Policy, dir string, f audit.Filter, output outputFormat, failOnChange bool) error {
-	damaged := false
 	r := replay.New(p)
-	for entry, err := range audit.Query(dir, f) {
-		if defect, ok := errors.AsType[*audit.DefectError](err); ok {
-			a.report(defect)
-			damaged = true
-			continue
-		}
-		if err != nil {
-			return auditError(err)
-		}
-		r.Add(recordedCall(&entry.Record))
+	damage := a.eachRecord(audit.Query(dir, f), func(e *audit.Entry) error {
+		r.Add(recordedCall(&e.Record))
+		return nil
+	})
+	if damage != nil && !errors.Is(damage, errDamagedLines) {
+		return damage
 	}
 	report := r.Report()
 	write := a.writeReplay
@@ -99,8 +92,8 @@ func (a *app) replay(p *policy.Policy, dir string, f audit.Filter, output output
 		return err
 	}
 	switch {
-	case damaged:
-		return hint(errors.New("the log has lines that are no records"), "jiragate audit verify names the first one that fails")
+	case damage != nil:
+		return damage
 	case failOnChange && !report.Unchanged():
 		return fmt.Errorf("with these rules calls could be decided otherwise: %d would be refused, %d could be allowed, %d cannot be decided", report.Refused, report.Allowed, report.Undecidable)
 	}
@@ -109,7 +102,7 @@ func (a *app) replay(p *policy.Policy, dir string, f audit.Filter, output output
 
 // recordedCall is what the policy can make use of in a record.
 func recordedCall(r *audit.Record) replay.Call {
-	return replay.Call{Seq: r.Seq, ID: r.ID, Time: r.Time, Recorded: policy.Recorded{
+	return replay.Call{Seq: r.Seq, ID: r.ID, Time: r.Time, Act: r.IsAct(), Recorded: policy.Recorded{
 		Edition: policy.Edition(r.Edition), Method: r.Method, Operation: r.Operation, Path: r.Path, QueryNames: r.QueryNames,
 		Client: r.Client, Connection: r.Connection, PolicySHA256: r.PolicySHA256,
 		Allowed: r.Decision == audit.DecisionAllow, Code: policy.Code(r.Code),

@@ -23,13 +23,8 @@ type Call struct {
 	Seq  uint64 // its place in the log
 	ID   string
 	Time time.Time
+	Act  bool // of administration: no policy decides it
 	policy.Recorded
-}
-
-// act reports whether the record is one of an act of administration, which no
-// policy decides: its client has a colon (operator:root), its operation a prefix.
-func (c *Call) act() bool {
-	return strings.Contains(c.Client, ":") || strings.HasPrefix(c.Operation, "admin.")
 }
 
 // Change says what becomes of the calls of a [Group].
@@ -125,7 +120,7 @@ func (r *Replay) Add(c Call) {
 	if c.Time.After(s.Last) {
 		s.Last = c.Time
 	}
-	if c.act() {
+	if c.Act {
 		s.Acts++
 		return
 	}
@@ -201,11 +196,7 @@ func (r *Replay) reconsider(c *Call) policy.Outcome {
 	if len(c.QueryNames) > maxNames || len(c.QueryNames) == 0 && c.Method != "POST" {
 		return r.policy.Reconsider(c.Recorded)
 	}
-	s := shape{
-		edition: c.Edition, method: c.Method, operation: c.Operation, path: c.Path, client: c.Client, connection: c.Connection,
-		policySHA256: c.PolicySHA256, allowed: c.Allowed, code: c.Code,
-	}
-	copy(s.names[:], c.QueryNames)
+	s := shapeOf(&c.Recorded)
 	if o, ok := r.known[s]; ok {
 		return o
 	}
@@ -216,6 +207,15 @@ func (r *Replay) reconsider(c *Call) policy.Outcome {
 	}
 	r.known[s.clone()] = o
 	return o
+}
+
+func shapeOf(c *policy.Recorded) shape {
+	s := shape{
+		edition: c.Edition, method: c.Method, operation: c.Operation, path: c.Path, client: c.Client, connection: c.Connection,
+		policySHA256: c.PolicySHA256, allowed: c.Allowed, code: c.Code,
+	}
+	copy(s.names[:], c.QueryNames)
+	return s
 }
 
 // clone returns a shape that shares no text with the record.

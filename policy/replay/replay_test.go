@@ -49,7 +49,7 @@ func TestSumsUpWhatWouldChange(t *testing.T) {
 	timedOut := call(3, "acme", "DELETE", "issue.delete", "/rest/api/3/issue/ACME-2")
 	timedOut.Code = "upstream_timeout" // of an allowed call: no reason of a refusal
 	act := call(9, "acme", "POST", "admin.connection.add", "/v1/connections")
-	act.Client = "operator:root"
+	act.Act = true
 	unasked := refused(call(10, "", "GET", "", "https://example.com/"), "connection_unknown")
 	unasked.PolicySHA256 = ""
 	for _, c := range []replay.Call{

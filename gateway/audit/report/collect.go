@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
-	"strings"
 	"time"
 
 	"jiragate/gateway/audit"
@@ -40,9 +39,6 @@ func Collect(in Input, records iter.Seq2[audit.Entry, error]) (*Report, error) {
 	}
 	return c.report(), nil
 }
-
-// IsAct tells whether a record is of an act of administration, and not of a call.
-func IsAct(r *audit.Record) bool { return strings.HasPrefix(r.Operation, "admin.") }
 
 type collector struct {
 	in      *Input
@@ -101,7 +97,7 @@ func (c *collector) damage(d *audit.DefectError) {
 
 func (c *collector) add(r *audit.Record) {
 	c.placed(r)
-	if IsAct(r) {
+	if r.IsAct() {
 		c.cells.add(r, "act")
 		c.addAct(r)
 		return

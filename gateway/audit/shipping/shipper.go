@@ -38,7 +38,7 @@ func (s *Shipper) Enabled() bool {
 // doesn't block as long as Emit of the provider's loggers doesn't.
 func (s *Shipper) Ship(r audit.Record, line []byte) {
 	event, severity, level := EventCall, log.SeverityInfo, "INFO"
-	if isAct(&r) {
+	if r.IsAct() {
 		event = EventAct
 	}
 	if r.Decision != audit.DecisionAllow || r.Code != "" {
@@ -64,9 +64,6 @@ func (s *Shipper) Ship(r audit.Record, line []byte) {
 func body(line []byte) string {
 	return strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\n"))), string(utf8.RuneError))
 }
-
-// isAct: who acts has a colon in the name, which no client has.
-func isAct(r *audit.Record) bool { return strings.Contains(r.Client, ":") }
 
 // inTrace returns ctx in the trace of that id. Its span is not known, and the
 // data model asks for none beside a trace id.

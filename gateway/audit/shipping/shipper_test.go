@@ -52,22 +52,22 @@ func TestACallWithAllThatIsKnownOfIt(t *testing.T) {
 
 func TestEventAndSeverity(t *testing.T) {
 	tests := []struct {
-		name, client, decision, code string
-		event                        string
-		severity                     log.Severity
+		name, operation, decision, code string
+		event                           string
+		severity                        log.Severity
 	}{
-		{"allowed", "billing", "allow", "", "jiragate.call", log.SeverityInfo},
-		{"refused", "billing", "deny", "path_not_allowed", "jiragate.call", log.SeverityWarn},
-		{"refused without a code", "billing", "deny", "", "jiragate.call", log.SeverityWarn},
-		{"failed on the way", "billing", "allow", "upstream_timeout", "jiragate.call", log.SeverityWarn},
+		{"allowed", "myself.get", "allow", "", "jiragate.call", log.SeverityInfo},
+		{"refused", "", "deny", "path_not_allowed", "jiragate.call", log.SeverityWarn},
+		{"refused without a code", "project.get", "deny", "", "jiragate.call", log.SeverityWarn},
+		{"failed on the way", "issue.create", "allow", "upstream_timeout", "jiragate.call", log.SeverityWarn},
 		{"by nobody known", "", "deny", "client_unidentified", "jiragate.call", log.SeverityWarn},
-		{"act", "operator:root", "allow", "", "jiragate.act", log.SeverityInfo},
-		{"act of a customer", "customer:acme", "allow", "", "jiragate.act", log.SeverityInfo},
-		{"refused act", "operator:root", "deny", "connection_exists", "jiragate.act", log.SeverityWarn},
+		{"act", "admin.connection.add", "allow", "", "jiragate.act", log.SeverityInfo},
+		{"act of a customer", "admin.connection.consented", "allow", "", "jiragate.act", log.SeverityInfo},
+		{"refused act", "admin.connection.add", "deny", "connection_exists", "jiragate.act", log.SeverityWarn},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := shipped(t, audit.Record{Client: test.client, Decision: test.decision, Code: test.code}, nil)
+			got := shipped(t, audit.Record{Operation: test.operation, Decision: test.decision, Code: test.code}, nil)
 			if got.EventName() != test.event || got.Severity() != test.severity {
 				t.Errorf("event %s, severity %v, want %s, %v", got.EventName(), got.Severity(), test.event, test.severity)
 			}
