@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"reflect"
 	"strconv"
-	"strings"
 
 	"jiragate/gateway/audit"
+	"jiragate/internal/spreadsheet"
 )
 
 // recordWriter writes call records in one format.
@@ -109,12 +109,4 @@ func csvRow(r *audit.Record) []string {
 	return row
 }
 
-// csvCell keeps spreadsheets from taking text of a client for a formula: see
-// https://owasp.org/www-community/attacks/CSV_Injection.
-func csvCell(s string) string {
-	escaped := escapeText(s)
-	if strings.IndexAny(s, "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20") == 0 { // the last are full-width forms
-		return "'" + escaped
-	}
-	return escaped
-}
+func csvCell(s string) string { return escapeText(spreadsheet.Cell(s)) }

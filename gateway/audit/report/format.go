@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
+
+	"jiragate/internal/spreadsheet"
 )
 
 // JSON returns the whole report as one indented object, as [Report] documents it.
@@ -49,12 +50,4 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return nil
 }
 
-// csvCell keeps text from being a formula (OWASP, "CSV Injection"). Tabs, carriage
-// returns and newlines, with which a formula can begin too, are escaped by plain.
-func csvCell(s string) string {
-	s = plain(s)
-	if t := strings.TrimLeft(s, " "); t != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(t)[0]) {
-		return "'" + s
-	}
-	return s
-}
+func csvCell(s string) string { return plain(spreadsheet.Cell(s)) }
