@@ -291,7 +291,12 @@ func exchange(t testing.TB, conn net.Conn, message string) string {
 // library would.
 func (w *world) tunnel(authority, serverName string, alpn ...string) *tls.Conn {
 	w.t.Helper()
-	conn := must(net.Dial("tcp", w.proxy))(w.t)
+	return w.tunnelOn(must(net.Dial("tcp", w.proxy))(w.t), authority, serverName, alpn...)
+}
+
+// tunnelOn is tunnel on a connection of the caller's.
+func (w *world) tunnelOn(conn net.Conn, authority, serverName string, alpn ...string) *tls.Conn {
+	w.t.Helper()
 	w.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	io.WriteString(conn, "CONNECT "+authority+" HTTP/1.1\r\nHost: "+authority+"\r\nProxy-Authorization: "+basic("billing", w.token)+"\r\n\r\n")

@@ -169,6 +169,27 @@ func TestNoIdentifierIsLeft(t *testing.T) {
 	}
 }
 
+// What net/http says of a connection quotes the address of its client.
+func TestNoAddressInWhatTheServerSays(t *testing.T) {
+	for _, mode := range []privacy.Mode{privacy.Pseudonymise, privacy.Drop, privacy.Keep} {
+		t.Run(string(mode), func(t *testing.T) {
+			w := private(t, mode)
+			conn := w.tunnelOn(far(t, w), "acme.atlassian.net:443", "acme.atlassian.net", "h2")
+			exchange(t, conn, "this is not what a client of HTTP/2 begins with")
+			said := ""
+			for range 500 {
+				if said = w.log.String(); strings.Contains(said, "bogus greeting") {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if !strings.Contains(said, "bogus greeting") || strings.Contains(said, clientHost) != (mode == privacy.Keep) {
+				t.Errorf("the log is %s", said)
+			}
+		})
+	}
+}
+
 // The same calls show that the test above would see what is left.
 func TestIdentifiersAreKeptUnlessToldOtherwise(t *testing.T) {
 	w := private(t, privacy.Keep)

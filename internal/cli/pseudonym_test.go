@@ -75,6 +75,7 @@ func TestNothingIsWrittenOfClientsAndIssues(t *testing.T) {
 					}
 					get(t, direct, "http://"+s.AdminAddr()+"/v1/connections", "Bearer wrong")
 					get(t, direct, "http://"+s.AdminAddr()+"/oauth/start/none", "")
+					get(t, direct, "http://"+s.AdminAddr()+"/oauth/callback?state=none&code=none", "")
 					request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.AdminAddr()+"/v1/connections/globex/enable", nil)
 					if err != nil {
 						t.Fatal(err)
