@@ -12,9 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	logscollector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -160,6 +163,60 @@ func TestAFullQueueDropsAndCounts(t *testing.T) {
 	if !strings.Contains(said.String(), "records=15 queue=10") {
 		t.Errorf("the log says %q", said.String())
 	}
+}
+
+// slowExporter takes as many exports as it is let.
+type slowExporter struct{ let chan struct{} }
+
+func (e slowExporter) Export(context.Context, []sdklog.Record) error { <-e.let; return nil }
+func (slowExporter) ForceFlush(context.Context) error                { return nil }
+func (slowExporter) Shutdown(context.Context) error                  { return nil }
+
+// However often the queue is full, the log has a line of it at most once a minute,
+// which tells of all that was dropped since the one before.
+func TestTheLogSaysOnceAMinuteThatTheQueueIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const queue = 1
+		var said bytes.Buffer
+		b, err := newBacklog(metricnoop.Meter{}, queue, slog.New(slog.NewTextHandler(&said, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := slowExporter{make(chan struct{})}
+		telemetry := &Telemetry{loggers: sdklog.NewLoggerProvider(sdklog.WithProcessor(&boundedProcessor{
+			backlog:        b,
+			BatchProcessor: sdklog.NewBatchProcessor(&confirmingExporter{slow, b}, sdklog.WithMaxQueueSize(queue)),
+		}))}
+		for _, overflow := range []struct {
+			after   time.Duration
+			dropped int
+			says    string
+		}{
+			{0, 2, "records=2 queue=1"},
+			{30 * time.Second, 3, ""},
+			{29 * time.Second, 4, ""},
+			{time.Second, 5, "records=12 queue=1"}, // 3, 4 and 5
+			{time.Hour, 6, "records=6 queue=1"},
+		} {
+			time.Sleep(overflow.after)
+			said.Reset()
+			for range queue + overflow.dropped {
+				emit(t.Context(), telemetry, "call")
+			}
+			slow.let <- struct{}{}
+			synctest.Wait()
+			lines := 0
+			if overflow.says != "" {
+				lines = 1
+			}
+			if got := said.String(); strings.Count(got, "\n") != lines || !strings.Contains(got, overflow.says) {
+				t.Errorf("%v later, with %d dropped, the log says %q, want %q", overflow.after, overflow.dropped, got, overflow.says)
+			}
+		}
+		if err := telemetry.loggers.(*sdklog.LoggerProvider).Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestRoomAgainOnceTheCollectorTookWhatWaited(t *testing.T) {

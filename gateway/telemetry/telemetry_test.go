@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -388,6 +389,46 @@ func TestShutdownReportsFailures(t *testing.T) {
 	telemetry := setup(t, Options{SpanExporter: failingExporter{}}, nil)
 	if err := telemetry.Shutdown(t.Context()); err == nil || !strings.Contains(err.Error(), "collector is down") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Whichever collector hangs, the others get what is theirs: here it answers only when
+// they have it.
+func TestNoSignalWaitsForAnother(t *testing.T) {
+	signals := []string{"traces", "metrics", "logs"}
+	for _, hanging := range signals {
+		t.Run(hanging, func(t *testing.T) {
+			arrived := map[string]chan struct{}{}
+			arrive := map[string]func(){}
+			for _, s := range signals {
+				arrived[s] = make(chan struct{})
+				arrive[s] = sync.OnceFunc(func() { close(arrived[s]) })
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // only then it is noticed that who sent it has gone
+				signal := strings.TrimPrefix(r.URL.Path, "/v1/")
+				arrive[signal]()
+				if signal != hanging {
+					return
+				}
+				for _, s := range signals {
+					select {
+					case <-arrived[s]:
+					case <-r.Context().Done():
+						t.Errorf("no %s arrived", s)
+						return
+					}
+				}
+			}))
+			t.Cleanup(server.Close)
+			telemetry := setup(t, Options{}, map[string]string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL,
+				// An hour in milliseconds: nothing goes out before Shutdown.
+				"OTEL_BSP_SCHEDULE_DELAY": "3600000", "OTEL_BLRP_SCHEDULE_DELAY": "3600000", "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
+			})
+			call(t, telemetry, t.Context(), "project.get")
+			shutdown(t, telemetry)
+		})
 	}
 }
 

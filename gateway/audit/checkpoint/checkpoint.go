@@ -32,17 +32,9 @@ func (c Checkpoint) Text() []byte {
 	return log.Checkpoint{Origin: c.Origin, Size: c.Size, Hash: c.Root[:]}.Marshal()
 }
 
-// Parse reads a text that [Checkpoint.Text] wrote. Anything else is refused, other
+// parse reads a text that [Checkpoint.Text] wrote. Anything else is refused, other
 // spellings of the same and extension lines included. That it is signed is for
 // [Trust.Open] to say.
-func Parse(text []byte) (Checkpoint, error) {
-	c, err := parse(text)
-	if err != nil {
-		return Checkpoint{}, fmt.Errorf("checkpoint: read the text of a checkpoint: %w", err)
-	}
-	return c, nil
-}
-
 func parse(text []byte) (Checkpoint, error) {
 	if len(text) > maxText {
 		return Checkpoint{}, fmt.Errorf("it is %d bytes long, more than %d", len(text), maxText)

@@ -15,7 +15,7 @@ import (
 const specified = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
 
 func TestTextOfTheSpecification(t *testing.T) {
-	c, err := Parse([]byte(specified))
+	c, err := parse([]byte(specified))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a carriage return in base64", "a\n1\n" + strings.Replace(root, "=", "=\r", 1), "another spelling"},
 		{"a huge text", strings.Repeat("x", maxText+1), "bytes long, more than"},
 	} {
-		if c, err := Parse([]byte(test.text)); err == nil || c != (Checkpoint{}) || !strings.Contains(err.Error(), test.says) {
+		if c, err := parse([]byte(test.text)); err == nil || c != (Checkpoint{}) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %+v, error %v does not say %q", test.name, c, err, test.says)
 		}
 	}
@@ -68,12 +68,12 @@ func TestTextIsReadAgain(t *testing.T) {
 			Size:   rapid.OneOf(rapid.Uint64(), rapid.SampledFrom([]uint64{0, 1, math.MaxUint64})).Draw(t, "size"),
 		}
 		copy(c.Root[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "root"))
-		if got, err := Parse(c.Text()); err != nil || got != c {
+		if got, err := parse(c.Text()); err != nil || got != c {
 			t.Fatalf("%+v is read as %+v, %v", c, got, err)
 		}
 	})
 	longest := Checkpoint{strings.Repeat("x", maxName), math.MaxUint64, [32]byte{}}
-	if _, err := Parse(longest.Text()); err != nil || len(longest.Text()) != maxText {
+	if _, err := parse(longest.Text()); err != nil || len(longest.Text()) != maxText {
 		t.Errorf("the longest one: %d bytes, %v", len(longest.Text()), err)
 	}
 }
@@ -96,7 +96,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(specified + "more\n"))
 	f.Add([]byte("a\n01\nAAAA\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := Parse(text)
+		c, err := parse(text)
 		if err != nil {
 			return
 		}

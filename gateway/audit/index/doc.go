@@ -1,8 +1,9 @@
 // Package index answers questions to the audit log without reading all of it.
 //
 // Start with [Open], bring it up to date with [Index.Update], ask with
-// [Index.Query]. The answer is that of [audit.Query], line for line. [Drop] removes
-// the index; the next Open and Update make it anew from the log.
+// [Index.Query]. The answer is that of [audit.Query], line for line. [Index.Reset]
+// empties the index; the next Update makes it anew from the log, also where its file
+// was removed.
 //
 // # What it holds
 //

@@ -18,10 +18,10 @@ import (
 // busyTimeout is how long to wait for another process that writes.
 const busyTimeout = 5 * time.Second
 
-// Drop removes the index at path. The log does not need it. To make it anew while
-// other processes use it, [Index.Reset] is better: these go on with the removed
-// file until their next Update.
-func Drop(path string) error {
+// drop removes the index at path. The log does not need it. Other processes go on
+// with the removed file until their next Update, so where the file is sound,
+// [Index.Reset] is better.
+func drop(path string) error {
 	// The journal goes first: SQLite would apply it to a file of the same name.
 	for _, suffix := range []string{"-wal", "-shm", ""} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func (x *Index) openFile() (*database, error) {
 		return db, err
 	}
 	x.logger.Warn("audit index: the file cannot be used; it is made anew", "file", x.path, "error", err)
-	if err := Drop(x.path); err != nil {
+	if err := drop(x.path); err != nil {
 		return nil, err
 	}
 	return openDatabase(x.path)

@@ -74,7 +74,7 @@ func (x *Index) replace() error {
 	if err != nil {
 		return err
 	}
-	err = Drop(x.path)
+	err = drop(x.path)
 	unlock()
 	if err != nil {
 		return err

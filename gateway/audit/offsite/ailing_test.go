@@ -102,6 +102,23 @@ func TestAnAilingDisk(t *testing.T) {
 	}
 }
 
+// A file that is there may be one that another process wrote and never synced: it
+// counts once it is on disk, and not under a name whose sync has failed.
+func TestAnAilingDiskUnderAFileThatExists(t *testing.T) {
+	dir, c := t.TempDir(), at(t, 7)
+	mustCarry(t, directoryAt(dir, nil), c) // another process
+	a := &ailing{step: "dir"}
+	d := directoryAt(dir, nil)
+	d.storage = a
+	if err := d.carry(t.Context(), c); !errors.Is(err, errAiling) {
+		t.Errorf("got %v, want %v", err, errAiling)
+	}
+	wantFiles(t, dir, map[string]string{c.fileName(1): string(c.signed)})
+	a.step = ""
+	mustCarry(t, d, c)
+	wantFiles(t, dir, map[string]string{c.fileName(1): string(c.signed), c.fileName(2): string(c.signed)})
+}
+
 func TestRecoversFromAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -114,6 +115,22 @@ func TestPlainHTTPStaysOnThisMachine(t *testing.T) {
 		if err := refuseElsewhere("tcp", address, nil); !errors.Is(err, want) {
 			t.Errorf("%s: %v", address, err)
 		}
+	}
+}
+
+// The name of a place may lead elsewhere by the time it is dialled. 192.0.2.1 is
+// nobody's (RFC 5737), and nothing is sent even there.
+func TestPlainHTTPDialsNowhereElse(t *testing.T) {
+	c := mustNew(t, "http://localhost/", Options{})
+	transport := c.routes[0].way.(*endpoint).transport.(*http.Transport)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // ends a dial that should not be
+	defer cancel()
+	conn, err := transport.DialContext(ctx, "tcp", "192.0.2.1:9")
+	if err == nil {
+		conn.Close()
+	}
+	if !errors.Is(err, errElsewhere) {
+		t.Errorf("got %v, want %v", err, errElsewhere)
 	}
 }
 

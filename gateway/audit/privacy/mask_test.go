@@ -118,6 +118,48 @@ func TestPseudonymsAreStable(t *testing.T) {
 	}
 }
 
+// A pseudonym outlives the version that made it: records of years are searched by it.
+// These are of the key 01 02 … 20, computed by another program as doc.go describes it.
+func TestPseudonymsOfAKnownKey(t *testing.T) {
+	sealer, path := newRing(t), keyFile(t)
+	open(t, path, sealer, privacy.Pseudonymise, privacy.Keep) // makes the folder
+	secret := make([]byte, 32)
+	for i := range secret {
+		secret[i] = byte(i + 1)
+	}
+	sealed, err := sealer.Encrypt(secret, []byte("jiragate audit pseudonym-key v1\x00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, document(sealed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key, err := privacy.OpenKey(path, sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ connection, value, want string }{
+		{"acme", "ACME-4711", "~52jl4yqiscqdbahdgkllc76xre"},
+		{"globex", "ACME-4711", "~3ogd4djophtbss2s6cuk4woatu"},
+		{"", "ACME-4711", "~alnsdaxf2opth6nusbehhybxba"},
+		{"acme", "Grüße", "~wvk5jvbyi2wc35zc5uyx2iqyqe"}, // a length is in bytes
+		{"a", "bc", "~45mrayl6ermpjpjfjygejo3adq"},
+		{"ab", "c", "~ypubisacsmwjr3ounq7gmmvyzy"},
+	} {
+		if got := key.Pseudonym(tt.connection, tt.value); got != tt.want {
+			t.Errorf("%q of connection %q is %s, want %s", tt.value, tt.connection, got, tt.want)
+		}
+	}
+	for addr, want := range map[string]string{
+		"192.0.2.7":   "~4vys4qcajkowqkrcbwpa2fiqou",
+		"2001:db8::1": "~7pyacay3pequsyagrhs3q3nl5e",
+	} {
+		if got := key.AddressPseudonym(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s is %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // What is hashed can't be read in two ways.
 func TestPseudonymsDiffer(t *testing.T) {
 	sealer, path := newRing(t), keyFile(t)
@@ -134,6 +176,9 @@ func TestPseudonymsDiffer(t *testing.T) {
 			t.Fatalf("%q, %q is %s; %q, %q is %s", c1, v1, p1, c2, v2, p2)
 		}
 	})
+	if key.Pseudonym("a", "bc") == key.Pseudonym("ab", "c") {
+		t.Error("where the connection ends makes no difference")
+	}
 	if key.Pseudonym("", "192.0.2.7") == key.AddressPseudonym(netip.MustParseAddr("192.0.2.7")) {
 		t.Error("an identifier has the pseudonym of an address")
 	}

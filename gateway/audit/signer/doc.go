@@ -39,7 +39,7 @@
 // The keys are in one JSON file of mode 0600: a format version and, for each key,
 // when it was made, its verifier, its private half in the text form of
 // golang.org/x/mod/sumdb/note, sealed, and, for a key that a rotation made, its
-// succession. The last one signs, all of them verify; there are 32 at most. A
+// succession. The last one signs, all of them verify; there are 120 at most. A
 // version of jiragate from before there were rotations reads the file until the
 // first one.
 // The file is replaced as a whole, so that a crash leaves the old one or the new
