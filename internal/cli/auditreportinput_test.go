@@ -3,10 +3,13 @@ package cli
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jiragate/gateway/audit"
@@ -123,4 +126,88 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("left %v, %v", entries, err)
 	}
+}
+
+// A gateway that runs goes on writing: what came after the verification is not in the
+// report, unless that found something, when nothing is proven anyway.
+func TestReportIsOfWhatWasVerified(t *testing.T) {
+	for _, tt := range []struct {
+		ok   bool
+		want []uint64
+	}{
+		{true, []uint64{1, 2}},
+		{false, []uint64{1, 2, 3, 4}},
+	} {
+		var got []uint64
+		for e, err := range verifiedRecords(func(yield func(audit.Entry, error) bool) {
+			for seq := range uint64(4) {
+				if !yield(audit.Entry{Record: audit.Record{Seq: seq + 1}}, nil) {
+					return
+				}
+			}
+		}, report.Verification{OK: tt.ok, Last: 2}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Seq)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("verified %t: the records are %d, want %d", tt.ok, got, tt.want)
+		}
+	}
+}
+
+// Of a log of which retention has removed the beginning, the report knows since when
+// there are records; and a policy that came into force after the verification is none
+// of its.
+func TestReportOfALogThatLostItsBeginning(t *testing.T) {
+	c, _ := testConfig(t)
+	if err := prepareDataDir(c.DataDir); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := openKeyset(t.Context(), c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := (&auditKey{config: c, sealer: keys}).open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := func(hash string) audit.Record {
+		return audit.Record{Client: "jiragate:policy", Operation: operationLoadPolicy, PolicySHA256: hash, Decision: audit.DecisionAllow}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		options := c.auditOptions(key, slog.New(slog.DiscardHandler))
+		options.Retention = time.Hour
+		l, err := audit.Open(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(r audit.Record) {
+			if _, err := l.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(loaded("removed"))
+		time.Sleep(time.Hour)
+		write(loaded("first"))
+		time.Sleep(time.Hour + 2*time.Minute) // the segment of the first hour goes
+		in := report.Input{Connection: "acme", From: begun, Until: begun.AddDate(0, 1, 0)}
+		a := &app{config: c, out: &syncBuffer{}}
+		if err := a.reportVerification(&in); err != nil {
+			t.Fatal(err)
+		}
+		write(loaded("too late"))
+		loads, err := a.policyLoads(in)
+		if v := in.Verification; !v.OK || v.RetainedFrom != 2 || !v.RetainedSince.Equal(begun.Add(time.Hour)) {
+			t.Errorf("the verification is %+v", v)
+		}
+		if err != nil || len(loads) != 1 || loads[0].sha256 != "first" {
+			t.Errorf("policies came into force: %+v, %v", loads, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
