@@ -14,6 +14,7 @@
 //	2026-11-23T10.jsonl       a segment: the records, one JSON object a line
 //	2026-11-23T10_0002.jsonl  the next of the same hour, when the first was full
 //	….jsonl.gz                a closed segment, compressed
+//	….new                     a file that is not whole yet
 //	2026-11-23T10.checkpoint  the newest signed checkpoint of the log that ended in this segment
 //	2026-11-23T10.tree        the Merkle tree before this segment, and the hashes of its lines
 //	key-0001.succession       a signing key endorses the one that followed it
