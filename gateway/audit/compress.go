@@ -124,8 +124,8 @@ func (s segment) checkTwin(dir string) error {
 
 // eachBlock calls do for each block of r, in order. The last may be short.
 func eachBlock(r io.Reader, do func(block []byte) error) error {
-	in := bufio.NewReaderSize(r, maxLine)
-	buf := make([]byte, blockSize+maxLine)
+	in := bufio.NewReaderSize(r, blockSize)
+	buf := make([]byte, 2*blockSize)
 	for {
 		n, err := io.ReadFull(in, buf[:blockSize])
 		if err == nil && buf[n-1] != '\n' {
