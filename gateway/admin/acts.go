@@ -49,9 +49,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 // calls [task.begin], and does it.
 type changeFunc func(w http.ResponseWriter, r *http.Request, t *task) (answer, error)
 
-// recorded makes a route of h whose requests are records of operation, refused ones
-// too.
-func (a *API) recorded(operation string, h changeFunc) handlerFunc {
+// recorded makes a route of h, for those who have role, whose requests are records of
+// operation, refused ones too.
+func (a *API) recorded(role Role, operation string, h changeFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		t := &task{api: a, body: countedBody{ReadCloser: r.Body}, record: audit.Record{
 			Operation:  operation,
@@ -63,7 +63,11 @@ func (a *API) recorded(operation string, h changeFunc) handlerFunc {
 		r.Body = &t.body
 		t.r = r
 		defer t.end(http.StatusInternalServerError, CodeInternal) // of a panic
-		result, err := h(w, r, t)
+		var result answer
+		err := permit(r.Context(), role)
+		if err == nil {
+			result, err = h(w, r, t)
+		}
 		if err != nil {
 			p := problemOf(err)
 			t.end(p.Status, p.Code)
@@ -148,11 +152,4 @@ func (t *task) end(status int, code string) {
 		t.record.BytesIn = t.body.n
 		t.api.acts.Refuse(t.r.Context(), t.record, status, code)
 	}
-}
-
-// as is h for the requests of whoever actor names.
-func as(actor func(*http.Request) Actor, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(act.With(r.Context(), actor(r))))
-	})
 }

@@ -132,19 +132,25 @@ func New(o Options) (*API, error) {
 // Local is the face for callers that need no token: whoever may open the
 // socket in the data directory, or the process itself. actor says who that is.
 func (a *API) Local(actor func(*http.Request) Actor) http.Handler {
-	return a.recovered(as(actor, a.routes(readinessInFull)))
+	return a.recovered(as(func(r *http.Request) Caller {
+		return Caller{actor(r), RoleAdmin}
+	}, a.mux(readinessInFull)))
 }
 
-// Network is the face for a TCP listener, behind g. It serves the consents in the
-// browser, too, which need no admin token.
-func (a *API) Network(g Guard) (http.Handler, error) {
+// InProcess is the face for the pages of this process, which have found out
+// themselves who asks. A request without a [Caller] in its context is refused.
+func (a *API) InProcess() http.Handler { return a.recovered(a.mux(readinessInFull)) }
+
+// Network is the face for a TCP listener, behind g. It serves pages, too, and the
+// consents in the browser: these need no admin token.
+func (a *API) Network(g Guard, pages ...Pages) (http.Handler, error) {
 	if g.Token.IsZero() {
 		return nil, errors.New("admin: a network listener needs an admin token")
 	}
-	routes := as(func(r *http.Request) Actor {
-		return Actor{Name: "operator:admin-token", Addr: r.RemoteAddr}
-	}, a.routes(readinessByName))
-	return a.recovered(secure(g.wrap(routes, a.flow, a.refused()))), nil
+	routes := as(func(r *http.Request) Caller {
+		return Caller{Actor{Name: AdminTokenActor, Addr: r.RemoteAddr}, RoleAdmin}
+	}, a.mux(readinessByName))
+	return a.recovered(secure(g.wrap(routes, a.flow, pages, a.refused()))), nil
 }
 
 // Wait returns when no act is under way, neither of a request nor of a consent in
@@ -161,64 +167,6 @@ func (h handlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h(w, r); err != nil {
 		writeProblem(w, err)
 	}
-}
-
-func (a *API) routes(detail readinessDetail) http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern string, h handlerFunc) { mux.Handle(pattern, h) }
-	stored := func(pattern string, h handlerFunc) { mux.Handle(pattern, a.withStore(h)) }
-	change := func(pattern, operation string, h changeFunc) { stored(pattern, a.recorded(operation, h)) }
-
-	handle("GET /healthz", a.health)
-	handle("GET /readyz", a.ready(detail))
-	if a.o.Metrics != nil {
-		mux.Handle("GET /metrics", a.o.Metrics)
-	}
-
-	stored("GET /v1/connections", a.listConnections)
-	change("POST /v1/connections", "admin.connection.add", a.addConnection)
-	stored("GET /v1/connections/{id}", a.showConnection)
-	change("DELETE /v1/connections/{id}", "admin.connection.remove", a.removeConnection)
-	stored("POST /v1/connections/{id}/test", a.testConnection)
-	change("POST /v1/connections/{id}/disable", "admin.connection.disable", a.disableConnection)
-	change("POST /v1/connections/{id}/enable", "admin.connection.enable", a.enableConnection)
-	change("PUT /v1/connections/{id}/credential", "admin.connection.credential", a.replaceCredential)
-	change("POST /v1/connections/{id}/consent", "admin.connection.consent", a.inviteAgain)
-	change("POST /v1/connections/{id}/issues", "admin.issue.import", a.importIssues)
-
-	stored("GET /v1/clients", a.listClients)
-	change("POST /v1/clients", "admin.client.add", a.addClient)
-	change("DELETE /v1/clients/{name}", "admin.client.remove", a.removeClient)
-	change("POST /v1/clients/{name}/token", "admin.client.rotate", a.rotateToken)
-	change("PUT /v1/clients/{name}/grants/{connection}", "admin.client.grant", a.grant)
-	change("DELETE /v1/clients/{name}/grants/{connection}", "admin.client.revoke", a.revoke)
-
-	stored("GET /v1/keys", a.withKeys(a.listKeys))
-	change("POST /v1/keys/rotate", "admin.key.rotate", a.rotateKey)
-	change("POST /v1/keys/rewrap", "admin.key.rewrap", a.rewrap)
-	change("POST /v1/keys/drop", "admin.key.drop", a.dropKeys)
-
-	stored("GET /v1/audit/key", a.showAuditKey)
-	change("POST /v1/audit/key/rotate", "admin.audit.rotate", a.rotateAuditKey)
-	stored("POST /v1/audit/pseudonym", a.showPseudonym)
-	change("POST /v1/audit/report/signature", "admin.audit.report", a.signReport)
-	change("POST /v1/audit/report/checksums", "admin.audit.report", a.signReportFiles)
-
-	handle("GET /v1/policy", a.showPolicy)
-	handle("POST /v1/policy/explain", a.explain)
-	handle("GET /v1/egress", a.showEgress)
-	stored("GET /v1/egress/publication", a.publishEgress)
-	change("POST /v1/egress/verify", "admin.egress.verify", a.verifyEgress)
-	change("POST /v1/egress/addresses/{address}/announce", "admin.egress.announce", a.announceEgress)
-	change("POST /v1/egress/addresses/{address}/retire", "admin.egress.retire", a.retireEgress)
-
-	change("GET /v1/store/backup", "admin.store.backup", a.backup)
-	stored("POST /v1/store/check", a.checkStore)
-
-	handle("/", func(_ http.ResponseWriter, r *http.Request) error {
-		return refuse(http.StatusNotFound, CodeNotFound, "the admin API has no %s %s", r.Method, r.URL.Path)
-	})
-	return mux
 }
 
 func (a *API) withStore(h handlerFunc) handlerFunc {

@@ -29,10 +29,18 @@ type Guard struct {
 	OpenMetrics bool
 }
 
-// wrap puts g before the routes of the API. Beside them it lets browsers to the
-// consents: without a token, and under the host of the redirect URL as well, under
-// which there is nothing else. refused is told of what is refused.
-func (g Guard) wrap(next http.Handler, consents *consent.Flow, refused *refusals) http.Handler {
+// Pages is a part of the listener that is for browsers, and asks itself who they are
+// of. It sets the header fields that its pages need.
+type Pages interface {
+	// Serves reports whether a path is one of its own.
+	Serves(path string) bool
+	http.Handler
+}
+
+// wrap puts g before the routes of the API. Beside them it lets browsers without a
+// token to pages, and to the consents: those under the host of the redirect URL as
+// well, under which there is nothing else. refused is told of what is refused.
+func (g Guard) wrap(next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
 	want := sha256.Sum256([]byte(g.Token.Reveal()))
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -51,6 +59,16 @@ func (g Guard) wrap(next http.Handler, consents *consent.Flow, refused *refusals
 	}))
 	api := csrf.Handler(guarded)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range pages {
+			if p.Serves(r.URL.Path) {
+				if !g.hostAllowed(r.Host) {
+					refused.write(w, r, wrongHost())
+					return
+				}
+				csrf.Handler(p).ServeHTTP(w, r)
+				return
+			}
+		}
 		switch {
 		case consents == nil || !consents.Serves(r.URL.Path):
 			api.ServeHTTP(w, r)
