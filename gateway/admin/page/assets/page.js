@@ -1,0 +1,96 @@
+// What pages can do with scripts, and can be read without: local times, copy buttons,
+// and charts of the tables that hold their numbers.
+"use strict";
+
+document.documentElement.classList.add("js");
+
+// Every time is in UTC; the local one is its title.
+for (const e of document.querySelectorAll("time[datetime]")) localTime(e);
+
+function localTime(e) {
+  const t = new Date(e.dateTime);
+  if (!isNaN(t)) e.title = t.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" }) + " (local time)";
+}
+
+// A button copies what its data-copy says, or the text of the element that it names.
+for (const b of document.querySelectorAll("button[data-copy], button[data-copy-from]")) {
+  b.addEventListener("click", async () => {
+    const from = b.dataset.copyFrom;
+    const text = from ? document.getElementById(from).textContent.trim() : b.dataset.copy;
+    const before = b.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      b.textContent = "Copied";
+    } catch {
+      b.textContent = "Select and copy";
+    }
+    setTimeout(() => { b.textContent = before; }, 2000);
+  });
+}
+
+// A chart is a figure with a div "plot" and a table, whose first column has times and
+// whose others have a series each. data-unit of a heading is written after values,
+// data-kind is "bars" or "line".
+const charts = [];
+for (const figure of document.querySelectorAll("figure.chart")) {
+  const chart = readChart(figure);
+  if (chart) charts.push(chart);
+}
+if (charts.length && window.uPlot) {
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  const resized = new ResizeObserver(() => {
+    for (const c of charts) if (c.plot) c.plot.setSize(c.size());
+  });
+  for (const c of charts) resized.observe(c.place);
+}
+
+function readChart(figure) {
+  const table = figure.querySelector("table"), place = figure.querySelector(".plot");
+  if (!table || !place || table.tBodies[0].rows.length < 2) return null;
+  const heads = [...table.tHead.rows[0].cells];
+  const data = heads.map(() => []);
+  for (const row of table.tBodies[0].rows) {
+    const time = row.cells[0].querySelector("time");
+    data[0].push(Date.parse(time.dateTime) / 1000);
+    for (let i = 1; i < heads.length; i++) {
+      const v = row.cells[i].dataset.value;
+      data[i].push(v === undefined || v === "" ? null : Number(v));
+    }
+  }
+  const size = () => ({ width: Math.max(place.clientWidth, 200), height: 190 });
+  return { place, heads, data, size, plot: null };
+}
+
+function draw() {
+  const css = getComputedStyle(document.documentElement);
+  const colour = (name) => css.getPropertyValue(name).trim();
+  for (const c of charts) {
+    if (c.plot) c.plot.destroy();
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid"), width: 1 } };
+    const series = c.heads.map((head, i) => {
+      if (i === 0) return { label: "UTC", value: (_, t) => t === null ? "–" : new Date(t * 1000).toISOString().slice(5, 16).replace("T", " ") };
+      const stroke = colour("--chart-" + i);
+      const unit = head.dataset.unit || "";
+      const s = { label: head.textContent, stroke, width: 1.75, points: { show: false }, value: (_, v) => v === null ? "–" : v.toLocaleString() + unit };
+      if (head.dataset.kind === "bars") {
+        s.paths = uPlot.paths.bars({ size: [0.8, 40] });
+        s.fill = stroke;
+        s.width = 0;
+      } else {
+        s.spanGaps = false;
+        s.points = { show: (u, si, i0, i1) => i1 - i0 < 60, size: 4 };
+      }
+      return s;
+    });
+    c.plot = new uPlot({
+      ...c.size(),
+      tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
+      series,
+      axes: [axis, { ...axis, size: 56 }],
+      scales: { y: { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] } },
+      cursor: { drag: { x: false, y: false } },
+    }, c.data, c.place);
+    c.plot.root.setAttribute("aria-hidden", "true"); // the table says the same
+  }
+}
