@@ -16,6 +16,7 @@ type Log struct {
 	journal *journal
 	health  health
 	chain   chain
+	found   uint64 // records before Open wrote any
 
 	attester *attester
 	keeper   *housekeeper
@@ -228,6 +229,11 @@ func (l *Log) prepared(r Record) Record {
 	}
 	return r.canonical()
 }
+
+// Found returns how many records there were before Open wrote any: the seq of the
+// last of them. Those up to it are the past, to be read with [Query]; each one after
+// it is given to [Options.Observe], and no other.
+func (l *Log) Found() uint64 { return l.found }
 
 // Ready returns nil while records can be written, and otherwise what hinders
 // it; calls are refused then.

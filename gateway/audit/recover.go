@@ -17,6 +17,7 @@ func (l *Log) recover() error {
 	if err := l.findEnd(); err != nil {
 		return err
 	}
+	l.found = l.chain.seq
 	if err := l.findTree(); err != nil {
 		return err
 	}

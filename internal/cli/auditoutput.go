@@ -3,8 +3,11 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"jiragate/gateway/audit"
 	"jiragate/internal/spreadsheet"
@@ -13,7 +16,7 @@ import (
 // recordWriter writes call records in one format.
 type recordWriter struct {
 	record func(*audit.Entry) error
-	end    func() error // writes what was kept back
+	end    func() error // writes what was kept back; more may follow
 }
 
 func (a *app) newRecordWriter(output outputFormat) recordWriter {
@@ -26,15 +29,51 @@ func (a *app) newRecordWriter(output outputFormat) recordWriter {
 	case asCSV:
 		return a.newCSVWriter()
 	}
+	return a.newRecordTable()
+}
+
+// newRecordTable writes a table with what it has when it ends for the first time, and
+// further rows in the same columns, which grow as they must.
+func (a *app) newRecordTable() recordWriter {
 	heading := []string{"TIME", "CLIENT", "CONNECTION", "METHOD", "OPERATION", "DECISION", "CODE", "STATUS", "EGRESS", "MS", "ID"}
 	var rows [][]string
+	widths := make([]int, len(heading))
+	begun := false
 	return recordWriter{
 		record: func(e *audit.Entry) error {
 			rows = append(rows, tableRow(&e.Record))
 			return nil
 		},
-		end: func() error { return writeTable(a.out, heading, rows) },
+		end: func() error {
+			defer func() { begun, rows = true, nil }()
+			for _, row := range append([][]string{heading}, rows...) {
+				for i, cell := range row {
+					widths[i] = max(widths[i], utf8.RuneCountInString(escapeText(cell)))
+				}
+			}
+			if !begun {
+				return writeTable(a.out, heading, rows)
+			}
+			for _, row := range rows {
+				if err := a.printf("%s\n", paddedRow(row, widths)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}
+}
+
+// paddedRow is a row as [writeTable] writes it, in columns that are as wide as told.
+func paddedRow(row []string, widths []int) string {
+	var b strings.Builder
+	for i, cell := range row {
+		if cell = escapeText(cell); cell == "" {
+			cell = "-"
+		}
+		fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+	}
+	return strings.TrimRight(b.String(), " ")
 }
 
 func tableRow(r *audit.Record) []string {

@@ -22,6 +22,7 @@ func newAuditQuery(a *app) *cobra.Command {
 		since, until string
 		output       outputFormat
 		noIndex      bool
+		follow       bool
 	)
 	cmd := &cobra.Command{
 		Use:   "query",
@@ -36,9 +37,13 @@ a cell that a spreadsheet would take for a formula begins with an apostrophe.
 An index beside the log says which parts of it to read. It is brought up to date first, which takes
 minutes if there is none yet and the log is big. The answer is the same without it: with --no-index,
 or where the index cannot be written, all of the log in question is read. A --text of 16 bytes or
-more, as the id of a record or a trace, is found fast; a shorter one takes reading.`,
+more, as the id of a record or a trace, is found fast; a shorter one takes reading.
+
+With --follow it goes on with each record that is written, in the order of the log and within about a
+second, until it is interrupted.`,
 		Example: `  jiragate audit query --since 24h --decision deny
   jiragate audit query --connection acme --operation issue.create --output json
+  jiragate audit query --decision deny --limit 10 --follow
   jiragate audit query --connection acme --since 2026-01-01 --until 2026-02-01 --output csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,11 +58,20 @@ more, as the id of a record or a trace, is found fast; a shorter one takes readi
 			if filter.Limit < 0 {
 				return usage("--limit must be positive, or 0 for all")
 			}
-			w := a.newRecordWriter(output)
-			if noIndex || !asksForSome(filter) {
-				return a.writeRecords(audit.Query(a.config.auditDir(), filter), w)
+			if follow && until != "" {
+				return usage("--follow has no end: leave --until out")
 			}
-			records, done := a.queryIndex(cmd.Context(), filter)
+			w := a.newRecordWriter(output)
+			ask := func() (iter.Seq2[audit.Entry, error], func() error) {
+				if noIndex || !asksForSome(filter) {
+					return audit.Query(a.config.auditDir(), filter), func() error { return nil }
+				}
+				return a.queryIndex(cmd.Context(), filter)
+			}
+			if follow {
+				return a.followRecords(cmd.Context(), filter, ask, w)
+			}
+			records, done := ask()
 			return errors.Join(a.writeRecords(records, w), done())
 		},
 	}
@@ -73,6 +87,7 @@ more, as the id of a record or a trace, is found fast; a shorter one takes readi
 	flags.StringVar(&filter.Text, "text", "", "with this text in any field")
 	flags.IntVar(&filter.Limit, "limit", 0, "the last so many (0: all)")
 	flags.BoolVar(&noIndex, "no-index", false, "read the log itself, without the index")
+	flags.BoolVar(&follow, "follow", false, "go on with new records as they are written")
 	outputFlag(cmd, &output, asCSV)
 	return cmd
 }

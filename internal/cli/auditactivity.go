@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/activity"
+	"jiragate/gateway/pace"
+)
+
+// activityReport is the result as JSON.
+type activityReport struct {
+	*activity.Series
+	Refusals []activity.CodeCount `json:"refusals"` // the most first
+}
+
+func newAuditActivity(a *app) *cobra.Command {
+	var (
+		since, until, connection string
+		step                     time.Duration
+		output                   outputFormat
+	)
+	cmd := &cobra.Command{
+		Use:   "activity",
+		Short: "Count calls, refusals, rate limits and latency over time",
+		Long: `Count the call records from step to step, in UTC: calls that were allowed, refused ones, those that
+failed on the way or that Jira answered with 5xx, those that Jira answered with 429, those that the
+gateway answered with 429 itself, the points of Atlassian's budget, and how long the allowed calls
+took (percentiles, within 4.4 %). Last come the refused calls by code.
+
+A time is as in audit query. Steps are of whole minutes, and begin at multiples of their length; the
+first and the last are whole. They are of whole hours where the window is longer than 25 hours; the
+longest is of 32 days. The records are read from the data directory, whether the
+gateway runs or not.`,
+		Example: `  jiragate audit activity --since 1h --step 1m
+  jiragate audit activity --since 2026-11-01 --until 2026-12-01 --step 24h --connection acme --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			from, err := parseTime(since, now)
+			if err == nil && from.IsZero() {
+				err = errors.New("a time is needed")
+			}
+			if err != nil {
+				return usage("--since %q: %v", since, err)
+			}
+			end, err := parseTime(until, now)
+			if err != nil {
+				return usage("--until %q: %v", until, err)
+			}
+			if until == "" {
+				end = now
+			}
+			board, window, err := activityWindow(from, end, step)
+			if err != nil {
+				return usage("--since, --until, --step: %v", err)
+			}
+			whole, err := a.logBegins(window.From)
+			if err != nil {
+				return auditError(err)
+			}
+			records, done := a.queryIndex(cmd.Context(), audit.Filter{Since: window.From, Until: window.Until, Connection: connection})
+			damage := board.Load(cmd.Context(), activity.Past{Since: whole, Found: math.MaxUint64}, a.reportingDamage(records))
+			if err := done(); err != nil {
+				return err
+			}
+			if damage != nil && !isDamage(damage) {
+				return auditError(damage)
+			}
+			r := activityReport{Refusals: board.Refusals(window.From, window.Until)}
+			if r.Series, err = board.Series(window.From, window.Until, step); err != nil {
+				return err
+			}
+			return errors.Join(a.writeActivity(r, output), damage)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&since, "since", "24h", "from this time on")
+	flags.StringVar(&until, "until", "", "before this time (now)")
+	flags.DurationVar(&step, "step", 15*time.Minute, "how long a step is")
+	flags.StringVar(&connection, "connection", "", "of this connection alone")
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// activityWindow makes the board for a window of whole steps. A board shows what was
+// lately; for this one, the end of the window is now.
+func activityWindow(from, until time.Time, step time.Duration) (*activity.Board, *activity.Series, error) {
+	boardAt := func(now time.Time) *activity.Board {
+		return activity.New(activity.Options{Now: func() time.Time { return now }, Weight: pace.Weight})
+	}
+	window, err := boardAt(until).Series(from, until, step)
+	if err != nil {
+		return nil, nil, err
+	}
+	if window.Until.Sub(window.From) > activity.Horizon {
+		return nil, nil, fmt.Errorf("%w: whole steps of %s from %s to %s are more than 32 days", activity.ErrWindow, step, timeText(window.From), timeText(window.Until))
+	}
+	board := boardAt(window.Until)
+	window, err = board.Series(window.From, window.Until, step)
+	return board, window, err
+}
+
+// logBegins is since, or where the log begins after it because its beginning was
+// removed.
+func (a *app) logBegins(since time.Time) (time.Time, error) {
+	for e, err := range audit.Query(a.config.auditDir(), audit.Filter{}) {
+		if isDamage(err) {
+			break
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+		if e.Seq > 1 && e.Time.After(since) {
+			return e.Time, nil
+		}
+		break
+	}
+	return since, nil
+}
+
+func isDamage(err error) bool {
+	_, ok := errors.AsType[*audit.DefectError](err)
+	return ok
+}
+
+// reportingDamage says of lines that are no records as they are found.
+func (a *app) reportingDamage(records iter.Seq2[audit.Entry, error]) iter.Seq2[audit.Entry, error] {
+	return func(yield func(audit.Entry, error) bool) {
+		for e, err := range records {
+			if isDamage(err) {
+				a.report(err)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (a *app) writeActivity(r activityReport, output outputFormat) error {
+	if output == asJSON {
+		return writeJSON(a.out, r)
+	}
+	heading := []string{"START", "CALLS", "REFUSED", "FAILED", "RATE LIMITED", "PACED", "POINTS", "P50 MS", "P95 MS", "P99 MS", "ACTS"}
+	var rows [][]string
+	for _, p := range r.Points {
+		rows = append(rows, activityRow(timeText(p.Start), p.Measures))
+	}
+	rows = append(rows, activityRow("total", r.Total))
+	if err := writeTable(a.out, heading, rows); err != nil {
+		return err
+	}
+	if r.CompleteSince.After(r.From) {
+		a.warn("the log lacks records before " + timeText(r.CompleteSince) + ": what is counted before is not all")
+	}
+	if len(r.Refusals) == 0 {
+		return nil
+	}
+	rows = nil
+	for _, c := range r.Refusals {
+		rows = append(rows, []string{c.Code, strconv.FormatUint(c.Calls, 10)})
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	return writeTable(a.out, []string{"CODE", "REFUSED"}, rows)
+}
+
+func activityRow(name string, m activity.Measures) []string {
+	row := []string{name}
+	for _, n := range []uint64{m.Calls, m.Refused, m.Failed, m.RateLimited, m.Paced, m.BudgetPoints} {
+		row = append(row, strconv.FormatUint(n, 10))
+	}
+	for _, ms := range []*float64{m.P50, m.P95, m.P99} {
+		cell := ""
+		if ms != nil {
+			cell = strconv.FormatFloat(*ms, 'g', 3, 64)
+			if *ms >= 100 {
+				cell = strconv.FormatFloat(*ms, 'f', 0, 64)
+			}
+		}
+		row = append(row, cell)
+	}
+	return append(row, strconv.FormatUint(m.Acts, 10))
+}
