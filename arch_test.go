@@ -86,6 +86,12 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/gateway/admin/act", "jiragate/tokenstore", "records of acts hold no credentials"},
 	{"jiragate/gateway/admin/consent", "jiragate/gateway", "consents don't know how calls are proxied"},
 	{"jiragate/gateway/admin/consent", "jiragate/tokenstore/bolt", "consents don't know how anything is stored"},
+	{"jiragate/gateway/admin/signin", "jiragate/gateway", "who somebody is has nothing to do with calls"},
+	{"jiragate/gateway/admin/signin", "jiragate/gateway/admin/console", "whoever signs people in shows no pages"},
+	{"jiragate/gateway/admin/signin", "jiragate/gateway/admin/public", "whoever signs people in shows no pages"},
+	{"jiragate/gateway/admin/signin", "jiragate/tokenstore/bolt", "whoever signs people in doesn't know how anything is stored"},
+	{"jiragate/gateway/admin/signin", "jiragate/internal/cli", "the product doesn't depend on its commands"},
+	{"jiragate/gateway/admin", "jiragate/gateway/admin/signin", "the API is told who asks"},
 	{"jiragate/gateway/notify", "jiragate/gateway", "webhooks don't know how calls are proxied"},
 	{"jiragate/gateway/notify", "jiragate/gateway/admin", "webhooks don't know who changed a state"},
 	{"jiragate/gateway/notify", "go.etcd.io/bbolt", "webhooks don't know which backend remembers them"},
@@ -151,6 +157,21 @@ func TestDependenciesPointOneWay(t *testing.T) {
 	for _, f := range forbidden {
 		if !known[f.pkg] {
 			t.Errorf("the rule for %s is about no package", f.pkg)
+		}
+	}
+}
+
+// Of the API, whoever signs people in knows roles and how acts are put on record. What
+// those two depend on themselves, it has no use for.
+func TestSignInKnowsNoConnections(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{join .Imports \" \"}}", "./gateway/admin/signin").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := []string{"jiragate/gateway/admin", "jiragate/gateway/admin/act", "jiragate/gateway/audit", "jiragate/tokenstore/secret"}
+	for _, dep := range strings.Fields(string(out)) {
+		if strings.HasPrefix(dep, "jiragate/") && !slices.Contains(allowed, dep) {
+			t.Errorf("gateway/admin/signin imports %s", dep)
 		}
 	}
 }

@@ -1,0 +1,4 @@
+package signin
+
+// Destination is what the fuzz target looks at.
+var Destination = destination
