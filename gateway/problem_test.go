@@ -29,6 +29,27 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 }
 
+// What is told of the codes is all of them, each once.
+func TestCodes(t *testing.T) {
+	told := map[Code]CodeMeaning{}
+	for _, c := range Codes() {
+		if _, twice := told[c.Code]; twice || c.Title == "" || c.Status != c.Code.meaning().status {
+			t.Errorf("%+v", c)
+		}
+		told[c.Code] = c
+	}
+	for code := range meanings {
+		if _, ok := told[code]; !ok {
+			t.Errorf("%s is missing", code)
+		}
+	}
+	for _, c := range policy.Codes() {
+		if told[Code(c.Code)].Detail != c.Meaning {
+			t.Errorf("%s: %+v", c.Code, told[Code(c.Code)])
+		}
+	}
+}
+
 // A refusal is 407 for an unidentified client, 403 for a refused call, and
 // another 4xx only where the message itself is at fault.
 func TestStatusOfCodes(t *testing.T) {

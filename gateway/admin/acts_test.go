@@ -185,13 +185,9 @@ func TestWhoIsOnRecord(t *testing.T) {
 	tr := newTrail(t)
 	o := options(t, store)
 	o.Audit = tr.log
-	api := newAPI(t, o)
-	network, err := api.Network(admin.Guard{Token: secret.New(adminToken)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	call(t, network, "POST", "/v1/clients", `{"name": "billing"}`, bearer())
-	call(t, network, "POST", "/v1/clients", `{"name": "thief"}`)
+	h := network(t, o, admin.Guard{Token: secret.New(adminToken)})
+	call(t, h, "POST", "/v1/clients", `{"name": "billing"}`, bearer())
+	call(t, h, "POST", "/v1/clients", `{"name": "thief"}`)
 	all := tr.records(t)
 	if len(all) != 2 || all[0].Client != "operator:admin-token" || all[0].ClientAddr != "192.0.2.1:1234" {
 		t.Fatalf("records %+v", all)
@@ -271,7 +267,7 @@ func TestActsOutliveTheirCaller(t *testing.T) {
 	revoking, goOn := make(chan struct{}), make(chan struct{})
 	o.Consenter = leaving{meanwhile: func() { leave(); close(revoking); <-goOn }}
 	api := newAPI(t, o)
-	h := api.Local(operator)
+	h := described(t, api.Local(operator))
 	if status, body := call(t, h, "POST", "/v1/connections", dataCenterConnection); status != 201 {
 		t.Fatalf("%d %s", status, body)
 	}

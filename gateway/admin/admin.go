@@ -12,6 +12,7 @@ import (
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/admin/consent"
 	"jiragate/policy"
+	"jiragate/policy/history"
 	"jiragate/tokenstore"
 )
 
@@ -60,6 +61,14 @@ type Options struct {
 	// Pseudonyms is the key of the pseudonyms in call records. Its functions go with
 	// Keys, too.
 	Pseudonyms PseudonymKey
+	// LastCall returns the newest call of a connection, and LastCallOf that of a
+	// client. They are asked for each row of a page. Optional.
+	LastCall, LastCallOf func(name string) (LastCall, bool)
+	// Policies are those that have decided; nil where none are kept.
+	Policies *history.History
+	// Codes are all that calls are refused with, or fail with, as call records name
+	// them. Optional.
+	Codes []Code
 	// Checks are what /readyz runs, in this order.
 	Checks []Check
 	// Metrics serves /metrics; nil where nothing is measured.

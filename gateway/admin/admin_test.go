@@ -60,7 +60,7 @@ func operator(*http.Request) admin.Actor {
 
 func local(t *testing.T, o admin.Options) http.Handler {
 	t.Helper()
-	return newAPI(t, o).Local(operator)
+	return described(t, newAPI(t, o).Local(operator))
 }
 
 // trail is an audit log that opens with the first act.
@@ -69,7 +69,7 @@ type trail struct {
 	log func() (act.Recorder, error)
 }
 
-func newTrail(t *testing.T) trail {
+func newTrail(t testing.TB) trail {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "audit")
 	return trail{dir, sync.OnceValues(func() (act.Recorder, error) {
@@ -143,6 +143,16 @@ func options(t *testing.T, store tokenstore.Store) admin.Options {
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		Version: "test",
 	}
+}
+
+// network is the API behind a guard.
+func network(t *testing.T, o admin.Options, g admin.Guard, pages ...admin.Pages) http.Handler {
+	t.Helper()
+	h, err := newAPI(t, o).Network(g, pages...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return described(t, h)
 }
 
 func newAPI(t *testing.T, o admin.Options) *admin.API {
@@ -478,11 +488,11 @@ func TestReadiness(t *testing.T) {
 		}},
 	}
 	api := newAPI(t, o)
-	network, err := api.Network(admin.Guard{Token: secret.New(adminToken)})
+	guarded, err := api.Network(admin.Guard{Token: secret.New(adminToken)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, h := range map[string]http.Handler{"local": api.Local(operator), "network": network} {
+	for name, h := range map[string]http.Handler{"local": described(t, api.Local(operator)), "network": described(t, guarded)} {
 		status, body := call(t, h, "GET", "/readyz", "")
 		var r admin.Readiness
 		if err := json.Unmarshal([]byte(body), &r); err != nil || status != 503 || r.Checks["store"] != "ok" || r.Checks["audit"] != "failing" {

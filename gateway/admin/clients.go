@@ -20,6 +20,8 @@ type Client struct {
 	CertificateSANs []string  `json:"certificate_sans,omitempty"`
 	CreatedAt       time.Time `json:"created_at"`
 	TokenRotatedAt  time.Time `json:"token_rotated_at"`
+	// LastCall is nil where none is known, and in a list that isn't a page.
+	LastCall *LastCall `json:"last_call,omitempty"`
 }
 
 func clientOf(c *tokenstore.Client) Client {
@@ -84,14 +86,6 @@ func chooseToken(brought string) (sum [sha256.Size]byte, show string, err error)
 		return sum, "", invalid("%v", err)
 	}
 	return tokenstore.TokenSHA256(brought), "", nil
-}
-
-func (a *API) listClients(w http.ResponseWriter, _ *http.Request) error {
-	list := []Client{}
-	for _, c := range a.o.Store.Directory().Clients() {
-		list = append(list, clientOf(c))
-	}
-	return writeJSON(w, http.StatusOK, list)
 }
 
 func (a *API) client(name string) (*tokenstore.Client, error) {

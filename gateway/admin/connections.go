@@ -26,11 +26,15 @@ type Connection struct {
 
 	// ConsumerKey, PublicKey (PEM) and CallbackURL are what Jira's administrator
 	// enters in an application link; they, and Grant, are in the answer about one
-	// connection only.
+	// connection, and on pages.
 	ConsumerKey string `json:"consumer_key,omitempty"`
 	PublicKey   string `json:"public_key,omitempty"`
 	CallbackURL string `json:"callback_url,omitempty"`
 	Grant       *Grant `json:"grant,omitempty"`
+	// GrantProblem says why a page doesn't have them of this connection.
+	GrantProblem string `json:"grant_problem,omitempty"`
+	// LastCall is nil where none is known. It is where Grant is.
+	LastCall *LastCall `json:"last_call,omitempty"`
 }
 
 func connectionOf(c *tokenstore.Connection) Connection {
@@ -50,14 +54,6 @@ func connectionOf(c *tokenstore.Connection) Connection {
 		CreatedAt:   c.CreatedAt,
 		UpdatedAt:   c.UpdatedAt,
 	}
-}
-
-func (a *API) listConnections(w http.ResponseWriter, _ *http.Request) error {
-	list := []Connection{}
-	for _, c := range a.o.Store.Directory().Connections() {
-		list = append(list, connectionOf(c))
-	}
-	return writeJSON(w, http.StatusOK, list)
 }
 
 func (a *API) connection(r *http.Request) (*tokenstore.Connection, error) {
@@ -80,6 +76,7 @@ func (a *API) showConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	shown.LastCall = lastCall(a.o.LastCall, c.ID)
 	return writeJSON(w, http.StatusOK, shown)
 }
 

@@ -9,11 +9,13 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
-// credentialBody is a credential in a request body: the one place where its
-// parts are plain text. Values of this type live only between the body and a
-// tokenstore.Credential, and print redacted.
+// Values of this type live only between the body of a request, the one place where
+// the parts of a credential are plain text, and a tokenstore.Credential. They print
+// redacted.
+
+// credentialBody is what opens a connection. Which members there are depends on the kind.
 type credentialBody struct {
-	Kind         string    `json:"kind"`
+	Kind         string    `json:"kind"` // may be missing for Cloud, which has oauth2 alone
 	Username     string    `json:"username,omitzero"`
 	Password     string    `json:"password,omitzero"`
 	Token        string    `json:"token,omitzero"`

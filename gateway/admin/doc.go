@@ -9,7 +9,9 @@
 // allowlist and cross-origin protection. The latter serves the pages of
 // jiragate/gateway/admin/consent, too. [NewServer] bounds either.
 //
-// Requests and answers are one set of types for both ends of the wire.
+// Requests and answers are one set of types for both ends of the wire. The OpenAPI
+// document at /v1/openapi.json is made of them, of the routes, and of what
+// descriptionroutes_test.go says about each; the tests check every answer against it.
 //
 // Whatever changes something is an audit record, by jiragate/gateway/admin/act: its
 // intent before, or nothing is done, and its outcome after. What is refused is one,

@@ -76,11 +76,7 @@ func newWorld(t *testing.T) *world {
 	o.Audit = w.trail.log
 	o.Consenter, o.RedirectURL = w.manager, redirect
 	o.Probe = w.probe
-	h, err := newAPI(t, o).Network(admin.Guard{Token: secret.New(adminToken)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.server.Config.Handler = h
+	w.server.Config.Handler = network(t, o, admin.Guard{Token: secret.New(adminToken)})
 	w.server.Start()
 	return w
 }

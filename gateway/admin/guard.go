@@ -89,7 +89,7 @@ func (g Guard) open(r *http.Request) bool {
 		return false
 	}
 	switch r.URL.Path {
-	case "/healthz", "/readyz":
+	case "/healthz", "/readyz", descriptionPath:
 		return true
 	case "/metrics":
 		return g.OpenMetrics

@@ -48,6 +48,9 @@ func TestGuard(t *testing.T) {
 
 		{"health needs none", listed, "GET", "/healthz", nil, 200},
 		{"readiness needs none", listed, "GET", "/readyz", nil, 200},
+		{"the description needs none", listed, "GET", "/v1/openapi.json", nil, 200},
+		{"the description under a rebound name", listed, "GET", "/v1/openapi.json", []edit{host("evil.example")}, 421},
+		{"beside the description", listed, "GET", "/v1/openapi.json/", nil, 401},
 		{"a path that only begins so", listed, "GET", "/healthz/../v1/clients", nil, 401},
 		{"health by POST", listed, "POST", "/healthz", nil, 401},
 		{"metrics need it", listed, "GET", "/metrics", nil, 401},
@@ -77,10 +80,7 @@ func TestGuard(t *testing.T) {
 		{"preflight", listed, "OPTIONS", "/v1/clients", []edit{header("Origin", "https://evil.example"), header("Access-Control-Request-Method", "POST")}, 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h, err := newAPI(t, options(t, store)).Network(tt.guard)
-			if err != nil {
-				t.Fatal(err)
-			}
+			h := network(t, options(t, store), tt.guard)
 			r := httptest.NewRequest(tt.method, tt.path, nil)
 			r.Host = "localhost:8081"
 			for _, e := range tt.edits {
@@ -114,10 +114,7 @@ func TestGuardBesideConsents(t *testing.T) {
 	o := options(t, store)
 	o.RedirectURL = "https://Gate.example:8443/jira/oauth/callback"
 	guard := admin.Guard{Token: secret.New(adminToken), Hosts: []string{"admin.internal"}, OpenMetrics: true}
-	h, err := newAPI(t, o).Network(guard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := network(t, o, guard)
 	type edit = func(*http.Request)
 	for _, tt := range []struct {
 		name, method, path, host string

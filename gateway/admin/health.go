@@ -12,6 +12,12 @@ const readyTimeout = 5 * time.Second
 // readinessDetail says how much of a failing check /readyz tells.
 type readinessDetail int
 
+// Results of a check.
+const (
+	checkOK      = "ok"
+	checkFailing = "failing"
+)
+
 const (
 	readinessByName readinessDetail = iota // the name and that it fails
 	readinessInFull                        // the error as well
@@ -38,24 +44,33 @@ func (a *API) ready(detail readinessDetail) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer := Readiness{Status: "ready", Checks: map[string]string{}}
 		status := http.StatusOK
-		for _, check := range a.o.Checks {
-			err := runCheck(r.Context(), check)
+		for i, err := range a.check(r.Context()) {
+			name := a.o.Checks[i].Name
 			if err == nil {
-				answer.Checks[check.Name] = "ok"
+				answer.Checks[name] = checkOK
 				continue
 			}
 			status, answer.Status = http.StatusServiceUnavailable, "not_ready"
-			answer.Checks[check.Name] = "failing"
-			a.o.Logger.WarnContext(r.Context(), "not ready", "check", check.Name, "error", err)
+			answer.Checks[name] = checkFailing
+			a.o.Logger.WarnContext(r.Context(), "not ready", "check", name, "error", err)
 			if detail == readinessInFull {
 				if answer.Errors == nil {
 					answer.Errors = map[string]string{}
 				}
-				answer.Errors[check.Name] = err.Error()
+				answer.Errors[name] = err.Error()
 			}
 		}
 		return writeJSON(w, status, answer)
 	}
+}
+
+// check runs each check, and returns what came of it in their order.
+func (a *API) check(ctx context.Context) []error {
+	results := make([]error, len(a.o.Checks))
+	for i, c := range a.o.Checks {
+		results[i] = runCheck(ctx, c)
+	}
+	return results
 }
 
 func runCheck(ctx context.Context, c Check) error {

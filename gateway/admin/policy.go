@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 )
 
@@ -38,15 +37,11 @@ type Explanation struct {
 
 func (a *API) showPolicy(w http.ResponseWriter, _ *http.Request) error {
 	p := a.o.Policy()
-	view := PolicyView{Version: p.Version(), SHA256: p.SHA256(), Operations: []json.RawMessage{}}
-	for _, o := range p.Operations() {
-		b, err := json.Marshal(o)
-		if err != nil {
-			return fmt.Errorf("writing operation %s: %w", o.ID, err)
-		}
-		view.Operations = append(view.Operations, b)
+	operations, err := operationsOf(p)
+	if err != nil {
+		return err
 	}
-	return writeJSON(w, http.StatusOK, view)
+	return writeJSON(w, http.StatusOK, PolicyView{Version: p.Version(), SHA256: p.SHA256(), Operations: operations})
 }
 
 func (a *API) explain(w http.ResponseWriter, r *http.Request) error {

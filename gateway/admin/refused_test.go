@@ -21,10 +21,7 @@ func TestGuessesLeaveATrace(t *testing.T) {
 		o.Audit = tr.log
 		var log lockedLog
 		o.Logger = textLogger(&log)
-		h, err := newAPI(t, o).Network(admin.Guard{Token: secret.New(adminToken)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := network(t, o, admin.Guard{Token: secret.New(adminToken)})
 		lines := func() []string {
 			log.mu.Lock()
 			defer log.mu.Unlock()

@@ -34,6 +34,9 @@ func (a *API) routes(detail readinessDetail) []route {
 
 	handle(RoleNone, "GET", "/healthz", a.health)
 	handle(RoleNone, "GET", "/readyz", a.ready(detail))
+	handle(RoleNone, "GET", descriptionPath, a.describe)
+
+	stored(RoleViewer, "GET", "/v1/overview", a.showOverview)
 
 	stored(RoleViewer, "GET", "/v1/connections", a.listConnections)
 	change(RoleAdmin, "POST", "/v1/connections", "admin.connection.add", a.addConnection)
@@ -48,6 +51,7 @@ func (a *API) routes(detail readinessDetail) []route {
 
 	stored(RoleViewer, "GET", "/v1/clients", a.listClients)
 	change(RoleAdmin, "POST", "/v1/clients", "admin.client.add", a.addClient)
+	stored(RoleViewer, "GET", "/v1/clients/{name}", a.showClient)
 	change(RoleAdmin, "DELETE", "/v1/clients/{name}", "admin.client.remove", a.removeClient)
 	change(RoleAdmin, "POST", "/v1/clients/{name}/token", "admin.client.rotate", a.rotateToken)
 	change(RoleAdmin, "PUT", "/v1/clients/{name}/grants/{connection}", "admin.client.grant", a.grant)
@@ -65,6 +69,10 @@ func (a *API) routes(detail readinessDetail) []route {
 	change(RoleCompliance, "POST", "/v1/audit/report/checksums", "admin.audit.report", a.signReportFiles)
 
 	handle(RoleViewer, "GET", "/v1/policy", a.showPolicy)
+	handle(RoleViewer, "GET", "/v1/policy/history", a.listPolicies)
+	handle(RoleViewer, "GET", "/v1/policy/history/{sha256}", a.showKeptPolicy)
+	handle(RoleViewer, "GET", "/v1/policy/diff", a.diffPolicies)
+	handle(RoleViewer, "GET", "/v1/policy/codes", a.listCodes)
 	handle(RoleViewer, "POST", "/v1/policy/explain", a.explain)
 	handle(RoleViewer, "GET", "/v1/egress", a.showEgress)
 	stored(RoleViewer, "GET", "/v1/egress/publication", a.publishEgress)

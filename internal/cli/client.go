@@ -132,24 +132,34 @@ func newClientList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the clients and what they may use",
+		Long:  "List the clients, sorted by name: all of them, or those that every flag given applies to.",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var list []admin.Client
-			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				return s.call(cmd.Context(), http.MethodGet, clientsPath, nil, &list)
-			})
-			if err != nil {
-				return err
-			}
-			if output == asJSON {
-				return writeJSON(a.out, list)
-			}
-			var rows [][]string
-			for _, c := range list {
-				rows = append(rows, []string{c.Name, strings.Join(c.Connections, " "), strings.Join(c.CertificateSANs, " "), timeText(c.TokenRotatedAt)})
-			}
-			return writeTable(a.out, []string{"NAME", "CONNECTIONS", "CERTIFICATE SANS", "TOKEN SINCE"}, rows)
-		},
+	}
+	filters := filterFlags(cmd,
+		listFilter{"connection", "only those that may use this connection"},
+		listFilter{"text", "only those with this in their name, in upper or lower case"},
+		afterFilter,
+	)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query, err := filters()
+		if err != nil {
+			return err
+		}
+		var list []admin.Client
+		err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
+			return s.list(a, cmd, clientsPath, query, &list, func() int { return len(list) })
+		})
+		if err != nil {
+			return err
+		}
+		if output == asJSON {
+			return writeJSON(a.out, list)
+		}
+		var rows [][]string
+		for _, c := range list {
+			rows = append(rows, []string{c.Name, strings.Join(c.Connections, " "), strings.Join(c.CertificateSANs, " "), timeText(c.TokenRotatedAt)})
+		}
+		return writeTable(a.out, []string{"NAME", "CONNECTIONS", "CERTIFICATE SANS", "TOKEN SINCE"}, rows)
 	}
 	outputFlag(cmd, &output)
 	return cmd

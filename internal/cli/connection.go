@@ -34,34 +34,6 @@ func newConnection(a *app) *cobra.Command {
 	)
 }
 
-func newConnectionList(a *app) *cobra.Command {
-	var output outputFormat
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the connections",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var list []admin.Connection
-			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				return s.call(cmd.Context(), http.MethodGet, connectionsPath, nil, &list)
-			})
-			if err != nil {
-				return err
-			}
-			if output == asJSON {
-				return writeJSON(a.out, list)
-			}
-			var rows [][]string
-			for _, c := range list {
-				rows = append(rows, []string{c.ID, c.Edition, siteOf(c), c.Region, c.Credential, c.State, timeText(c.StateSince), c.StateReason})
-			}
-			return writeTable(a.out, []string{"ID", "EDITION", "SITE", "REGION", "CREDENTIAL", "STATE", "SINCE", "REASON"}, rows)
-		},
-	}
-	outputFlag(cmd, &output)
-	return cmd
-}
-
 // siteOf is the URL that a person knows the connection by.
 func siteOf(c admin.Connection) string {
 	if c.SiteURL != "" {

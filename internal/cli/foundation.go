@@ -139,6 +139,8 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		Region:       c.Region,
 		Egress:       admin.Egress{Addresses: c.Egress},
 		Policy:       live.current.Load,
+		Policies:     policyHistory(c),
+		Codes:        reasonCodes(),
 		RedirectURL:  string(c.OAuthRedirectURL),
 		ConsentReady: c.consentReady,
 		Version:      programVersion().Version,
@@ -166,6 +168,15 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
 	}
 	return o
+}
+
+// reasonCodes are those of the gateway, as the admin API tells of them.
+func reasonCodes() []admin.Code {
+	var codes []admin.Code
+	for _, c := range gateway.Codes() {
+		codes = append(codes, admin.Code{Code: string(c.Code), Status: c.Status, Title: c.Title, Meaning: c.Detail})
+	}
+	return codes
 }
 
 // probeResult translates what the gateway found.

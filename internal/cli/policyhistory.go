@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"jiragate/gateway/admin"
 	"jiragate/policy"
 	"jiragate/policy/history"
 )
@@ -214,20 +214,9 @@ func (a *app) writeHistory(list []history.Entry) error {
 }
 
 func (a *app) writeHistoryJSON(list []history.Entry) error {
-	type entry struct {
-		SHA256   string    `json:"sha256"`
-		Version  string    `json:"version"`
-		Kept     time.Time `json:"kept"`
-		Verified bool      `json:"verified"`
-		Problem  string    `json:"problem"`
-	}
-	entries := []entry{}
+	entries := []admin.KeptPolicy{}
 	for _, e := range list {
-		shown := entry{SHA256: e.SHA256, Version: e.Version, Kept: e.Made.UTC(), Verified: e.Verified}
-		if e.Err != nil {
-			shown.Problem = e.Err.Error()
-		}
-		entries = append(entries, shown)
+		entries = append(entries, admin.KeptPolicyOf(e))
 	}
 	return writeJSON(a.out, entries)
 }

@@ -274,6 +274,33 @@ func TestListsTheOldestFirst(t *testing.T) {
 	}
 }
 
+// Entry finds as Get does, and tells what List tells.
+func TestOneEntry(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "policies")
+	h, p := history.New(dir), ruled(t, "a")
+	put(t, h, p)
+	list, err := h.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hash := range []string{p.SHA256(), p.SHA256()[:8]} {
+		if e, err := h.Entry(hash); err != nil || e != list[0] {
+			t.Errorf("%s: %+v, %v", hash, e, err)
+		}
+	}
+	for hash, want := range map[string]error{"1234": history.ErrNotHash, strings.Repeat("0", 8): history.ErrNotKept, strings.Repeat("0", 64): history.ErrNotKept} {
+		if e, err := h.Entry(hash); !errors.Is(err, want) {
+			t.Errorf("%s: %+v, %v", hash, e, err)
+		}
+	}
+	if err := os.WriteFile(file(dir, p), []byte("altered"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := h.Entry(p.SHA256()); err != nil || e.Verified || !errors.Is(e.Err, history.ErrAltered) {
+		t.Errorf("altered: %+v, %v", e, err)
+	}
+}
+
 // A policy of another program can be intact and yet not be compiled.
 func TestAPolicyThatThisProgramCannotCompileIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "policies")

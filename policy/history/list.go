@@ -48,6 +48,21 @@ func (h *History) List() ([]Entry, error) {
 	return list, nil
 }
 
+// Entry tells about one that is kept, which is found by its hash as [History.Get] does
+// that. Errors: [ErrNotHash], [ErrNotKept] and [ErrAmbiguous]; what is wrong with the
+// policy itself is in the entry.
+func (h *History) Entry(hash string) (Entry, error) {
+	full, err := h.resolve(hash)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := h.entry(full)
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return Entry{}, h.notKept(hash)
+	}
+	return e, nil
+}
+
 func (h *History) entry(hash string) Entry {
 	e := Entry{SHA256: hash}
 	info, err := os.Lstat(h.path(hash))

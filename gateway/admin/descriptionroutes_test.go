@@ -1,0 +1,142 @@
+package admin
+
+// described is what the OpenAPI document says about a route, besides what it has from
+// the route and from the Go types.
+type described struct {
+	id          string // of the operation, for programs that are made of the document
+	summary     string // a line
+	description string
+	query       []parameter
+	request     any  // a value of the type of the body; nil if there is none
+	mayBeEmpty  bool // the body may be left out
+	answer      any  // a value of the type of the answer; nil if it has no body
+	status      int  // of the answer; 0 means 200
+	also        int  // another status with the same answer, or 0
+	paged       bool // the answer may be a page
+	media       string
+	conflict    bool // it may be refused because of the state that something is in
+}
+
+// parameter is one of a query or of a path.
+type parameter struct {
+	name, description string
+	required          bool
+	values            []string // all that it can have
+	low, high         int      // bounds of an integer
+}
+
+// pathParameters are described once, since a name means the same in each route.
+var pathParameters = []parameter{
+	{name: "id", description: "The id of a connection."},
+	{name: "name", description: "The name of a client."},
+	{name: "connection", description: "The id of a connection."},
+	{name: "address", description: "A public IP address of the region."},
+	{name: "sha256", description: "The SHA-256 of a policy in hexadecimal digits, or the first 8 or more of them."},
+}
+
+// Parameters of lists.
+var (
+	textParameter  = parameter{name: "text", description: "Only those with this in what names them, in upper or lower case."}
+	afterParameter = parameter{name: "after", description: "Only those that are sorted behind this name."}
+	limitParameter = parameter{name: "limit", description: "Answer with a page of at most so many, each told in full. The header says how many match, and where the next page is.", low: 1, high: MaxPage}
+)
+
+// descriptions has an entry for each of the routes.
+var descriptions = map[string]described{
+	"GET /healthz": {id: "getHealth", summary: "Whether the process serves", answer: Health{}},
+	"GET /readyz": {id: "getReadiness", summary: "Whether calls can be served",
+		description: "Runs the checks. The status is 503 if one of them fails. The errors are told to callers of this machine.",
+		answer:      Readiness{}, also: 503},
+	"GET /v1/openapi.json": {id: "getDescription", summary: "This document", answer: object{}},
+	"GET /v1/overview": {id: "getOverview", summary: "The state of the gateway at a glance",
+		description: "Counts, the policy in force, the egress addresses, and the checks of /readyz with their errors.", answer: Overview{}},
+
+	"GET /v1/connections": {id: "listConnections", summary: "List the connections, sorted by id",
+		description: "All that match the query. Without limit, the rows have no grant, no last call and nothing else that takes a look into a credential. A parameter that is empty is as if it weren't there.",
+		query: []parameter{
+			{name: "state", description: "Only those in this state.", values: enums["Connection.state"]},
+			{name: "edition", description: "Only those of this edition of Jira.", values: enums["Connection.edition"]},
+			{name: "region", description: "Only those of this region.", values: enums["Connection.region"]},
+			{name: "client", description: "Only those that the client of this name may use."},
+			{name: "text", description: "Only those with this in their id, site URL or base URL, in upper or lower case."},
+			afterParameter, limitParameter,
+		},
+		answer: []Connection{}, paged: true},
+	"POST /v1/connections": {id: "addConnection", summary: "Add a connection",
+		description: "Where its credential holds no consent yet, the connection waits for one, and the answer has the link to it, which is secret and shown this once.",
+		request:     newConnectionBody{}, answer: Invited{}, status: 201, conflict: true},
+	"GET /v1/connections/{id}": {id: "getConnection", summary: "Show one connection", description: "Never its credential.", answer: Connection{}},
+	"DELETE /v1/connections/{id}": {id: "removeConnection", summary: "Remove a connection",
+		description: "Revokes its grant where Jira offers that, destroys its credential, and forgets the rest.", answer: Removal{}, conflict: true},
+	"POST /v1/connections/{id}/test": {id: "testConnection", summary: "Make one call over a connection",
+		description: "It asks Jira for the account. It goes the way of every call, and is on record as one.", answer: ProbeResult{}},
+	"POST /v1/connections/{id}/disable": {id: "disableConnection", summary: "Refuse all calls of a connection", answer: Connection{}},
+	"POST /v1/connections/{id}/enable": {id: "enableConnection", summary: "Let calls of a connection through again",
+		description: "One that nobody has consented to waits for that.", answer: Connection{}},
+	"PUT /v1/connections/{id}/credential": {id: "replaceCredential", summary: "Give a connection a new credential of the same kind",
+		request: credentialBody{}, answer: Connection{}, conflict: true},
+	"POST /v1/connections/{id}/consent": {id: "inviteToConsent", summary: "Make a link to the consent of a connection",
+		description: "The link before it ends. It is secret, and shown this once.",
+		request:     NewConsentLink{}, mayBeEmpty: true, answer: Invited{}, conflict: true},
+	"POST /v1/connections/{id}/issues": {id: "importIssues", summary: "Remember issues that were published before there was a gateway",
+		request: ImportIssues{}, answer: IssuesImported{}},
+
+	"GET /v1/clients": {id: "listClients", summary: "List the clients, sorted by name",
+		description: "All that match the query. The last call is told on pages only.",
+		query: []parameter{
+			{name: "connection", description: "Only those that may use the connection of this id."},
+			textParameter, afterParameter, limitParameter,
+		},
+		answer: []Client{}, paged: true},
+	"POST /v1/clients": {id: "addClient", summary: "Add a client",
+		description: "The token is shown this once; one that was brought isn't sent back.",
+		request:     newClientBody{}, answer: IssuedToken{}, status: 201, conflict: true},
+	"GET /v1/clients/{name}":    {id: "getClient", summary: "Show one client", answer: Client{}},
+	"DELETE /v1/clients/{name}": {id: "removeClient", summary: "Remove a client", description: "Its token ends at once.", status: 204},
+	"POST /v1/clients/{name}/token": {id: "rotateToken", summary: "Give a client a new token", description: "The old one ends at once.",
+		request: newClientTokenBody{}, answer: IssuedToken{}, conflict: true},
+	"PUT /v1/clients/{name}/grants/{connection}":    {id: "grantConnection", summary: "Let a client use a connection", status: 204},
+	"DELETE /v1/clients/{name}/grants/{connection}": {id: "revokeGrant", summary: "No longer let a client use a connection", status: 204},
+
+	"GET /v1/keys": {id: "listKeys", summary: "List the keys of the keyset, the oldest first", description: "With what is sealed under each.", answer: []Key{}},
+	"POST /v1/keys/rotate": {id: "rotateKey", summary: "Add a primary key",
+		description: "What is sealed under the old ones stays so until it is rewrapped.", answer: Rotated{}, conflict: true},
+	"POST /v1/keys/rewrap": {id: "rewrap", summary: "Seal one batch of records under the primary key", description: "To be asked again until none is left.", answer: Rewrapped{}},
+	"POST /v1/keys/drop":   {id: "dropKeys", summary: "Remove the keys that nothing is sealed under", answer: Dropped{}, conflict: true},
+
+	"GET /v1/audit/key":         {id: "getAuditKey", summary: "The public half of the key that signs checkpoints and publications", answer: AuditKey{}},
+	"POST /v1/audit/key/rotate": {id: "rotateAuditKey", summary: "Make a new audit key, which the one before endorses", answer: AuditKey{}, conflict: true},
+	"POST /v1/audit/pseudonym": {id: "getPseudonym", summary: "The pseudonym of an identifier or of a client's address",
+		description: "It is asked for in a body, so that no log of requests has what it is about.", request: PseudonymRequest{}, answer: Pseudonym{}},
+	"POST /v1/audit/report/signature": {id: "signReport", summary: "Sign the page of an audit report", request: ReportToSign{}, answer: SignedNote{}},
+	"POST /v1/audit/report/checksums": {id: "signReportFiles", summary: "Sign the checksums of a report's files", request: ReportFiles{}, answer: SignedNote{}},
+
+	"GET /v1/policy": {id: "getPolicy", summary: "The policy in force", answer: PolicyView{}},
+	"GET /v1/policy/history": {id: "listPolicies", summary: "List the policies that have decided calls, the newest first",
+		description: "Each is checked: whether it still has the SHA-256 that call records name.", answer: []KeptPolicy{}},
+	"GET /v1/policy/history/{sha256}": {id: "getKeptPolicy", summary: "Show a policy that has decided calls",
+		description: "Also one that was altered, or that this version can't compile: its problem says so.", answer: KeptPolicyView{}, conflict: true},
+	"GET /v1/policy/diff": {id: "diffPolicies", summary: "Say what changed from one policy to another",
+		description: "In what they mean, not in how they are written.",
+		query: []parameter{
+			{name: "from", description: `The SHA-256 of a policy that has decided, the first 8 or more digits of it, or "current".`, required: true},
+			{name: "to", description: "That of the other, in the same way.", required: true},
+		},
+		answer: PolicyDiff{}, conflict: true},
+	"GET /v1/policy/codes": {id: "listCodes", summary: "List the codes that calls are refused with, or fail with", answer: []Code{}},
+	"POST /v1/policy/explain": {id: "explain", summary: "Say what would be decided about a call", description: "Nothing is sent.",
+		request: ExplainRequest{}, answer: Explanation{}},
+
+	"GET /v1/egress":             {id: "getEgress", summary: "The egress addresses of the region, and their history", answer: EgressView{}},
+	"GET /v1/egress/publication": {id: "publishEgress", summary: "The documents about the addresses for customers' security teams, signed", answer: []PublishedFile{}},
+	"POST /v1/egress/verify": {id: "verifyEgress", summary: "Ask echo services which address each call is seen to come from",
+		request: VerifyRequest{}, answer: EgressReport{}, conflict: true},
+	"POST /v1/egress/addresses/{address}/announce": {id: "announceAddress", summary: "Announce an address, to be used from a date on",
+		request: EgressDate{}, answer: EgressChange{}, conflict: true},
+	"POST /v1/egress/addresses/{address}/retire": {id: "retireAddress", summary: "Announce that an address is no longer used from a date on",
+		request: EgressDate{}, answer: EgressChange{}, conflict: true},
+
+	"GET /v1/store/backup": {id: "backup", summary: "A consistent copy of the store",
+		description: "Credentials are sealed in it. An answer that is cut short is no backup.", media: "application/octet-stream"},
+	"POST /v1/store/check": {id: "checkStore", summary: "Read everything in the store and check that it fits together", answer: StoreCheck{}},
+}
