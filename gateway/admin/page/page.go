@@ -46,22 +46,31 @@ func New(files fs.FS, base string, funcs template.FuncMap) (*Set, error) {
 	return s, nil
 }
 
-// Write answers with a page, made of data. Nothing is written before all of it could
-// be made; the error is then the caller's to tell of.
-func (s *Set) Write(w http.ResponseWriter, status int, name string, data any) error {
+// Render makes a page of data.
+func (s *Set) Render(name string, data any) ([]byte, error) {
 	t, ok := s.pages[name]
 	if !ok {
-		return fmt.Errorf("there is no page %q", name)
+		return nil, fmt.Errorf("there is no page %q", name)
 	}
 	var body bytes.Buffer
 	if err := t.ExecuteTemplate(&body, "layout.html", data); err != nil {
-		return fmt.Errorf("making the page %q: %w", name, err)
+		return nil, fmt.Errorf("making the page %q: %w", name, err)
+	}
+	return body.Bytes(), nil
+}
+
+// Write answers with a page, made of data. Nothing is written before all of it could
+// be made; the error is then the caller's to tell of.
+func (s *Set) Write(w http.ResponseWriter, status int, name string, data any) error {
+	body, err := s.Render(name, data)
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	Secure(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // the status is out; a browser that has gone can't be told more
+	_, _ = w.Write(body) // the status is out; a browser that has gone can't be told more
 	return nil
 }
 

@@ -36,9 +36,9 @@ var (
 	syncTokenForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
-// address is an address in one period of use, with its state when the document
+// Address is an address in one period of use, with its state when the document
 // was created.
-type address struct {
+type Address struct {
 	register.Entry
 	State register.State
 }
@@ -48,8 +48,8 @@ type content struct {
 	Region    string
 	Created   time.Time
 	SyncToken string
-	Listed    []address // in use and announced, one an address, IPv4 first, in order of address
-	Retired   []address // past periods of addresses that are not listed, in the same order
+	Listed    []Address // in use and announced, one an address, IPv4 first, in order of address
+	Retired   []Address // past periods of addresses that are not listed, in the same order
 	History   []register.Change
 	Policy    *policy.Policy
 }
@@ -83,6 +83,17 @@ func (d *Document) check() (*content, error) {
 	return c, nil
 }
 
+// Addresses returns the addresses in use and announced, one an address, and the past
+// periods of those that are neither: both in the order of the page. Errors are about a
+// field of the document.
+func (d *Document) Addresses() (listed, retired []Address, err error) {
+	c, err := d.check()
+	if err != nil {
+		return nil, nil, fmt.Errorf("publication of egress addresses: %w", err)
+	}
+	return c.Listed, c.Retired, nil
+}
+
 // addEntries sorts the periods by what becomes of the address. One that came back
 // after its retirement is to be allowed again, so its past is left to the history.
 func (c *content) addEntries(entries []register.Entry) error {
@@ -91,7 +102,7 @@ func (c *content) addEntries(entries []register.Entry) error {
 		if err := checkEntry(e); err != nil {
 			return err
 		}
-		a := address{e, e.State(c.Created)}
+		a := Address{e, e.State(c.Created)}
 		switch {
 		case a.State == register.StateRetired:
 			c.Retired = append(c.Retired, a)
@@ -102,9 +113,9 @@ func (c *content) addEntries(entries []register.Entry) error {
 			c.Listed = append(c.Listed, a)
 		}
 	}
-	c.Retired = slices.DeleteFunc(c.Retired, func(a address) bool { return listed[a.Address] })
-	for _, list := range [][]address{c.Listed, c.Retired} {
-		slices.SortFunc(list, func(a, b address) int { // Compare puts IPv4 before IPv6
+	c.Retired = slices.DeleteFunc(c.Retired, func(a Address) bool { return listed[a.Address] })
+	for _, list := range [][]Address{c.Listed, c.Retired} {
+		slices.SortFunc(list, func(a, b Address) int { // Compare puts IPv4 before IPv6
 			return cmp.Or(a.Address.Compare(b.Address), a.From.Compare(b.From), a.Until.Compare(b.Until))
 		})
 	}
@@ -169,14 +180,14 @@ func clip(s string) string {
 
 // pinned reports whether calls come from published addresses.
 func (c *content) pinned() bool {
-	return slices.ContainsFunc(c.Listed, func(a address) bool { return a.State == register.StateInUse })
+	return slices.ContainsFunc(c.Listed, func(a Address) bool { return a.State == register.StateInUse })
 }
 
 // prefix is the address alone, as a range: a /32 or a /128.
-func (a address) prefix() netip.Prefix { return netip.PrefixFrom(a.Address, a.Address.BitLen()) }
+func (a Address) prefix() netip.Prefix { return netip.PrefixFrom(a.Address, a.Address.BitLen()) }
 
 // remark says in a comment when calls come from the address.
-func (a address) remark() string {
+func (a Address) remark() string {
 	var b strings.Builder
 	if a.State == register.StateAnnounced {
 		b.WriteString("announced, calls from " + stamp(a.From))
@@ -193,8 +204,8 @@ func (a address) remark() string {
 func stamp(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
 // family returns the listed addresses of one family.
-func (c *content) family(f family) []address {
-	return slices.DeleteFunc(slices.Clone(c.Listed), func(a address) bool { return a.Address.Is4() != (f == ipv4) })
+func (c *content) family(f family) []Address {
+	return slices.DeleteFunc(slices.Clone(c.Listed), func(a Address) bool { return a.Address.Is4() != (f == ipv4) })
 }
 
 // family is the version of the Internet protocol.

@@ -18,6 +18,8 @@ const (
 	SignedName = "SHA256SUMS.note"
 )
 
+const checksumsAbout = "The checksums of all these files."
+
 // format is a way to write a document.
 type format struct {
 	Name    string
@@ -95,6 +97,8 @@ func (d *Document) Write(w io.Writer, name string) error {
 type File struct {
 	Name    string
 	Content []byte
+	About   string // what it is for, in a sentence or two
+	Command string // how to load it, where one command does
 }
 
 // Files returns every format as a file, in the order of [Formats], and last the
@@ -107,9 +111,9 @@ func (d *Document) Files() ([]File, error) {
 		if err := d.Write(&b, f.Name); err != nil {
 			return nil, err
 		}
-		files = append(files, File{f.File, b.Bytes()})
+		files = append(files, File{f.File, b.Bytes(), f.About, f.Command})
 	}
-	return append(files, File{ChecksumsName, checksums(files)}), nil
+	return append(files, File{Name: ChecksumsName, Content: checksums(files), About: checksumsAbout}), nil
 }
 
 // checksums is the text form of GNU sha256sum: hash, two spaces, name. There are

@@ -125,7 +125,7 @@ func (c *content) cloudflare(b *bytes.Buffer) error {
 }
 
 // label describes the address where it stands among others' addresses.
-func (c *content) label(a address) string { return "jiragate " + c.Region + " egress: " + a.remark() }
+func (c *content) label(a Address) string { return "jiragate " + c.Region + " egress: " + a.remark() }
 
 func indented(b *bytes.Buffer, v any) error {
 	encoder := json.NewEncoder(b)

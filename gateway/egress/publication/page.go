@@ -15,18 +15,18 @@ import (
 // page is what the page shows beside the content.
 type page struct {
 	*content
-	InUse, Announced []address
+	InUse, Announced []Address
 	Files            []format
 	Checksums        string // the name of the file
 	Signed           string // the name of the file
-	Documented       []purpose
-	Successors       []purpose // of deprecated operations
-	Scopes           []scope
+	Documented       []Purpose
+	Successors       []Purpose // of deprecated operations
+	Scopes           []Scope
 }
 
-// purpose is a row of the table that customers know. An operation is nil where
+// Purpose is a row of the table that customers know. An operation is nil where
 // the edition has none for the purpose.
-type purpose struct {
+type Purpose struct {
 	id                string
 	Text              string
 	DataCenter, Cloud *policy.Operation
@@ -34,7 +34,7 @@ type purpose struct {
 
 // html writes one page without script, that asks for nothing elsewhere.
 func (c *content) html(b *bytes.Buffer) error {
-	p := page{content: c, Files: formats(), Checksums: ChecksumsName, Signed: SignedName, Scopes: scopes(c.Policy)}
+	p := page{content: c, Files: formats(), Checksums: ChecksumsName, Signed: SignedName, Scopes: Scopes(c.Policy)}
 	for _, a := range c.Listed {
 		if a.State == register.StateAnnounced {
 			p.Announced = append(p.Announced, a)
@@ -42,7 +42,7 @@ func (c *content) html(b *bytes.Buffer) error {
 			p.InUse = append(p.InUse, a)
 		}
 	}
-	p.Documented, p.Successors = purposes(c.Policy)
+	p.Documented, p.Successors = Purposes(c.Policy)
 	return pageTemplate.Execute(b, p)
 }
 
@@ -56,16 +56,17 @@ func (p page) Newest() []register.Change {
 // Environment is the region as customers' documents name it, e.g. "US".
 func (p page) Environment() string { return strings.ToUpper(p.Region) }
 
-// purposes puts the two editions of an operation side by side, in catalogue order.
-func purposes(p *policy.Policy) (documented, successors []purpose) {
-	var rows []purpose
+// Purposes puts the two editions of an operation side by side, in catalogue order:
+// the documented ones, and those that succeed deprecated ones.
+func Purposes(p *policy.Policy) (documented, successors []Purpose) {
+	var rows []Purpose
 	operations := p.Operations()
 	for i := range operations {
 		o := &operations[i]
-		at := slices.IndexFunc(rows, func(r purpose) bool { return r.id == o.ID })
+		at := slices.IndexFunc(rows, func(r Purpose) bool { return r.id == o.ID })
 		if at < 0 {
 			at = len(rows)
-			rows = append(rows, purpose{id: o.ID, Text: o.Purpose})
+			rows = append(rows, Purpose{id: o.ID, Text: o.Purpose})
 		}
 		if o.Edition == policy.Cloud {
 			rows[at].Cloud = o

@@ -7,14 +7,14 @@ import (
 	"jiragate/policy"
 )
 
-// scope is an OAuth 2.0 scope (classic scopes of Jira Cloud,
+// Scope is an OAuth 2.0 scope (classic scopes of Jira Cloud,
 // developer.atlassian.com/cloud/jira/platform/scopes) and what it is asked for.
-type scope struct{ Name, RequiredFor string }
+type Scope struct{ Name, RequiredFor string }
 
 // knownScopes explains the scopes in the words of the customers' security
 // document, in its order.
-func knownScopes() []scope {
-	return []scope{
+func knownScopes() []Scope {
+	return []Scope{
 		{"read:jira-work", "Read project list and issue metadata during configuration of the integration."},
 		{"write:jira-work", "Write action items to Jira, and delete those that were written."},
 		{"read:jira-user", "Enable users of Jira and of the product to be matched for action item assignments."},
@@ -25,27 +25,27 @@ func knownScopes() []scope {
 // offlineAccess is needed by no operation: it is what brings a refresh token.
 const offlineAccess = "offline_access"
 
-// scopes lists the scopes that the policy's Cloud operations need, those that are
+// Scopes lists the scopes that the policy's Cloud operations need, those that are
 // off included: a grant is asked for once. One that nobody explained is listed
 // all the same.
-func scopes(p *policy.Policy) []scope {
+func Scopes(p *policy.Policy) []Scope {
 	needed := map[string]bool{offlineAccess: true}
 	for _, o := range p.Operations() {
 		if o.Scope != "" {
 			needed[o.Scope] = true
 		}
 	}
-	var list []scope
+	var list []Scope
 	for _, s := range knownScopes() {
 		if needed[s.Name] {
 			list = append(list, s)
 			delete(needed, s.Name)
 		}
 	}
-	var others []scope
+	var others []Scope
 	for name := range needed {
-		others = append(others, scope{name, "See the operations."})
+		others = append(others, Scope{name, "See the operations."})
 	}
-	slices.SortFunc(others, func(a, b scope) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(others, func(a, b Scope) int { return strings.Compare(a.Name, b.Name) })
 	return append(list, others...)
 }
