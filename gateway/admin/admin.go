@@ -162,6 +162,9 @@ func (a *API) Network(g Guard, pages ...Pages) (http.Handler, error) {
 	return a.recovered(secure(g.wrap(routes, a.flow, pages, a.refused()))), nil
 }
 
+// Acts is the journal that the API's changes are written to, for what else is one.
+func (a *API) Acts() *act.Journal { return a.acts }
+
 // Wait returns when no act is under way, neither of a request nor of a consent in
 // the browser, or with an error when ctx ends first. Acts outlive callers that
 // leave: whoever closes the store or the audit log should stop serving, and then

@@ -293,6 +293,19 @@ type PublishedFile struct {
 	Content []byte `json:"content"` // base64 in JSON
 }
 
+// Publication is what customers are told of the addresses and the policy, as of now. It
+// is only where there is a register.
+func (a *API) Publication() publication.Document {
+	return publication.Document{
+		Region:    string(a.o.Region),
+		SyncToken: a.o.Egress.Register.SyncToken(),
+		Entries:   a.o.Egress.Register.Entries(),
+		History:   a.o.Egress.Register.History(),
+		Policy:    a.o.Policy(),
+		Created:   a.o.Now().UTC().Truncate(time.Second),
+	}
+}
+
 // publishEgress makes the documents for customers' security teams, all of one
 // moment, and their checksums, signed.
 func (a *API) publishEgress(w http.ResponseWriter, _ *http.Request) error {
@@ -303,14 +316,7 @@ func (a *API) publishEgress(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := publication.Document{
-		Region:    string(a.o.Region),
-		SyncToken: a.o.Egress.Register.SyncToken(),
-		Entries:   a.o.Egress.Register.Entries(),
-		History:   a.o.Egress.Register.History(),
-		Policy:    a.o.Policy(),
-		Created:   a.o.Now().UTC().Truncate(time.Second),
-	}
+	d := a.Publication()
 	files, err := d.Files()
 	if err != nil {
 		return fmt.Errorf("making the publication: %w", err)

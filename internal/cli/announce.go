@@ -17,7 +17,7 @@ func (s *Server) announce() {
 	d := s.foundation.store.Directory()
 	s.log.Info("gateway ready",
 		"proxy", s.ProxyAddr(), "proxy_tls", s.config.ProxyTLSCert != "", "admin", s.AdminAddr(),
-		"region", string(s.config.Region), "egress", egressText(s.config), "data_dir", s.config.DataDir,
+		"console", s.ConsoleURL(), "public", s.PublicURL(), "region", string(s.config.Region), "egress", egressText(s.config), "data_dir", s.config.DataDir,
 		"version", programVersion().Version)
 	s.log.Info("policy loaded", "version", p.Version(), "sha256", p.SHA256(), "file", s.config.PolicyFile)
 	s.log.Info("store opened", "connections", len(d.Connections()), "clients", len(d.Clients()))
@@ -49,8 +49,8 @@ func (s *Server) warnings(d *tokenstore.Directory) []warning {
 	if !addrPort(s.proxy).Addr().IsLoopback() && c.ProxyTLSCert == "" {
 		warn("client tokens cross the network unencrypted: give the proxy listener TLS with JIRAGATE_PROXY_TLS_CERT and _KEY", "proxy", s.ProxyAddr())
 	}
-	if !addrPort(s.admin).Addr().IsLoopback() {
-		warn("the admin listener has no TLS and is not on loopback: keep it behind a proxy that has", "admin", s.AdminAddr())
+	if !addrPort(s.admin).Addr().IsLoopback() && c.AdminTLSCert == "" {
+		warn("the admin listener has no TLS and is not on loopback: give it some with JIRAGATE_ADMIN_TLS_CERT and _KEY, or keep it behind a proxy that has", "admin", s.AdminAddr())
 	}
 	if c.Delete == gateway.DeleteAny {
 		warn("any issue may be deleted that a credential may delete", "JIRAGATE_DELETE", string(c.Delete))

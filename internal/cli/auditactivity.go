@@ -62,7 +62,7 @@ gateway runs or not.`,
 			if err != nil {
 				return usage("--since, --until, --step: %v", err)
 			}
-			whole, err := a.logBegins(window.From)
+			whole, err := logBegins(a.config.auditDir(), window.From)
 			if err != nil {
 				return auditError(err)
 			}
@@ -110,8 +110,8 @@ func activityWindow(from, until time.Time, step time.Duration) (*activity.Board,
 
 // logBegins is since, or where the log begins after it because its beginning was
 // removed.
-func (a *app) logBegins(since time.Time) (time.Time, error) {
-	for e, err := range audit.Query(a.config.auditDir(), audit.Filter{}) {
+func logBegins(dir string, since time.Time) (time.Time, error) {
+	for e, err := range audit.Query(dir, audit.Filter{}) {
 		if isDamage(err) {
 			break
 		}

@@ -42,8 +42,23 @@ type Config struct {
 	ProxyTLSKey   string        `env:"PROXY_TLS_KEY" type:"file" meaning:"Private key (PEM) of PROXY_TLS_CERT."`
 	ProxyClientCA string        `env:"PROXY_CLIENT_CA" type:"file" meaning:"CA certificates (PEM) of client certificates; turns them on. Needs PROXY_TLS_CERT."`
 
-	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Admin API, /healthz, /readyz and /metrics. The API needs the admin token, and so does /metrics unless this is a loopback address; requests must name this host, or a loopback one."`
+	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Console, admin API, /healthz, /readyz and /metrics. The API needs the admin token, and so does /metrics unless this is a loopback address; requests must name this host, that of CONSOLE_URL, or a loopback one."`
+	AdminTLSCert   string        `env:"ADMIN_TLS_CERT" type:"file" meaning:"Certificate chain (PEM) that makes the admin listener an https one; goes with ADMIN_TLS_KEY. Beyond loopback it needs that, or a proxy in front that does it."`
+	AdminTLSKey    string        `env:"ADMIN_TLS_KEY" type:"file" meaning:"Private key (PEM) of ADMIN_TLS_CERT."`
 	AdminTokenFile string        `env:"ADMIN_TOKEN_FILE" shown:"admin-token in DATA_DIR" type:"file" meaning:"The bearer token of the admin API, made at first start with mode 0600."`
+
+	ConsoleURL        originURL     `env:"CONSOLE_URL" shown:"ADMIN_LISTEN" type:"https URL" meaning:"From where browsers reach the console, without a path: https://HOST[:PORT]; http on this machine only."`
+	ConsoleAdminToken onOff         `env:"CONSOLE_ADMIN_TOKEN" envDefault:"on" type:"on or off" meaning:"Whether the admin token signs in to the console, too, with the role admin."`
+	OIDCIssuer        issuerURL     `env:"OIDC_ISSUER" type:"https URL" meaning:"The OpenID provider that people sign in to the console with; called by the system's route. The redirect URL to register there is CONSOLE_URL with /console/signin/callback."`
+	OIDCClientID      string        `env:"OIDC_CLIENT_ID" type:"text" meaning:"Client id of the console at the OpenID provider; goes with OIDC_ISSUER."`
+	OIDCSecretFile    string        `env:"OIDC_CLIENT_SECRET_FILE" type:"file" meaning:"Holds the client secret of the console; none for a public client."`
+	OIDCRolesClaim    string        `env:"OIDC_ROLES_CLAIM" envDefault:"roles" type:"name" meaning:"The claim of the ID token that says what somebody is: a text or a list; with dots if it is inside of others, as realm_access.roles."`
+	OIDCRoles         consoleRoles  `env:"OIDC_ROLES" type:"ROLE=VALUE,..." meaning:"Which values of that claim give which role: viewer, compliance or admin, as admin=jira-admins,compliance=auditors. VALUE * is everybody who signs in. Goes with OIDC_ISSUER."`
+	OIDCCAFile        string        `env:"OIDC_CA_FILE" shown:"system roots only" type:"file" meaning:"CA certificates (PEM) to trust for the OpenID provider besides the system's roots."`
+	PublicListen      listenAddress `env:"PUBLIC_LISTEN" shown:"ADMIN_LISTEN, below /public/" type:"host:port" meaning:"A listener for the public pages alone, which customers' security teams read; it can be exposed to the world."`
+	PublicTLSCert     string        `env:"PUBLIC_TLS_CERT" type:"file" meaning:"Certificate chain (PEM) that makes that listener an https one; goes with PUBLIC_TLS_KEY."`
+	PublicTLSKey      string        `env:"PUBLIC_TLS_KEY" type:"file" meaning:"Private key (PEM) of PUBLIC_TLS_CERT."`
+	PublicURL         httpsURL      `env:"PUBLIC_URL" shown:"that of the listener" type:"https URL" meaning:"From where customers reach the public pages; the console links to it."`
 
 	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"key URI" meaning:"Where the master keyset is that seals the store and the CA key: file:PATH, made at first start; env:NAME; or aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH, a key under which keyset.json in DATA_DIR is encrypted."`
 
@@ -163,6 +178,7 @@ func (c *Config) together() []error {
 	case c.ProxyClientCA != "" && c.ProxyTLSCert == "":
 		refuse("PROXY_CLIENT_CA", "client certificates need JIRAGATE_PROXY_TLS_CERT and JIRAGATE_PROXY_TLS_KEY")
 	}
+	problems = append(problems, c.facesTogether()...)
 	switch {
 	case c.OAuthClientID != "" && c.OAuthClientSecretFile == "":
 		refuse("OAUTH_CLIENT_ID", "needs JIRAGATE_OAUTH_CLIENT_SECRET_FILE as well")

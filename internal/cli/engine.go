@@ -14,9 +14,11 @@ import (
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/activity"
 	"jiragate/gateway/audit/offsite"
 	"jiragate/gateway/audit/shipping"
 	"jiragate/gateway/egress/echo"
+	"jiragate/gateway/pace"
 	"jiragate/gateway/telemetry"
 	"jiragate/tokenstore/oauth"
 )
@@ -27,6 +29,7 @@ type engine struct {
 	telemetry *telemetry.Telemetry
 	authority *certs.Authority
 	audit     *audit.Log
+	activity  *activity.Board
 	courier   *offsite.Courier // nil where checkpoints stay here
 	wayOut    *wayOut
 	tokens    *oauth.Manager
@@ -111,8 +114,11 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 		return err
 	}
 	options := c.auditOptions(key, o.Logger)
-	if copies := shipping.New(e.telemetry.LoggerProvider()); copies.Enabled() {
-		options.Observe = copies.Ship
+	e.activity = activity.New(activity.Options{Weight: pace.Weight})
+	copies := shipping.New(e.telemetry.LoggerProvider())
+	options.Observe = func(r audit.Record, line []byte) {
+		e.activity.Observe(r)
+		copies.Ship(r, line) // which does nothing where nobody wants them
 	}
 	if len(c.CheckpointTo) > 0 {
 		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
@@ -170,14 +176,10 @@ func (e *engine) flush(ctx context.Context) error {
 // one. A client certificate is asked for, not demanded: a client may have a
 // token instead.
 func proxyTLS(c Config) (*tls.Config, error) {
-	if c.ProxyTLSCert == "" {
-		return nil, nil
+	config, err := listenerTLS(c.ProxyTLSCert, c.ProxyTLSKey, "JIRAGATE_PROXY_TLS_CERT and _KEY")
+	if config == nil {
+		return nil, err
 	}
-	cert, err := tls.LoadX509KeyPair(c.ProxyTLSCert, c.ProxyTLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("JIRAGATE_PROXY_TLS_CERT and _KEY: %w", err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if c.ProxyClientCA != "" {
 		config.ClientCAs = x509.NewCertPool()
 		config.ClientAuth = tls.VerifyClientCertIfGiven

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,8 @@ type Server struct {
 	monitor    *echo.Monitor // nil where nothing is verified unasked
 
 	proxy, admin, socket net.Listener
-	adminServers         []*http.Server
+	public               net.Listener // nil where the public pages are on admin
+	servers              []*http.Server
 	api                  *admin.API
 
 	draining    atomic.Bool
@@ -84,6 +86,12 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 		return nil, err
 	}
 	own := []netip.AddrPort{addrPort(s.proxy), addrPort(s.admin)}
+	if c.PublicListen != "" {
+		if s.public, err = listen("JIRAGATE_PUBLIC_LISTEN", c.PublicListen); err != nil {
+			return nil, err
+		}
+		own = append(own, addrPort(s.public))
+	}
 	if s.engine, err = openEngine(ctx, c, s.foundation, s.policy, own, o); err != nil {
 		return nil, err
 	}
@@ -108,10 +116,17 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 		return nil, err
 	}
 	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
-	s.serveAdmin("admin", admin.NewServer(network, s.log), s.admin)
+	adminTLS, err := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.servePublic(); err != nil {
+		return nil, err
+	}
+	s.serveAdmin("admin", admin.NewServer(network, s.log), s.admin, adminTLS)
 	socket := admin.NewServer(local, s.log)
 	socket.ConnContext = withPeer
-	s.serveAdmin("socket", socket, peerListener{s.socket})
+	s.serveAdmin("socket", socket, peerListener{s.socket}, nil)
 	s.announce()
 	return s, nil
 }
@@ -133,6 +148,7 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 		s.background.Go(func() { s.monitor.Run(running) })
 	}
 	s.background.Go(func() { s.keepIndex(running) })
+	s.background.Go(func() { s.readBack(running) })
 	if notifier != nil {
 		s.background.Go(func() { notifier.Run(running) })
 	}
@@ -174,7 +190,11 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	if s.api, err = admin.New(o); err != nil {
 		return nil, nil, err
 	}
-	network, err = s.api.Network(s.guard(token))
+	pages, err := s.pages(token)
+	if err != nil {
+		return nil, nil, err
+	}
+	network, err = s.api.Network(s.guard(token), pages...)
 	return network, s.api.Local(peerActor), err
 }
 
@@ -183,7 +203,7 @@ func (s *Server) guard(token secret.Secret) admin.Guard {
 	actual := addrPort(s.admin).Addr()
 	return admin.Guard{
 		Token:       token,
-		Hosts:       []string{strings.ToLower(host), actual.String()},
+		Hosts:       []string{strings.ToLower(host), actual.String(), s.config.consoleHost()},
 		AnyAddress:  actual.IsUnspecified(),
 		OpenMetrics: actual.IsLoopback(),
 	}
@@ -220,9 +240,10 @@ func (s *Server) checks() []admin.Check {
 	return checks
 }
 
-func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener) {
-	s.adminServers = append(s.adminServers, server)
-	s.serve(name, func() error { return server.Serve(netutil.LimitListener(l, admin.MaxConnections)) })
+func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener, config *tls.Config) {
+	s.servers = append(s.servers, server)
+	l = encrypted(netutil.LimitListener(l, admin.MaxConnections), config)
+	s.serve(name, func() error { return server.Serve(l) })
 }
 
 // serve runs one listener to its end. An end that nobody asked for goes to Failed.
@@ -239,6 +260,19 @@ func (s *Server) Failed() <-chan error { return s.failed }
 
 // ProxyAddr is where the proxy listens, with the port that was really taken.
 func (s *Server) ProxyAddr() string { return s.proxy.Addr().String() }
+
+// ConsoleURL is where browsers reach the console.
+func (s *Server) ConsoleURL() string {
+	return s.config.consoleOrigin(s.AdminAddr()) + "/console/"
+}
+
+// PublicURL is where the public pages are.
+func (s *Server) PublicURL() string {
+	if url := s.publicURL(); url != publicBase {
+		return url
+	}
+	return s.config.consoleOrigin(s.AdminAddr()) + publicBase
+}
 
 // AdminAddr is where the admin API listens over TCP.
 func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
@@ -257,7 +291,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) shutDown(ctx context.Context) error {
 	s.draining.Store(true) // /readyz says so while calls drain
 	errs := []error{s.engine.gateway.Shutdown(ctx)}
-	for _, server := range s.adminServers {
+	for _, server := range s.servers {
 		if err := server.Shutdown(ctx); err != nil {
 			errs = append(errs, err, server.Close())
 		}
@@ -275,7 +309,7 @@ func (s *Server) release(ctx context.Context) error {
 		s.stop()
 		s.background.Wait()
 	}
-	for _, l := range []net.Listener{s.proxy, s.admin, s.socket} {
+	for _, l := range []net.Listener{s.proxy, s.admin, s.public, s.socket} {
 		if l == nil {
 			continue
 		}

@@ -1,0 +1,100 @@
+package console
+
+import (
+	"strconv"
+	"time"
+)
+
+// chart is drawn by a script above the table of its numbers.
+type chart struct {
+	Title string
+	Note  string
+	Heads []head
+	Rows  []chartRow
+}
+
+// head is a series: its name, what comes after its values, and "bars" or "line".
+type head struct{ Name, Unit, Kind string }
+
+type chartRow struct {
+	Time   time.Time
+	Values []chartValue
+}
+
+// chartValue is a number as scripts and as people read it; empty where there is none.
+type chartValue struct{ Value, Shown string }
+
+// plot makes a chart of points. Each of values tells its number of one, and whether
+// there is one.
+func plot(title, note string, heads []head, points []apiPoint, values ...func(apiPoint) (float64, bool)) chart {
+	c := chart{Title: title, Note: note, Heads: heads}
+	for _, p := range points {
+		row := chartRow{Time: p.Time}
+		for i, value := range values {
+			cell := chartValue{Shown: "–"}
+			if x, ok := value(p); ok {
+				cell.Value = strconv.FormatFloat(x, 'g', 6, 64)
+				cell.Shown = cell.Value + heads[i].Unit
+			}
+			row.Values = append(row.Values, cell)
+		}
+		c.Rows = append(c.Rows, row)
+	}
+	return c
+}
+
+func whole(f func(apiPoint) int64) func(apiPoint) (float64, bool) {
+	return func(p apiPoint) (float64, bool) { return float64(f(p)), true }
+}
+
+func maybe(f func(apiPoint) *float64) func(apiPoint) (float64, bool) {
+	return func(p apiPoint) (float64, bool) {
+		if x := f(p); x != nil {
+			return *x, true
+		}
+		return 0, false
+	}
+}
+
+// charts are those of calls, refusals, latency and rate limits over a time.
+func charts(s apiSeries) []chart {
+	return []chart{
+		plot("Calls", "", []head{{"Calls", "", "bars"}}, s.Points, whole(func(p apiPoint) int64 { return p.Calls })),
+		plot("Refused and failed", "", []head{{"Failed", "", "line"}, {"Refused", "", "line"}}, s.Points,
+			whole(func(p apiPoint) int64 { return p.Failed }), whole(func(p apiPoint) int64 { return p.Refused })),
+		plot("Time that calls take", "At the gateway and at Jira together; estimated to within a few per cent.",
+			[]head{{"Median", " ms", "line"}, {"95th percentile", " ms", "line"}}, s.Points,
+			maybe(func(p apiPoint) *float64 { return p.P50 }), maybe(func(p apiPoint) *float64 { return p.P95 })),
+		plot("Jira's rate limits", "Calls that Jira answered with 429, and calls that the gateway held back for the sake of Jira's limits.",
+			[]head{{"Held back", "", "line"}, {"Limited by Jira", "", "line"}}, s.Points,
+			whole(func(p apiPoint) int64 { return p.Paced }), whole(func(p apiPoint) int64 { return p.RateLimited })),
+	}
+}
+
+// A window is the time that charts show: how long, and in what steps.
+type window struct {
+	Name string // as the address has it
+	Text string
+	Long time.Duration
+	Step time.Duration
+}
+
+// Ago is the beginning of the window as the API takes it.
+func (w window) Ago() string { return strconv.Itoa(int(w.Long/time.Hour)) + "h" }
+
+var windows = []window{
+	{"1h", "Last hour", time.Hour, time.Minute},
+	{"24h", "Last 24 hours", 24 * time.Hour, 15 * time.Minute},
+	{"7d", "Last 7 days", 7 * 24 * time.Hour, 2 * time.Hour},
+	{"30d", "Last 30 days", 30 * 24 * time.Hour, 12 * time.Hour},
+}
+
+// chosen is the window that the address names, or a day's.
+func chosen(name string) window {
+	for _, w := range windows {
+		if w.Name == name {
+			return w
+		}
+	}
+	return windows[1]
+}

@@ -1,0 +1,95 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"jiragate/gateway/admin"
+)
+
+// egressPage is about the addresses that calls come from.
+type egressPage struct {
+	admin.EgressView
+	Report *admin.EgressReport // of a look just now
+}
+
+func egress(v *visit) error { return v.egress(nil) }
+
+func (v *visit) egress(report *admin.EgressReport) error {
+	p := egressPage{Report: report}
+	if err := v.get(at("egress"), &p.EgressView); err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, "egress", view{Title: "Egress addresses", Section: "egress", Data: p})
+}
+
+func verifyEgress(v *visit) error {
+	var report admin.EgressReport
+	if _, err := v.ask(http.MethodPost, at("egress", "verify"), admin.VerifyRequest{}, &report); err != nil {
+		return err
+	}
+	return v.egress(&report)
+}
+
+// reportsPage is the form of a report.
+type reportsPage struct {
+	Connection string
+	Month      string
+	Months     []string
+	Allowed    bool
+}
+
+// monthsBack is how many months are offered; others can be had by the command.
+const monthsBack = 13
+
+func reports(v *visit) error {
+	p := reportsPage{Connection: v.r.URL.Query().Get("connection"), Month: v.r.URL.Query().Get("month")}
+	first := time.Date(v.now.Year(), v.now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for i := range monthsBack {
+		p.Months = append(p.Months, first.AddDate(0, -i, 0).Format("2006-01"))
+	}
+	return v.show(http.StatusOK, "reports", view{Title: "Reports", Section: "reports", Data: p})
+}
+
+func makeReport(v *visit) error {
+	asked := map[string]string{}
+	for _, name := range []string{"connection", "month", "format"} {
+		asked[name] = strings.TrimSpace(v.r.PostForm.Get(name))
+	}
+	answer, err := v.ask(http.MethodPost, at("audit", "report"), asked, nil)
+	if err != nil {
+		return err
+	}
+	return v.download(asked["connection"]+"-"+asked["month"]+"."+asked["format"], answer)
+}
+
+// auditPage is about the log and its proof.
+type auditPage struct {
+	Key        admin.AuditKey
+	Checkpoint struct {
+		Note    string
+		Size    uint64
+		Made    time.Time
+		Records uint64
+		Covered uint64
+		Copies  []struct {
+			Place        string
+			Size         uint64
+			Delivered    time.Time
+			FailingSince time.Time `json:"failing_since"`
+			Problem      string
+		}
+	}
+}
+
+func auditLog(v *visit) error {
+	var p auditPage
+	if err := v.get(at("audit", "key"), &p.Key); err != nil {
+		return err
+	}
+	if err := v.get(at("audit", "checkpoint"), &p.Checkpoint); err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, "audit", view{Title: "Audit log", Section: "audit", Data: p})
+}

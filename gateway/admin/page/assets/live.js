@@ -1,0 +1,84 @@
+// Follows calls as they are made: rows are put on top of the table of records. The
+// table is there without it, as of when the page was asked for.
+"use strict";
+
+(() => {
+  const button = document.getElementById("follow"), told = document.getElementById("followed");
+  const table = document.getElementById("records");
+  if (!button || !table) return;
+  const body = table.tBodies[0], most = 200;
+  let source = null, added = 0, missed = 0;
+
+  button.addEventListener("click", () => source ? pause() : follow());
+  follow();
+
+  function follow() {
+    source = new EventSource(button.dataset.stream);
+    source.addEventListener("record", (e) => add(JSON.parse(e.data)));
+    source.addEventListener("missed", (e) => { missed += Number(e.data); tell(); });
+    source.onopen = tell;
+    source.onerror = () => { told.textContent = "The connection is lost; trying again."; };
+    button.textContent = "Pause";
+    button.setAttribute("aria-pressed", "true");
+  }
+
+  function pause() {
+    source.close();
+    source = null;
+    button.textContent = "Follow";
+    button.setAttribute("aria-pressed", "false");
+    told.textContent = "Paused.";
+  }
+
+  function tell() {
+    told.textContent = "Following" + (added ? ", " + added.toLocaleString() + " new" : "") + (missed ? ", " + missed.toLocaleString() + " not shown" : "") + ".";
+  }
+
+  function element(name, text, attributes) {
+    const e = document.createElement(name);
+    if (text !== undefined && text !== null) e.textContent = text;
+    for (const [k, v] of Object.entries(attributes || {})) e.setAttribute(k, v);
+    return e;
+  }
+
+  function cell(label, content, attributes) {
+    const td = element("td", null, { "data-label": label, ...attributes });
+    td.append(content || element("span", "–", { class: "soft" }));
+    return td;
+  }
+
+  function add(r) {
+    const empty = document.getElementById("none");
+    if (empty) { empty.remove(); table.parentElement.hidden = false; }
+    if (body.rows.length && Number(body.rows[0].dataset.seq || 0) >= r.seq) return;
+    const at = new Date(r.time), row = element("tr", null, { class: "fresh", "data-seq": r.seq });
+    const time = element("time", at.toUTCString().slice(5, 25).replace(/^0/, "") + " UTC", { datetime: r.time });
+    localTime(time);
+    const link = element("a", null, { href: "/console/calls/" + r.seq });
+    link.append(time);
+    const operation = document.createDocumentFragment();
+    operation.append(element("code", r.operation || r.method));
+    if (!r.operation) operation.append(" ", element("span", "not documented", { class: "soft" }));
+    row.append(
+      cell("Time", link),
+      cell("Decision", element("span", r.decision === "deny" ? "refused" : "allowed", { class: "badge " + (r.decision === "deny" ? "bad" : "good") })),
+      cell("Operation", operation),
+      cell("Connection", r.connection && element("a", r.connection, { href: "/console/connections/" + encodeURIComponent(r.connection) })),
+      cell("Client", r.client && (r.client.includes(":") ? element("span", r.client) : element("a", r.client, { href: "/console/clients/" + encodeURIComponent(r.client) }))),
+      cell("Reason", r.code && element("span", r.code.replaceAll("_", " "))),
+      cell("Status", element("span", r.status || "–"), { class: "number" }),
+      cell("Took", element("span", took(r.duration_ms)), { class: "number" }),
+    );
+    body.prepend(row);
+    setTimeout(() => row.classList.remove("fresh"), 3000);
+    while (body.rows.length > most) body.lastElementChild.remove();
+    added++;
+    tell();
+  }
+
+  function took(ms) {
+    if (ms >= 10000) return (ms / 1000).toFixed(1) + " s";
+    if (ms >= 100) return Math.round(ms).toLocaleString("en") + " ms";
+    return ms.toFixed(ms >= 10 ? 1 : 2) + " ms";
+  }
+})();

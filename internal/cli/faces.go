@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"jiragate/gateway"
+	"jiragate/gateway/admin"
+	"jiragate/gateway/admin/console"
+	"jiragate/gateway/admin/public"
+	"jiragate/gateway/admin/signin"
+	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/activity"
+	"jiragate/gateway/egress/publication"
+	"jiragate/tokenstore/secret"
+)
+
+// pages are what the admin listener has for browsers besides the consents.
+func (s *Server) pages(token secret.Secret) ([]admin.Pages, error) {
+	var pages []admin.Pages
+	c, err := s.newConsole(token)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		pages = append(pages, c)
+	}
+	if s.public != nil {
+		return pages, nil
+	}
+	h, err := s.publicPages(publicBase)
+	if err != nil {
+		return nil, err
+	}
+	return append(pages, h), nil
+}
+
+// publicBase is the path of the public pages on the admin listener.
+const publicBase = "/public/"
+
+// publicURL is where the public pages are.
+func (s *Server) publicURL() string {
+	switch {
+	case s.config.PublicURL != "":
+		return string(s.config.PublicURL)
+	case s.public == nil:
+		return publicBase
+	case s.config.PublicTLSCert != "":
+		return "https://" + s.public.Addr().String() + "/"
+	}
+	return "http://" + s.public.Addr().String() + "/"
+}
+
+// publicPages makes the public pages, to be served below base.
+func (s *Server) publicPages(base string) (*public.Handler, error) {
+	key, err := s.foundation.auditKey.open()
+	if err != nil {
+		return nil, err
+	}
+	return public.New(public.Options{
+		Base:     base,
+		Document: func() publication.Document { return s.api.Publication() },
+		Sign:     key.Sign,
+		Key: func() ([]string, []byte, error) {
+			return key.Verifiers(), key.PublicPEM(), nil
+		},
+		Checkpoint: s.newestCheckpoint,
+		Version:    programVersion().Version,
+		Logger:     s.log,
+	})
+}
+
+// newestCheckpoint is the newest signed head of the audit log; nil before the first.
+func (s *Server) newestCheckpoint() ([]byte, time.Time, error) {
+	return nil, time.Time{}, nil
+}
+
+// servePublic serves the public pages on the listener of their own, if there is one.
+func (s *Server) servePublic() error {
+	if s.public == nil {
+		return nil
+	}
+	h, err := s.publicPages("/")
+	if err != nil {
+		return err
+	}
+	config, err := listenerTLS(s.config.PublicTLSCert, s.config.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
+	if err != nil {
+		return err
+	}
+	server := public.NewServer(h, s.log)
+	s.servers = append(s.servers, server)
+	l := encrypted(netutil.LimitListener(s.public, public.MaxConnections), config)
+	s.serve("public", func() error { return server.Serve(l) })
+	return nil
+}
+
+// encrypted is l, with TLS unless config is nil.
+func encrypted(l net.Listener, config *tls.Config) net.Listener {
+	if config == nil {
+		return l
+	}
+	config = config.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return tls.NewListener(l, config)
+}
+
+// newConsole makes the console; nil where nobody could sign in to it.
+func (s *Server) newConsole(token secret.Secret) (*console.Console, error) {
+	c := s.config
+	who := signin.Options{Secure: c.consoleSecure(), Acts: s.api.Acts(), Logger: s.log}
+	if c.ConsoleAdminToken {
+		who.Token = token
+	}
+	if c.OIDCIssuer != "" {
+		var err error
+		if who.Provider, err = c.provider(c.consoleOrigin(s.AdminAddr())); err != nil {
+			return nil, err
+		}
+	}
+	if who.Provider == nil && who.Token.IsZero() {
+		return nil, nil
+	}
+	return console.New(console.Options{
+		API:       s.api.InProcess(),
+		Signin:    who,
+		Reasons:   reasons(),
+		PublicURL: s.publicURL(),
+		Secure:    c.consoleSecure(),
+		Version:   programVersion().Version,
+		Region:    string(c.Region),
+		Logger:    s.log,
+	})
+}
+
+// provider is the OpenID provider that people sign in with at origin.
+func (c *Config) provider(origin string) (*signin.Provider, error) {
+	clientSecret, err := readSettingSecret("OIDC_CLIENT_SECRET_FILE", c.OIDCSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	p := &signin.Provider{
+		Issuer:       string(c.OIDCIssuer),
+		ClientID:     c.OIDCClientID,
+		ClientSecret: clientSecret,
+		RedirectURL:  origin + signin.CallbackPath,
+		RolesClaim:   c.OIDCRolesClaim,
+		Roles:        c.OIDCRoles,
+	}
+	if c.OIDCCAFile == "" {
+		return p, nil
+	}
+	if p.Roots, err = x509.SystemCertPool(); err != nil {
+		return nil, fmt.Errorf("reading the system's roots: %w", err)
+	}
+	if err := addRoots(p.Roots, c.OIDCCAFile); err != nil {
+		return nil, fmt.Errorf("JIRAGATE_OIDC_CA_FILE: %w", err)
+	}
+	return p, nil
+}
+
+// reasons says what the codes of call records mean.
+func reasons() map[string]string {
+	meaning := map[string]string{}
+	for _, c := range gateway.Codes() {
+		meaning[string(c.Code)] = c.Title
+		if c.Detail != "" {
+			meaning[string(c.Code)] = c.Detail
+		}
+	}
+	return meaning
+}
+
+// lastCall is what the console shows of the newest call of a connection or client.
+func lastCall(recent func(name string) (activity.Recent, bool)) func(string) (admin.LastCall, bool) {
+	return func(name string) (admin.LastCall, bool) {
+		r, ok := recent(name)
+		return admin.LastCall(r.Last), ok
+	}
+}
+
+// readBack counts what happened before this start. Until it is done, charts say from
+// when on they are whole.
+func (s *Server) readBack(ctx context.Context) {
+	since := time.Now().Add(-activity.Horizon)
+	dir := s.config.auditDir()
+	begun, err := logBegins(dir, since)
+	if err == nil {
+		past := activity.Past{Since: begun, Found: s.engine.audit.Found()}
+		err = s.engine.activity.Load(ctx, past, audit.Query(dir, audit.Filter{Since: since}))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("not all of the audit log could be counted for charts", "error", err)
+	}
+}
+
+// listenerTLS is the configuration of a listener with a certificate; nil without one.
+func listenerTLS(certFile, keyFile, variables string) (*tls.Config, error) {
+	if certFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variables, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
