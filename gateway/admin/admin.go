@@ -34,6 +34,8 @@ type Options struct {
 	// Audit returns the log that changes are recorded in. It is called for each, so
 	// that it can be opened by the first. It is needed where there is a store.
 	Audit func() (act.Recorder, error)
+	// Log is the audit log as it is read.
+	Log AuditLog
 	// ClientAddr returns where a request came from as it may be recorded and logged.
 	// Optional: nil means as it is.
 	ClientAddr func(addr string) string
@@ -93,6 +95,8 @@ type API struct {
 	o    Options
 	acts *act.Journal
 	flow *consent.Flow // nil without a store
+
+	reading *reading
 }
 
 // New makes the API. It refuses options that leave a route without its part.
@@ -112,7 +116,7 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{o: o, acts: &act.Journal{
+	a := &API{o: o, reading: newReading(), acts: &act.Journal{
 		Open:         o.Audit,
 		PolicySHA256: func() string { return o.Policy().SHA256() },
 		ClientAddr:   o.ClientAddr,

@@ -65,9 +65,9 @@ var enums = map[string][]string{
 // optional are members of requests that Go always writes and handlers can do without.
 var optional = []string{"Credential.kind"}
 
-// written is how [policy.Operation] writes itself. That the two agree is checked with
+// streamed is how [policy.Operation] writes itself. That the two agree is checked with
 // each answer that has one.
-var written = map[string]any{
+var streamed = map[string]any{
 	"PolicyView.operations":     []Operation{},
 	"KeptPolicyView.operations": []Operation{},
 }
@@ -193,7 +193,7 @@ func (s *schemas) reference(t reflect.Type, request bool) object {
 			}
 			at := name + "." + tag
 			is := f.Type
-			if as, ok := written[at]; ok {
+			if as, ok := streamed[at]; ok {
 				is = reflect.TypeOf(as)
 			}
 			property := s.of(is, request)

@@ -19,6 +19,10 @@
 // one a minute at most, and a line in the log each second. An act that has begun is
 // done whole, even if its caller leaves: [API.Wait] waits for those under way.
 //
+// The audit log is read through [AuditLog]: page by page, one record with its proof, as
+// a stream while it is written, and as a report. Questions take a bounded time, and some
+// at a time only. A stream has no end of its own: see [API.EndStreams].
+//
 // The package may not know how calls are proxied, nor how anything is stored:
 // it is handed a tokenstore.Store, a policy, and functions for what the pipeline does.
 //

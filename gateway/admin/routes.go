@@ -65,6 +65,14 @@ func (a *API) routes(detail readinessDetail) []route {
 	stored(RoleViewer, "GET", "/v1/audit/key", a.showAuditKey)
 	change(RoleAdmin, "POST", "/v1/audit/key/rotate", "admin.audit.rotate", a.rotateAuditKey)
 	stored(RoleCompliance, "POST", "/v1/audit/pseudonym", a.showPseudonym)
+	log := a.o.Log
+	handle(RoleViewer, "GET", "/v1/audit/records", withLog(log.Query != nil, "records", a.listRecords))
+	handle(RoleViewer, "GET", "/v1/audit/records/stream", withLog(log.Watch != nil, "records as they are written", a.streamRecords))
+	handle(RoleViewer, "GET", "/v1/audit/records/{ref}", withLog(log.Query != nil, "records", a.showRecord))
+	handle(RoleCompliance, "GET", "/v1/audit/records/{ref}/proof", withLog(log.Query != nil && log.Prove != nil, "a proof", a.proveRecord))
+	handle(RoleViewer, "GET", "/v1/audit/checkpoint", withLog(log.Newest != nil && log.Length != nil, "the checkpoint", a.showCheckpoint))
+	handle(RoleViewer, "GET", "/v1/audit/activity", withLog(log.Activity != nil, "charts", a.showActivity))
+	change(RoleCompliance, "POST", "/v1/audit/report", "admin.audit.report", a.makeReport)
 	change(RoleCompliance, "POST", "/v1/audit/report/signature", "admin.audit.report", a.signReport)
 	change(RoleCompliance, "POST", "/v1/audit/report/checksums", "admin.audit.report", a.signReportFiles)
 

@@ -45,6 +45,12 @@ func appendRecord(b []byte, r *Record) []byte {
 	return append(b, '}')
 }
 
+// Line is the line of r, which comes from a log, as it is there: without the newline.
+func (r Record) Line() []byte {
+	r = r.canonical()
+	return appendRecord(nil, &r)
+}
+
 // hashLine is what the next record's Prev is.
 func hashLine(line []byte) string {
 	sum := sha256.Sum256(line)

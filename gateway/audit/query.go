@@ -22,8 +22,19 @@ type Filter struct {
 	Code       string
 	Status     int
 	Text       string // in any text field or query name, whatever its case
+	Kind       Kind
+	Before     uint64 // records with a lower seq, and the lines between those
 	Limit      int    // at most so many, the last
 }
+
+// Kind says what a record is of.
+type Kind string
+
+// The kinds of records: see [Record.IsAct].
+const (
+	KindCall Kind = "call"
+	KindAct  Kind = "act"
+)
 
 // Entry is a record together with its line.
 type Entry struct {
@@ -48,8 +59,9 @@ type Chooser func(segment string) (blocks []Block, ok bool)
 // filter, and the sequence goes on; so an auditor is not shown less than there
 // is. Any other error ends it. The chain is not checked: see [Verify].
 //
-// With a Limit, segments are read from the newest back, and the entries up to
-// the limit are held in memory.
+// With a Limit, the log is read from the newest record back, and the entries up to
+// the limit are held in memory. With Before and a Limit it is read page by page: seq
+// goes up in the log, so what is later is not looked at.
 func Query(dir string, f Filter) iter.Seq2[Entry, error] { return QueryBlocks(dir, f, nil) }
 
 // QueryBlocks is [Query] that reads of each segment only the blocks that choose
@@ -69,6 +81,7 @@ func QueryBlocks(dir string, f Filter, choose Chooser) iter.Seq2[Entry, error] {
 		if !f.Since.IsZero() {
 			list = slices.DeleteFunc(list, func(s segment) bool { return !f.Since.Before(s.end()) })
 		}
+		list = upTo(dir, list, f.Before)
 		q.filter.Text = strings.ToLower(f.Text)
 		if f.Limit > 0 {
 			q.last(list, yield)
@@ -103,23 +116,31 @@ type answer struct {
 func (q *query) last(list []segment, yield func(Entry, error) bool) {
 	var found []answer // the newest first
 	limit := q.filter.Limit
-	for i := len(list) - 1; i >= 0 && len(found) < limit; i-- {
-		ring := make([]answer, 0, min(limit-len(found), 1024))
-		oldest := 0
-		for a := range q.scan(list[i]) {
-			if a.fatal {
-				yield(a.entry, a.err)
-				return
+	for _, s := range slices.Backward(list) {
+		for part := range q.fromEnd(s) {
+			ring := make([]answer, 0, min(limit-len(found), 1024))
+			oldest := 0
+			for a := range part {
+				if a.fatal {
+					yield(a.entry, a.err)
+					return
+				}
+				if len(ring) < limit-len(found) {
+					ring = append(ring, a)
+					continue
+				}
+				ring[oldest] = a
+				oldest = (oldest + 1) % len(ring)
 			}
-			if len(ring) < limit-len(found) {
-				ring = append(ring, a)
-				continue
+			for n := len(ring) - 1; n >= 0; n-- {
+				found = append(found, ring[(oldest+n)%len(ring)])
 			}
-			ring[oldest] = a
-			oldest = (oldest + 1) % len(ring)
+			if len(found) >= limit {
+				break
+			}
 		}
-		for n := len(ring) - 1; n >= 0; n-- {
-			found = append(found, ring[(oldest+n)%len(ring)])
+		if len(found) >= limit {
+			break
 		}
 	}
 	for _, a := range slices.Backward(found) {
@@ -136,6 +157,10 @@ func (q *query) scan(s segment) iter.Seq[answer] {
 			return q.scanBlocks(s, blocks)
 		}
 	}
+	return q.scanWhole(s)
+}
+
+func (q *query) scanWhole(s segment) iter.Seq[answer] {
 	return func(yield func(answer) bool) {
 		for a := range q.filter.decode(s.lines(q.dir), s, s == q.newest) {
 			if a.fatal && s.gone(q.dir) {
@@ -191,9 +216,12 @@ func (f *Filter) decode(lines iter.Seq2[line, error], s segment, newest bool) it
 			}
 			var a answer
 			r, err := l.record()
-			if err != nil {
+			switch {
+			case err != nil:
 				a.err = l.defect(err)
-			} else if !f.matches(&r) {
+			case f.Before > 0 && r.Seq >= f.Before:
+				return // what follows is later still
+			case !f.matches(&r):
 				continue
 			}
 			a.entry = Entry{Record: r, Raw: bytes.Clone(l.text), Segment: s.name, Line: l.number}
@@ -204,6 +232,13 @@ func (f *Filter) decode(lines iter.Seq2[line, error], s segment, newest bool) it
 	}
 }
 
+// Matches reports whether f lets r through, whatever its Limit.
+func (f Filter) Matches(r *Record) bool {
+	f.Text = strings.ToLower(f.Text)
+	return (f.Before == 0 || r.Seq < f.Before) && f.matches(r)
+}
+
+// matches expects f.Text in lower case, and leaves Before to the caller.
 func (f *Filter) matches(r *Record) bool {
 	return (f.Since.IsZero() || !r.Time.Before(f.Since)) &&
 		(f.Until.IsZero() || r.Time.Before(f.Until)) &&
@@ -213,6 +248,7 @@ func (f *Filter) matches(r *Record) bool {
 		(f.Decision == "" || r.Decision == f.Decision) &&
 		(f.Code == "" || r.Code == f.Code) &&
 		(f.Status == 0 || r.Status == f.Status) &&
+		(f.Kind == "" || (f.Kind == KindAct) == r.IsAct()) &&
 		(f.Text == "" || f.holdsText(r))
 }
 

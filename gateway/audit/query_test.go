@@ -67,6 +67,12 @@ func TestQuery(t *testing.T) {
 		{"the last of a kind, far back", Filter{Limit: 2, Client: "support"}, "23"},
 		{"the last of more in a segment", Filter{Limit: 2, Until: start.Add(time.Hour)}, "26"},
 		{"a limit beyond all", Filter{Limit: 100}, "01234567"},
+		{"before a seq", Filter{Before: 4}, "012"},
+		{"the last before a seq, over segments", Filter{Before: 7, Limit: 4}, "2345"},
+		{"before the first", Filter{Before: 1, Limit: 4}, ""},
+		{"before one that is to come", Filter{Before: 99, Limit: 2}, "67"},
+		{"calls alone", Filter{Kind: KindCall, Limit: 3}, "567"},
+		{"acts alone", Filter{Kind: KindAct}, ""},
 		{"nothing", Filter{Client: "nobody", Limit: 3}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -82,6 +88,66 @@ func TestQuery(t *testing.T) {
 			}
 			if got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// TestPagesAreTheWholeLog: read from the newest page back, whatever the size of a page,
+// each record is on one page, and so is each broken line between two of them.
+func TestPagesAreTheWholeLog(t *testing.T) {
+	dir := auditDir(t)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const records = 1500 // of half a kilobyte: several blocks a segment
+	var text []byte
+	for n := range records {
+		r := refusal().canonical()
+		r.Seq, r.Path = uint64(n+1), "/"+string(bytes.Repeat([]byte("x"), 500))
+		text = append(appendRecord(text, &r), '\n')
+		if n%400 == 399 {
+			text = append(text, "broken\n"...)
+		}
+		if n == records/2 { // the next segment, which is the newest
+			writeTestFile(t, filepath.Join(dir, segmentFor(start).name), text)
+			text = nil
+		}
+	}
+	writeTestFile(t, filepath.Join(dir, segmentFor(start.Add(time.Hour)).name), text)
+	for _, limit := range []int{2, 7, 100, records} {
+		t.Run(strconv.Itoa(limit), func(t *testing.T) {
+			broken := map[string]int{} // on how many pages
+			next, last := uint64(records+1), uint64(0)
+			for next > 1 {
+				lowest := next
+				for e, err := range Query(dir, Filter{Before: next, Limit: limit}) {
+					switch {
+					case err != nil && string(e.Raw) != "broken":
+						t.Fatal(err)
+					case err != nil: // on two pages, if it is the first of one
+						broken[e.Segment+strconv.Itoa(e.Line)]++
+					case lowest == next:
+						lowest = e.Seq
+					case e.Seq != last+1:
+						t.Fatalf("%d follows %d", e.Seq, last)
+					}
+					if err == nil {
+						last = e.Seq
+					}
+				}
+				if last != next-1 || lowest == next {
+					t.Fatalf("the page before %d is from %d to %d", next, lowest, last)
+				}
+				next = lowest
+			}
+			for where, pages := range broken {
+				if pages > 2 {
+					t.Errorf("the broken line in %s is on %d pages", where, pages)
+				}
+			}
+			if len(broken) != 3 {
+				t.Errorf("broken lines: %v", broken)
 			}
 		})
 	}

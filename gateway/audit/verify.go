@@ -17,6 +17,9 @@ type VerifyOptions struct {
 	Trust *checkpoint.Trust
 	// Checkpoints are checkpoints of this log that were kept elsewhere.
 	Checkpoints []Elsewhere
+	// Stop, if set, is asked before each segment is looked at. Its error ends the
+	// verification, and is the one of Verify.
+	Stop func() error
 }
 
 // Elsewhere is a signed checkpoint from another place than the log's directory.
@@ -60,7 +63,7 @@ var ErrNoCheckpoint = errors.New("the audit log has no checkpoint that is signed
 // none, or none for long. Another error is of the file system.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	for attempt := 1; ; attempt++ {
-		v := verification{dir: dir, signed: o.Trust != nil, report: Report{Head: genesis}}
+		v := verification{dir: dir, signed: o.Trust != nil, stop: o.Stop, report: Report{Head: genesis}}
 		err := v.verify(o)
 		if err == nil || attempt == maxAttempts || !v.overtaken() {
 			return v.report, err
@@ -119,6 +122,7 @@ type verification struct {
 	dir    string
 	list   []segment
 	claims []claim // by size
+	stop   func() error
 	report Report
 
 	tree     *tree        // over the lines so far; nil before the first
@@ -133,6 +137,11 @@ type verification struct {
 func (v *verification) run() error {
 	results := checkSegments(v.dir, v.list, v.claims)
 	for i, s := range v.list {
+		if v.stop != nil {
+			if err := v.stop(); err != nil {
+				return err
+			}
+		}
 		v.report.Segments++
 		if err := v.add(s, results(i)); err != nil {
 			return v.pinpoint(err)

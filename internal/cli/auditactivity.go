@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,16 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/activity"
 	"jiragate/gateway/pace"
 )
-
-// activityReport is the result as JSON.
-type activityReport struct {
-	*activity.Series
-	Refusals []activity.CodeCount `json:"refusals"` // the most first
-}
 
 func newAuditActivity(a *app) *cobra.Command {
 	var (
@@ -44,41 +40,39 @@ gateway runs or not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
-			from, err := parseTime(since, now)
+			from, err := audit.ParseTime(since, now)
 			if err == nil && from.IsZero() {
 				err = errors.New("a time is needed")
 			}
 			if err != nil {
 				return usage("--since %q: %v", since, err)
 			}
-			end, err := parseTime(until, now)
+			end, err := audit.ParseTime(until, now)
 			if err != nil {
 				return usage("--until %q: %v", until, err)
 			}
 			if until == "" {
 				end = now
 			}
-			board, window, err := activityWindow(from, end, step)
-			if err != nil {
-				return usage("--since, --until, --step: %v", err)
+			var done func() error
+			counted, damage := countActivity(cmd.Context(), a.config.auditDir(), admin.ActivityRequest{Since: from, Until: end, Step: step, Connection: connection},
+				func(ctx context.Context, f audit.Filter) iter.Seq2[audit.Entry, error] {
+					var records iter.Seq2[audit.Entry, error]
+					records, done = a.queryIndex(ctx, f)
+					return a.reportingDamage(records)
+				})
+			if done != nil {
+				if err := done(); err != nil {
+					return err
+				}
 			}
-			whole, err := logBegins(a.config.auditDir(), window.From)
-			if err != nil {
-				return auditError(err)
-			}
-			records, done := a.queryIndex(cmd.Context(), audit.Filter{Since: window.From, Until: window.Until, Connection: connection})
-			damage := board.Load(cmd.Context(), activity.Past{Since: whole, Found: math.MaxUint64}, a.reportingDamage(records))
-			if err := done(); err != nil {
-				return err
-			}
-			if damage != nil && !isDamage(damage) {
+			switch {
+			case errors.Is(damage, activity.ErrWindow):
+				return usage("--since, --until, --step: %v", damage)
+			case damage != nil && !isDamage(damage):
 				return auditError(damage)
 			}
-			r := activityReport{Refusals: board.Refusals(window.From, window.Until)}
-			if r.Series, err = board.Series(window.From, window.Until, step); err != nil {
-				return err
-			}
-			return errors.Join(a.writeActivity(r, output), damage)
+			return errors.Join(a.writeActivity(counted, output), damage)
 		},
 	}
 	flags := cmd.Flags()
@@ -88,6 +82,35 @@ gateway runs or not.`,
 	flags.StringVar(&connection, "connection", "", "of this connection alone")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// countActivity counts the records that query finds in a window. Damage in the log is
+// an error beside what was counted; other errors are in its place.
+func countActivity(ctx context.Context, dir string, q admin.ActivityRequest, query func(context.Context, audit.Filter) iter.Seq2[audit.Entry, error]) (admin.Activity, error) {
+	board, window, err := activityWindow(q.Since, q.Until, q.Step)
+	if err != nil {
+		return admin.Activity{}, err
+	}
+	whole, err := logBegins(dir, window.From)
+	if err != nil {
+		return admin.Activity{}, err
+	}
+	records := query(ctx, audit.Filter{Since: window.From, Until: window.Until, Connection: q.Connection})
+	damage := board.Load(ctx, activity.Past{Since: whole, Found: math.MaxUint64}, records)
+	if damage != nil && !isDamage(damage) {
+		return admin.Activity{}, damage
+	}
+	counted, err := seriesOf(board, window.From, window.Until, q.Step)
+	return counted, errors.Join(err, damage)
+}
+
+// seriesOf is what a board has counted.
+func seriesOf(b *activity.Board, from, until time.Time, step time.Duration) (admin.Activity, error) {
+	series, err := b.Series(from, until, step)
+	if err != nil {
+		return admin.Activity{}, err
+	}
+	return admin.Activity{Series: series, Refusals: b.Refusals(from, until)}, nil
 }
 
 // activityWindow makes the board for a window of whole steps. A board shows what was
@@ -145,7 +168,7 @@ func (a *app) reportingDamage(records iter.Seq2[audit.Entry, error]) iter.Seq2[a
 	}
 }
 
-func (a *app) writeActivity(r activityReport, output outputFormat) error {
+func (a *app) writeActivity(r admin.Activity, output outputFormat) error {
 	if output == asJSON {
 		return writeJSON(a.out, r)
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +19,7 @@ func newAuditQuery(a *app) *cobra.Command {
 	var (
 		filter       audit.Filter
 		since, until string
+		kind         string
 		output       outputFormat
 		noIndex      bool
 		follow       bool
@@ -49,11 +49,16 @@ second, until it is interrupted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
 			var err error
-			if filter.Since, err = parseTime(since, now); err != nil {
+			if filter.Since, err = audit.ParseTime(since, now); err != nil {
 				return usage("--since %q: %v", since, err)
 			}
-			if filter.Until, err = parseTime(until, now); err != nil {
+			if filter.Until, err = audit.ParseTime(until, now); err != nil {
 				return usage("--until %q: %v", until, err)
+			}
+			switch filter.Kind = audit.Kind(kind); filter.Kind {
+			case "", audit.KindCall, audit.KindAct:
+			default:
+				return usage("--kind %q is unknown; use call or act", kind)
 			}
 			if filter.Limit < 0 {
 				return usage("--limit must be positive, or 0 for all")
@@ -85,6 +90,8 @@ second, until it is interrupted.`,
 	flags.StringVar(&filter.Code, "code", "", "with this reason code")
 	flags.IntVar(&filter.Status, "status", 0, "with this HTTP status")
 	flags.StringVar(&filter.Text, "text", "", "with this text in any field")
+	flags.StringVar(&kind, "kind", "", "call, or act: an act of administration")
+	flags.Uint64Var(&filter.Before, "before", 0, "before the record with this seq, to go on from the last so many")
 	flags.IntVar(&filter.Limit, "limit", 0, "the last so many (0: all)")
 	flags.BoolVar(&noIndex, "no-index", false, "read the log itself, without the index")
 	flags.BoolVar(&follow, "follow", false, "go on with new records as they are written")
@@ -167,22 +174,6 @@ func (a *app) eachRecord(records iter.Seq2[audit.Entry, error], do func(*audit.E
 		return hint(errDamagedLines, "jiragate audit verify names the first one that fails")
 	}
 	return nil
-}
-
-// parseTime reads RFC 3339, a date (its beginning in UTC), or a duration before now.
-func parseTime(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 && !strings.HasPrefix(s, "+") {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, errors.New("use a time like 2026-01-31T12:00:00Z, a date like 2026-01-31, or a duration like 24h")
 }
 
 func newAuditReindex(a *app) *cobra.Command {

@@ -35,7 +35,7 @@ has an alert.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
-			from, until, err := report.Month(about.Month)
+			from, _, err := report.Month(about.Month)
 			switch {
 			case about.Month == "":
 				return usage("--month is needed, as 2026-11")
@@ -55,11 +55,10 @@ has an alert.`,
 					return err
 				}
 			}
-			in := report.Input{Connection: about.Connection, From: from, Until: until, Made: now, Version: programVersion().Version}
 			var files *reportFiles
 			var r *report.Report
 			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				if r, err = a.makeReport(cmd.Context(), s, in); err != nil {
+				if r, err = a.makeReport(cmd.Context(), s, about, now); err != nil {
 					return err
 				}
 				if files, err = newReportFiles(r); err == nil && (dir != "" || format == "html") {
@@ -112,40 +111,20 @@ func (a *app) reportAlerts(r *report.Report) error {
 	return nil
 }
 
-// makeReport reads the records several times: the verification and the policies must
-// be known before the calls are held against them.
-func (a *app) makeReport(ctx context.Context, s *session, in report.Input) (*report.Report, error) {
-	if err := a.reportVerification(&in); err != nil {
-		return nil, auditError(err)
-	}
-	seen, err := surveyRecords(verifiedRecords(a.reportRecords(in), in.Verification))
-	if err != nil {
-		return nil, auditError(err)
-	}
-	in.Edition, in.Region = seen.edition, seen.region
-	if in.Edition == "" {
+// makeReport asks the admin API for what is not in files.
+func (a *app) makeReport(ctx context.Context, s *session, about report.About, now time.Time) (*report.Report, error) {
+	source := a.config.reportSource()
+	source.Connection = func(ctx context.Context, id string) (edition, region string, err error) {
 		var c admin.Connection
-		if err := s.call(ctx, http.MethodGet, "/v1/connections/"+in.Connection, nil, &c); err != nil {
-			return nil, err
-		}
-		in.Edition, in.Region = c.Edition, c.Region
+		err = s.call(ctx, http.MethodGet, "/v1/connections/"+id, nil, &c)
+		return c.Edition, c.Region, err
 	}
-	loads, err := a.policyLoads(in)
-	if err != nil {
-		return nil, auditError(err)
+	source.Keys = func(ctx context.Context) ([]string, error) {
+		var key admin.AuditKey
+		err := s.call(ctx, http.MethodGet, "/v1/audit/key", nil, &key)
+		return key.Verifiers, err
 	}
-	if in.Policies, err = policiesInForce(in.Connection, in.Edition, seen, loads, policyHistory(a.config).Get); err != nil {
-		return nil, err
-	}
-	if in.Published, err = publishedAddresses(a.config); err != nil {
-		return nil, err
-	}
-	var key admin.AuditKey
-	if err := s.call(ctx, http.MethodGet, "/v1/audit/key", nil, &key); err != nil {
-		return nil, err
-	}
-	in.Keys = key.Verifiers
-	r, err := report.Collect(in, verifiedRecords(a.reportRecords(in), in.Verification))
+	r, err := source.Make(ctx, about, now)
 	return r, auditError(err)
 }
 

@@ -208,7 +208,12 @@ func (a *app) trust(file string) (*checkpoint.Trust, error) {
 		}
 		return trust, nil
 	}
-	verifiers, err := signer.Verifiers(a.config.auditKeyFile())
+	return a.config.trust()
+}
+
+// trust are the public keys of the data directory; nil if there are none.
+func (c Config) trust() (*checkpoint.Trust, error) {
+	verifiers, err := signer.Verifiers(c.auditKeyFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

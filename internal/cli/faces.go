@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"time"
 
@@ -78,7 +80,11 @@ func (s *Server) publicPages(base string) (*public.Handler, error) {
 
 // newestCheckpoint is the newest signed head of the audit log; nil before the first.
 func (s *Server) newestCheckpoint() ([]byte, time.Time, error) {
-	return nil, time.Time{}, nil
+	newest, err := s.config.auditLog(s.reader).Newest()
+	if errors.Is(err, audit.ErrNoCheckpoint) {
+		return nil, time.Time{}, nil
+	}
+	return newest.Note, newest.Made, err
 }
 
 // servePublic serves the public pages on the listener of their own, if there is one.
@@ -183,6 +189,34 @@ func lastCall(recent func(name string) (activity.Recent, bool)) func(string) (ad
 		r, ok := recent(name)
 		return admin.LastCall(r.Last), ok
 	}
+}
+
+// watch is what a page follows.
+func (s *Server) watch(ctx context.Context) (iter.Seq2[audit.Record, uint64], error) {
+	events, err := s.engine.activity.Watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(audit.Record, uint64) bool) {
+		for e := range events {
+			if !yield(e.Record, e.Missed) {
+				return
+			}
+		}
+	}, nil
+}
+
+// counted is what happened lately. That of one connection is counted when it is asked
+// for.
+func (s *Server) counted(ctx context.Context, q admin.ActivityRequest) (admin.Activity, error) {
+	if q.Connection == "" {
+		return seriesOf(s.engine.activity, q.Since, q.Until, q.Step)
+	}
+	counted, err := countActivity(ctx, s.config.auditDir(), q, s.reader.query)
+	if isDamage(err) {
+		err = nil // it is told of where records are listed
+	}
+	return counted, err
 }
 
 // readBack counts what happened before this start. Until it is done, charts say from

@@ -144,6 +144,7 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		RedirectURL:  string(c.OAuthRedirectURL),
 		ConsentReady: c.consentReady,
 		Version:      programVersion().Version,
+		Log:          c.auditLog(&auditReader{dir: c.auditDir()}),
 		Explain: func(q admin.ExplainRequest) (admin.Explanation, error) {
 			e, err := gateway.Explain(directory(), live.current.Load(), c.Region, string(c.AtlassianAPIURL),
 				gateway.Question{Delete: c.Delete, Method: q.Method, URL: q.URL, Client: q.Client, Connection: q.Connection})

@@ -18,12 +18,14 @@ func (s *Server) keepIndex(ctx context.Context) {
 		s.log.Warn("the audit log is not indexed; audit query reads more of it", "error", err)
 		return
 	}
+	s.reader.index.Store(x)
 	for {
 		if _, err := x.Update(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the audit log is not indexed any further; it is tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
+			s.reader.index.Store(nil)
 			if err := x.Close(); err != nil {
 				s.log.Warn("the index of the audit log did not close", "error", err)
 			}

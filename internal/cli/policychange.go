@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"jiragate/gateway/admin/act"
+	"jiragate/gateway/admin/reporting"
 	"jiragate/gateway/audit"
 	"jiragate/policy"
 )
 
 // Names in the records of policies that come into force, or don't.
 const (
-	operationLoadPolicy = "admin.policy.load"
+	operationLoadPolicy = reporting.OperationLoadPolicy
 	codePolicyInvalid   = "policy_invalid"
 )
 

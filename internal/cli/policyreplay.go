@@ -43,10 +43,10 @@ is given: then it is 1 unless every call is certain to be decided as it was.`,
 			}
 			now := time.Now()
 			var err error
-			if filter.Since, err = parseTime(since, now); err != nil {
+			if filter.Since, err = audit.ParseTime(since, now); err != nil {
 				return usage("--since %q: %v", since, err)
 			}
-			if filter.Until, err = parseTime(until, now); err != nil {
+			if filter.Until, err = audit.ParseTime(until, now); err != nil {
 				return usage("--until %q: %v", until, err)
 			}
 			rules, err := os.ReadFile(file)

@@ -32,6 +32,7 @@ type Server struct {
 	policy     *livePolicy
 	engine     *engine
 	monitor    *echo.Monitor // nil where nothing is verified unasked
+	reader     *auditReader
 
 	proxy, admin, socket net.Listener
 	public               net.Listener // nil where the public pages are on admin
@@ -64,7 +65,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: c, log: o.Logger, failed: make(chan error, 4)}
+	s := &Server{config: c, log: o.Logger, reader: &auditReader{dir: c.auditDir()}, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release(ctx))
@@ -176,6 +177,14 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	}
 	o := adminOptions(s.config, s.policy, s.foundation)
 	o.Audit = func() (act.Recorder, error) { return s.engine.audit, nil }
+	o.Log = s.config.auditLog(s.reader)
+	o.Log.Length = s.engine.audit.Checkpoint
+	o.Log.Watch = s.watch
+	o.Log.Activity = s.counted
+	o.LastCall, o.LastCallOf = lastCall(s.engine.activity.Connection), lastCall(s.engine.activity.Client)
+	if s.engine.courier != nil {
+		o.Log.Copies = s.engine.courier.Status
+	}
 	o.Probe = s.engine.probe
 	o.Consenter = s.engine.tokens
 	o.ResealCA = s.engine.authority.Reseal
@@ -241,6 +250,7 @@ func (s *Server) checks() []admin.Check {
 }
 
 func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener, config *tls.Config) {
+	server.RegisterOnShutdown(s.api.EndStreams)
 	s.servers = append(s.servers, server)
 	l = encrypted(netutil.LimitListener(l, admin.MaxConnections), config)
 	s.serve(name, func() error { return server.Serve(l) })

@@ -89,6 +89,8 @@ type callsPage struct {
 	Follow string // address of the stream of new ones; empty where a time is asked for
 	Days   []day
 	Where  string // what is listed, in a few words
+	// Damaged are lines among them that are no records.
+	Damaged []admin.DamagedLine
 }
 
 // day is a shortcut to one day, or to all.
@@ -110,11 +112,11 @@ func calls(v *visit) error {
 	if before := q.Get("before"); before != "" {
 		asked.Set("before", before)
 	}
-	var found apiRecords
+	var found records
 	if err := v.get(at("audit", "records")+"?"+asked.Encode(), &found); err != nil {
 		return err
 	}
-	p := callsPage{Filter: f, Rows: rows(found.Records), Newest: q.Get("before") == "", Days: days(f, v.now), Where: headline(f)}
+	p := callsPage{Filter: f, Rows: rows(found.Records), Newest: q.Get("before") == "", Days: days(f, v.now), Where: headline(f), Damaged: found.Damaged}
 	if found.Next != 0 {
 		p.Next = f.With("before", strconv.FormatUint(found.Next, 10))
 	}
@@ -194,6 +196,13 @@ func headline(f callFilter) string {
 type recordRow struct {
 	audit.Record
 	Act bool
+}
+
+// records is what the API finds in the log.
+type records struct {
+	Records []audit.Record
+	Next    uint64
+	Damaged []admin.DamagedLine
 }
 
 func rows(records []audit.Record) []recordRow {

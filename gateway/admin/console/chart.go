@@ -3,6 +3,9 @@ package console
 import (
 	"strconv"
 	"time"
+
+	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/activity"
 )
 
 // chart is drawn by a script above the table of its numbers.
@@ -26,10 +29,10 @@ type chartValue struct{ Value, Shown string }
 
 // plot makes a chart of points. Each of values tells its number of one, and whether
 // there is one.
-func plot(title, note string, heads []head, points []apiPoint, values ...func(apiPoint) (float64, bool)) chart {
+func plot(title, note string, heads []head, points []activity.Point, values ...func(activity.Point) (float64, bool)) chart {
 	c := chart{Title: title, Note: note, Heads: heads}
 	for _, p := range points {
-		row := chartRow{Time: p.Time}
+		row := chartRow{Time: p.Start}
 		for i, value := range values {
 			cell := chartValue{Shown: "–"}
 			if x, ok := value(p); ok {
@@ -43,12 +46,12 @@ func plot(title, note string, heads []head, points []apiPoint, values ...func(ap
 	return c
 }
 
-func whole(f func(apiPoint) int64) func(apiPoint) (float64, bool) {
-	return func(p apiPoint) (float64, bool) { return float64(f(p)), true }
+func whole(f func(activity.Point) uint64) func(activity.Point) (float64, bool) {
+	return func(p activity.Point) (float64, bool) { return float64(f(p)), true }
 }
 
-func maybe(f func(apiPoint) *float64) func(apiPoint) (float64, bool) {
-	return func(p apiPoint) (float64, bool) {
+func maybe(f func(activity.Point) *float64) func(activity.Point) (float64, bool) {
+	return func(p activity.Point) (float64, bool) {
 		if x := f(p); x != nil {
 			return *x, true
 		}
@@ -57,17 +60,17 @@ func maybe(f func(apiPoint) *float64) func(apiPoint) (float64, bool) {
 }
 
 // charts are those of calls, refusals, latency and rate limits over a time.
-func charts(s apiSeries) []chart {
+func charts(s admin.Activity) []chart {
 	return []chart{
-		plot("Calls", "", []head{{"Calls", "", "bars"}}, s.Points, whole(func(p apiPoint) int64 { return p.Calls })),
+		plot("Calls", "", []head{{"Calls", "", "bars"}}, s.Points, whole(func(p activity.Point) uint64 { return p.Calls })),
 		plot("Refused and failed", "", []head{{"Failed", "", "line"}, {"Refused", "", "line"}}, s.Points,
-			whole(func(p apiPoint) int64 { return p.Failed }), whole(func(p apiPoint) int64 { return p.Refused })),
+			whole(func(p activity.Point) uint64 { return p.Failed }), whole(func(p activity.Point) uint64 { return p.Refused })),
 		plot("Time that calls take", "At the gateway and at Jira together; estimated to within a few per cent.",
 			[]head{{"Median", " ms", "line"}, {"95th percentile", " ms", "line"}}, s.Points,
-			maybe(func(p apiPoint) *float64 { return p.P50 }), maybe(func(p apiPoint) *float64 { return p.P95 })),
+			maybe(func(p activity.Point) *float64 { return p.P50 }), maybe(func(p activity.Point) *float64 { return p.P95 })),
 		plot("Jira's rate limits", "Calls that Jira answered with 429, and calls that the gateway held back for the sake of Jira's limits.",
 			[]head{{"Held back", "", "line"}, {"Limited by Jira", "", "line"}}, s.Points,
-			whole(func(p apiPoint) int64 { return p.Paced }), whole(func(p apiPoint) int64 { return p.RateLimited })),
+			whole(func(p activity.Point) uint64 { return p.Paced }), whole(func(p activity.Point) uint64 { return p.RateLimited })),
 	}
 }
 

@@ -91,7 +91,7 @@ func (v *visit) client(status int, name string, token secret.Secret) error {
 	if err := v.get(at("clients", name), &p.Client); err != nil {
 		return err
 	}
-	var latest apiRecords
+	var latest records
 	if err := v.get(at("audit", "records")+"?"+url.Values{"client": {name}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err
 	}

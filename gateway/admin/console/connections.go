@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/activity"
 	"jiragate/tokenstore"
 )
 
@@ -58,7 +59,7 @@ type connectionPage struct {
 	Others    []admin.Client // that may not
 	Window    window
 	Windows   []window
-	Sum       apiPoint
+	Sum       activity.Measures
 	Partial   bool
 	Charts    []chart
 	Calls     []recordRow
@@ -101,8 +102,8 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 	if err != nil {
 		return err
 	}
-	p.Charts, p.Sum, p.Partial = charts(s), total(s.Points), partial(s)
-	var latest apiRecords
+	p.Charts, p.Sum, p.Partial = charts(s), s.Total, partial(s)
+	var latest records
 	if err := v.get(at("audit", "records")+"?"+url.Values{"connection": {id}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err
 	}

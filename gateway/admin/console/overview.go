@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/activity"
 )
 
 // overviewPage is what the first page tells.
@@ -15,8 +16,8 @@ type overviewPage struct {
 	States   []stateCount
 	Window   window
 	Windows  []window
-	Series   apiSeries
-	Sum      apiPoint
+	Series   admin.Activity
+	Sum      activity.Measures
 	Partial  bool // the series is not whole
 	Charts   []chart
 	Refusals []recordRow
@@ -57,8 +58,8 @@ func overview(v *visit) error {
 	if p.Series, err = v.activity(p.Window, ""); err != nil {
 		return err
 	}
-	p.Charts, p.Sum, p.Partial = charts(p.Series), total(p.Series.Points), partial(p.Series)
-	var refused apiRecords
+	p.Charts, p.Sum, p.Partial = charts(p.Series), p.Series.Total, partial(p.Series)
+	var refused records
 	if err := v.get(at("audit", "records")+"?kind=call&decision=deny&limit=8", &refused); err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func overview(v *visit) error {
 }
 
 // activity asks for the series of a window, of one connection or of all.
-func (v *visit) activity(w window, connection string) (s apiSeries, err error) {
+func (v *visit) activity(w window, connection string) (s admin.Activity, err error) {
 	q := url.Values{
 		"since": {v.now.Add(-w.Long).Format(time.RFC3339)},
 		"until": {v.now.Format(time.RFC3339)},
@@ -80,19 +81,7 @@ func (v *visit) activity(w window, connection string) (s apiSeries, err error) {
 	return s, err
 }
 
-func total(points []apiPoint) (sum apiPoint) {
-	for _, p := range points {
-		sum.Calls += p.Calls
-		sum.Refused += p.Refused
-		sum.Failed += p.Failed
-		sum.RateLimited += p.RateLimited
-		sum.Paced += p.Paced
-		sum.Points += p.Points
-	}
-	return sum
-}
-
 // partial reports whether a series doesn't reach as far back as was asked.
-func partial(s apiSeries) bool {
-	return len(s.Points) > 0 && s.CompleteSince.After(s.Points[0].Time)
+func partial(s admin.Activity) bool {
+	return s.CompleteSince.After(s.From)
 }

@@ -84,6 +84,7 @@ type block struct {
 	records  int
 	damaged  bool      // some line is no record
 	from, to time.Time // of its records
+	last     uint64    // seq of the last of them; 0 if there is none
 }
 
 // head is the blob of a segment: its blocks, which follow each other from the
@@ -109,6 +110,7 @@ func (h *head) encode() []byte {
 		if k.records > 0 {
 			b = binary.AppendVarint(b, k.from.UnixMicro())
 			b = binary.AppendUvarint(b, uint64(k.to.UnixMicro()-k.from.UnixMicro()))
+			b = binary.AppendUvarint(b, k.last)
 		}
 	}
 	return b
@@ -131,6 +133,7 @@ func decodeHead(content []byte) (head, error) {
 			from := r.int()
 			k.from = time.UnixMicro(from)
 			k.to = time.UnixMicro(from + int64(r.uint()))
+			k.last = r.uint()
 		}
 		h.blocks = append(h.blocks, k)
 	}
@@ -183,13 +186,14 @@ func encodePostings(values map[string]*posting) []byte {
 	return b
 }
 
-// findPosting gives for each of so many blocks how many of its records have value.
-func findPosting(content []byte, value string, blocks int) ([]int, error) {
+// findPostings gives for each of so many blocks how many of its records have a value
+// that is wanted.
+func findPostings(content []byte, wanted func(value []byte) bool, blocks int) ([]int, error) {
 	r := reader{rest: content}
 	counts := make([]int, blocks)
 	for len(r.rest) > 0 && !r.broken {
 		v, data := r.bytes(), r.bytes()
-		if string(v) != value {
+		if !wanted(v) {
 			continue
 		}
 		d := reader{rest: data}
@@ -198,10 +202,9 @@ func findPosting(content []byte, value string, blocks int) ([]int, error) {
 				d.broken = true
 				break
 			}
-			counts[next] = d.count(math.MaxInt32)
+			counts[next] += d.count(math.MaxInt32)
 		}
 		r.broken = r.broken || d.broken
-		break
 	}
 	if r.broken {
 		return nil, fmt.Errorf("%w: the list of values", errDamaged)

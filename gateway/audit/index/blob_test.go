@@ -20,10 +20,11 @@ func TestHeadIsReadAsWritten(t *testing.T) {
 			k.Length = rapid.IntRange(1, 1<<19).Draw(t, "length")
 			k.damaged = rapid.Bool().Draw(t, "damaged")
 			k.records = rapid.IntRange(0, 1000).Draw(t, "records")
-			k.from, k.to = time.Time{}, time.Time{}
+			k.from, k.to, k.last = time.Time{}, time.Time{}, 0
 			if k.records > 0 {
 				k.from = time.UnixMicro(rapid.Int64Range(-1<<55, 1<<57).Draw(t, "from"))
 				k.to = k.from.Add(time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "for")) * time.Microsecond)
+				k.last = rapid.Uint64().Draw(t, "last")
 			}
 			h.blocks = append(h.blocks, k)
 		}
@@ -42,12 +43,28 @@ func TestPostingIsFoundAsWritten(t *testing.T) {
 	values["acme2"].add(2, 1)
 	content := encodePostings(values)
 	for value, want := range map[string][]int{"acme": {3, 1, 0, 0, 0, 0, 0, 200}, "acme2": {0, 0, 1, 0, 0, 0, 0, 0}, "ac": make([]int, 8)} {
-		if got, err := findPosting(content, value, 8); err != nil || !slices.Equal(got, want) {
+		if got, err := findPostings(content, is(value), 8); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, %v", value, got, err)
 		}
 	}
-	if _, err := findPosting(content, "acme", 7); !errors.Is(err, errDamaged) {
+	if _, err := findPostings(content, is("acme"), 7); !errors.Is(err, errDamaged) {
 		t.Errorf("a block that is not there: %v", err)
+	}
+}
+
+func is(value string) func([]byte) bool {
+	return func(v []byte) bool { return string(v) == value }
+}
+
+func TestPostingsOfSeveralValuesAddUp(t *testing.T) {
+	values := map[string]*posting{"a1": {}, "a2": {}, "b": {}}
+	values["a1"].add(0, 3)
+	values["a2"].add(0, 1)
+	values["a2"].add(2, 5)
+	values["b"].add(1, 9)
+	got, err := findPostings(encodePostings(values), func(v []byte) bool { return v[0] == 'a' }, 3)
+	if err != nil || !slices.Equal(got, []int{4, 0, 5}) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
@@ -93,7 +110,7 @@ func FuzzBlobs(f *testing.F) {
 				}
 			}
 		}
-		if counts, err := findPosting(content, "acme", 5); err == nil && len(counts) != 5 {
+		if counts, err := findPostings(content, is("acme"), 5); err == nil && len(counts) != 5 {
 			t.Errorf("%d counts", len(counts))
 		}
 	})

@@ -91,6 +91,7 @@ func (b *builder) block(k block, entries func(func(audit.Entry, error) bool)) er
 			k.to = r.Time
 		}
 		k.records++
+		k.last = r.Seq
 		for i, v := range valuesOf(r.Connection, r.Client, r.Operation, r.Decision, r.Code, r.Status) {
 			if v != "" {
 				counts[i][v]++

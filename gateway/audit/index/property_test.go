@@ -49,7 +49,7 @@ func TestAnswersAsTheLogDoes(t *testing.T) {
 }
 
 // words are few, so that questions have answers.
-var words = []string{"", "acme", "globex", "ACME", "übung-größe-maß-fluß", "\u212aelvin \u202e turned", "initech\x1b[2J\n"}
+var words = []string{"", "acme", "globex", "ACME", "übung-größe-maß-fluß", "\u212aelvin \u202e turned", "initech\x1b[2J\n", "admin.client.add"}
 
 func randomRecords(t *rapid.T) []audit.Record {
 	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -129,6 +129,8 @@ func randomFilter(t *rapid.T, records []audit.Record) audit.Filter {
 	maybe("decision", func() { f.Decision = some("decision").Decision })
 	maybe("status", func() { f.Status = rapid.IntRange(0, 3).Draw(t, "status") * 100 })
 	maybe("limit", func() { f.Limit = rapid.IntRange(1, 400).Draw(t, "limit") })
+	maybe("kind", func() { f.Kind = rapid.SampledFrom([]audit.Kind{audit.KindCall, audit.KindAct}).Draw(t, "kind") })
+	maybe("before", func() { f.Before = rapid.Uint64Range(1, uint64(len(records))+2).Draw(t, "before") })
 	maybe("text", func() {
 		r := some("text")
 		f.Text = rapid.SampledFrom([]string{r.ID, r.TraceID, r.Path, r.QueryNames[0], r.QueryNames[1], r.Region + r.ID}).Draw(t, "in")

@@ -35,20 +35,35 @@ func (q *question) choose(ctx context.Context, tx *sql.Tx, dir, name string) ([]
 	if err != nil {
 		return nil, err
 	}
-	list := newCandidates(s.blocks)
+	list := newCandidates(upTo(s.blocks, q.Before))
 	for i := range list {
 		list[i].narrowTime(&q.Filter)
+		if q.Before > 0 && list[i].last >= q.Before {
+			list[i].sure = 0
+		}
 	}
 	for i, value := range q.values {
 		if value == "" {
 			continue
 		}
-		counts, err := s.counts(ctx, tx, fields[i], value)
+		counts, err := s.counts(ctx, tx, fields[i], func(v []byte) bool { return string(v) == value })
 		if err != nil {
 			return nil, err
 		}
 		for n := range list {
 			list[n].narrow(counts[n])
+		}
+	}
+	if q.Kind != "" {
+		acts, err := s.counts(ctx, tx, "operation", isAct)
+		if err != nil {
+			return nil, err
+		}
+		for n := range list {
+			if q.Kind != audit.KindAct {
+				acts[n] = list[n].records - acts[n]
+			}
+			list[n].narrow(acts[n])
 		}
 	}
 	if q.Text != "" {
@@ -60,6 +75,22 @@ func (q *question) choose(ctx context.Context, tx *sql.Tx, dir, name string) ([]
 		}
 	}
 	return chosen(list, q.Limit), nil
+}
+
+func isAct(operation []byte) bool {
+	r := audit.Record{Operation: string(operation)}
+	return r.IsAct()
+}
+
+// upTo leaves out the blocks behind the one in which the record before is, or a later
+// one; none if before is 0.
+func upTo(blocks []block, before uint64) []block {
+	for i := range blocks {
+		if before > 0 && blocks[i].last >= before {
+			return blocks[:i+1]
+		}
+	}
+	return blocks
 }
 
 // candidate is a block with what is known of the answer in it.

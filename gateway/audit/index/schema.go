@@ -23,7 +23,7 @@ const (
 	// applicationID marks the file as ours: "JGix".
 	applicationID = 0x4a476978
 	// format is raised with each change of what is stored.
-	format = 1
+	format = 2
 )
 
 // version is that of the file. Which letters are the same in lower case is for the

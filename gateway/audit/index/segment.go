@@ -61,8 +61,8 @@ func findSegment(ctx context.Context, tx *sql.Tx, dir, name string) (segment, er
 	return s, nil
 }
 
-// counts gives for each block how many of its records have the value in the field.
-func (s *segment) counts(ctx context.Context, tx *sql.Tx, field, value string) ([]int, error) {
+// counts gives for each block how many of its records have a wanted value in the field.
+func (s *segment) counts(ctx context.Context, tx *sql.Tx, field string, wanted func(value []byte) bool) ([]int, error) {
 	var blob []byte
 	err := tx.QueryRowContext(ctx, "SELECT postings FROM term WHERE segment = ? AND field = ?", s.id, field).Scan(&blob)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -75,7 +75,7 @@ func (s *segment) counts(ctx context.Context, tx *sql.Tx, field, value string) (
 	if err != nil {
 		return nil, err
 	}
-	return findPosting(content, value, len(s.blocks))
+	return findPostings(content, wanted, len(s.blocks))
 }
 
 // narrowText strikes out the blocks whose filter lacks one of the hashes.
