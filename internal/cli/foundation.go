@@ -43,6 +43,11 @@ type foundation struct {
 // openFoundation opens the keyset and the store, and makes what is missing at
 // first start.
 func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*foundation, error) {
+	return openFoundationAt(ctx, c, lockTimeout, time.Now)
+}
+
+// openFoundationAt is openFoundation with the clock of the store's times.
+func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, now func() time.Time) (*foundation, error) {
 	if err := prepareDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
-	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, LockTimeout: lockTimeout})
+	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, Now: now, LockTimeout: lockTimeout})
 	if err != nil {
 		return nil, err
 	}

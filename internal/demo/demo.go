@@ -19,6 +19,7 @@ import (
 
 	"jiragate/internal/cli"
 	"jiragate/internal/jirasim"
+	"jiragate/tokenstore/secret"
 )
 
 // Command makes the demo command.
@@ -29,7 +30,11 @@ func Command() *cobra.Command {
 		Short: "Show the gateway at work against a Jira simulator",
 		Long: `Start the Jira simulator (Cloud and Data Center over TLS, with an OAuth server) and a gateway with its
 store, CA and audit log in a temporary directory; make every documented call through the proxy as an
-ordinary HTTPS client, and then a dozen that must be refused. Stays up until interrupted.`,
+ordinary HTTPS client, and then a dozen that must be refused. Stays up until interrupted, with a few
+calls a second, so that there is something to see in the console, whose address is printed.
+
+The customers are made up, and so are the records of the 35 days before the start: what they tell of never
+happened. They are written as the gateway writes its own, and verify.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), cmd.OutOrStdout(), once) },
 	}
@@ -44,41 +49,50 @@ type stage struct {
 	environ []string
 	sim     *jirasim.Sim
 	server  *cli.Server
-	token   string   // of the client
-	files   []func() // to be closed
+	token   string                   // of the client
+	tokens  map[string]secret.Secret // of those of the past
+	files   []func()                 // to be closed
+
+	consents bool // a browser can come back from a consent
 }
 
 func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	s := &stage{out: out}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.set(ctx); err != nil {
+	listeners := anyListeners
+	if !once {
+		listeners = usualListeners()
+	}
+	if err := s.set(ctx, listeners); err != nil {
 		return fmt.Errorf("setting the demo up: %w", err)
 	}
 	failed, err := s.play(ctx)
 	if err != nil {
 		return err
 	}
-	s.tellWhereThingsAre()
+	if err := s.tellWhereThingsAre(); err != nil {
+		return err
+	}
 	switch {
 	case failed > 0:
 		return fmt.Errorf("%d calls did not do what they should", failed)
 	case once:
 		return nil
 	}
-	fmt.Fprintln(out, "\nThe gateway is up until interrupted (Ctrl-C).")
-	<-ctx.Done()
-	return nil
+	fmt.Fprintln(out, "\nThe gateway is up until interrupted (Ctrl-C), with a few calls a second.")
+	return s.keepCalling(ctx)
 }
 
-// set starts the simulator and the gateway, and adds connections and client by
-// the same commands that an operator would use.
-func (s *stage) set(ctx context.Context) (err error) {
+// set starts the simulator, makes up the past, and starts the gateway. Then it adds
+// connections and client by the same commands that an operator would use.
+func (s *stage) set(ctx context.Context, on listeners) (err error) {
 	if s.dir, err = os.MkdirTemp("", "jiragate-demo-"); err != nil {
 		return err
 	}
 	if s.sim, err = jirasim.Start(jirasim.Options{}); err != nil {
 		return err
 	}
+	s.sim.SetSites(sites()...)
 	caFile, err1 := s.file("jira-ca.pem", s.sim.CAPEM())
 	secretFile, err2 := s.file("oauth-client-secret", []byte(jirasim.DefaultClientSecret))
 	passwordFile, err3 := s.file("jira-password", []byte(jirasim.DefaultPassword))
@@ -88,8 +102,8 @@ func (s *stage) set(ctx context.Context) (err error) {
 	}
 	s.environ = []string{
 		"JIRAGATE_DATA_DIR=" + filepath.Join(s.dir, "data"),
-		"JIRAGATE_PROXY_LISTEN=127.0.0.1:0",
-		"JIRAGATE_ADMIN_LISTEN=127.0.0.1:0",
+		"JIRAGATE_PROXY_LISTEN=" + on.proxy,
+		"JIRAGATE_ADMIN_LISTEN=" + on.admin,
 		"JIRAGATE_EGRESS=" + egressAddresses(),
 		"JIRAGATE_EGRESS_ALLOW_PRIVATE=127.0.0.0/8",
 		"JIRAGATE_ATLASSIAN_API_URL=" + s.sim.APIURL(),
@@ -97,6 +111,10 @@ func (s *stage) set(ctx context.Context) (err error) {
 		"JIRAGATE_OAUTH_CLIENT_ID=" + jirasim.DefaultClientID,
 		"JIRAGATE_OAUTH_CLIENT_SECRET_FILE=" + secretFile,
 		"JIRAGATE_UPSTREAM_CA_FILE=" + caFile,
+	}
+	if redirect := on.redirectURL(); redirect != "" {
+		s.consents = true
+		s.environ = append(s.environ, "JIRAGATE_OAUTH_REDIRECT_URL="+redirect)
 	}
 	if err := s.serve(ctx); err != nil {
 		return err
@@ -119,13 +137,18 @@ func (s *stage) set(ctx context.Context) (err error) {
 		return fmt.Errorf("reading the new client's token: %w", err)
 	}
 	s.token = client.Token
-	return nil
+	_, err1 = s.command(ctx, "client", "grant", "action-items", "acme")
+	_, err2 = s.command(ctx, "client", "grant", "action-items", "acme-dc2")
+	return errors.Join(err1, err2)
 }
 
-// serve starts the gateway, its log and its traces in files.
+// serve makes up the past and starts the gateway, its log and its traces in files.
 func (s *stage) serve(ctx context.Context) error {
 	config, err := cli.ParseConfig(s.environ)
 	if err != nil {
+		return err
+	}
+	if s.tokens, err = writePast(ctx, config, s.sim, time.Now()); err != nil {
 		return err
 	}
 	log, err := s.create("gateway.log")
@@ -192,29 +215,6 @@ func egressAddresses() string {
 		_ = l.Close()
 	}
 	return "52.54.159.237=127.0.0.2,52.73.143.252=127.0.0.3"
-}
-
-func (s *stage) tellWhereThingsAre() {
-	data := filepath.Join(s.dir, "data")
-	fmt.Fprintf(s.out, `
-audit log  %s
-traces     %s
-log        %s
-
-Try it:
-  curl --proxy http://demo:%s@%s --cacert %s %s/rest/api/3/myself
-and look at the records:
-  JIRAGATE_DATA_DIR=%s %s audit query
-`, filepath.Join(data, "audit"), filepath.Join(s.dir, "traces.jsonl"), filepath.Join(s.dir, "gateway.log"),
-		s.token, s.server.ProxyAddr(), filepath.Join(data, "ca.pem"), s.sim.SiteURL(), data, program())
-}
-
-// program is how the person who reads this runs the program.
-func program() string {
-	if strings.Contains(os.Args[0], "go-build") {
-		return "go run ."
-	}
-	return os.Args[0]
 }
 
 func (s *stage) close() error {

@@ -17,7 +17,8 @@ func TestOnce(t *testing.T) {
 	if got, want := strings.Count(out.String(), "\nok "), len(documented)+len(refused); got != want {
 		t.Errorf("%d calls did what they should, want %d\n%s", got, want, out.String())
 	}
-	for _, want := range []string{"52.54.159.237", "52.73.143.252", "curl --proxy http://demo:", "audit query", "traces.jsonl"} {
+	for _, want := range []string{"52.54.159.237", "52.73.143.252", "curl --proxy http://demo:", "audit query", "traces.jsonl",
+		"/console/\n", "jga_", "admin-token", "/public/\n", "are made up for the demo"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output does not show %q:\n%s", want, out.String())
 		}

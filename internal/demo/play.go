@@ -140,19 +140,23 @@ type connectRefused struct{ status int }
 
 func (e *connectRefused) Error() string { return fmt.Sprintf("CONNECT was answered with %d", e.status) }
 
-// client is an HTTPS client as any program may have: a proxy, and a CA to trust.
+// client is the demo's client, or somebody with its name and no token.
 func (s *stage) client(outsider bool) (*http.Client, error) {
-	token := s.token
 	if outsider {
-		token = "wrong"
+		return s.clientOf("demo", "wrong")
 	}
+	return s.clientOf("demo", s.token)
+}
+
+// clientOf is an HTTPS client as any program may have: a proxy, and a CA to trust.
+func (s *stage) clientOf(name, token string) (*http.Client, error) {
 	pem, err := os.ReadFile(filepath.Join(s.dir, "data", "ca.pem"))
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	proxy := &url.URL{Scheme: "http", User: url.UserPassword("demo", token), Host: s.server.ProxyAddr()}
+	proxy := &url.URL{Scheme: "http", User: url.UserPassword(name, token), Host: s.server.ProxyAddr()}
 	return &http.Client{
 		Timeout: 30 * time.Second,
 		Transport: &http.Transport{

@@ -21,7 +21,7 @@ const (
 	live = "GET /console/calls/live"
 )
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 // Options is what [New] needs.
