@@ -116,7 +116,7 @@ func calls(v *visit) error {
 	if err := v.get(at("audit", "records")+"?"+asked.Encode(), &found); err != nil {
 		return err
 	}
-	p := callsPage{Filter: f, Rows: rows(found.Records), Newest: q.Get("before") == "", Days: days(f, v.now), Where: headline(f), Damaged: found.Damaged}
+	p := callsPage{Filter: f, Rows: rows(found.Records, v.now), Newest: q.Get("before") == "", Days: days(f, v.now), Where: headline(f), Damaged: found.Damaged}
 	if found.Next != 0 {
 		p.Next = f.With("before", strconv.FormatUint(found.Next, 10))
 	}
@@ -195,7 +195,8 @@ func headline(f callFilter) string {
 // recordRow is a record as a row of a table.
 type recordRow struct {
 	audit.Record
-	Act bool
+	Act    bool
+	Moment string // its time, in UTC, without the year if that is this one
 }
 
 // records is what the API finds in the log.
@@ -205,10 +206,14 @@ type records struct {
 	Damaged []admin.DamagedLine
 }
 
-func rows(records []audit.Record) []recordRow {
+func rows(records []audit.Record, now time.Time) []recordRow {
 	list := make([]recordRow, 0, len(records))
 	for _, r := range records {
-		list = append(list, recordRow{r, r.IsAct()})
+		layout := "2 Jan 15:04:05"
+		if r.Time.UTC().Year() != now.Year() {
+			layout = "2 Jan 2006 15:04:05"
+		}
+		list = append(list, recordRow{r, r.IsAct(), r.Time.UTC().Format(layout)})
 	}
 	return list
 }
@@ -233,7 +238,7 @@ func call(v *visit) error {
 	if err := v.get(at("audit", "records", ref), &found); err != nil {
 		return err
 	}
-	p := callPage{recordRow: recordRow{found.Record, found.Record.IsAct()}, Line: found.Line, Segment: found.Segment, Covered: found.Covered}
+	p := callPage{recordRow: rows([]audit.Record{found.Record}, v.now)[0], Line: found.Line, Segment: found.Segment, Covered: found.Covered}
 	p.Rule = v.rule(found.Record)
 	title := "Call " + strconv.FormatUint(found.Record.Seq, 10)
 	if p.Act {

@@ -12,6 +12,7 @@ import (
 type chart struct {
 	Title string
 	Note  string
+	Scale string // "log", or empty
 	Heads []head
 	Rows  []chartRow
 }
@@ -61,13 +62,15 @@ func maybe(f func(activity.Point) *float64) func(activity.Point) (float64, bool)
 
 // charts are those of calls, refusals, latency and rate limits over a time.
 func charts(s admin.Activity) []chart {
+	latency := plot("Time that calls take", "At the gateway and at Jira together; estimated to within a few per cent.",
+		[]head{{"Median", " ms", "line"}, {"95th percentile", " ms", "line"}}, s.Points,
+		maybe(func(p activity.Point) *float64 { return p.P50 }), maybe(func(p activity.Point) *float64 { return p.P95 }))
+	latency.Scale = "log"
 	return []chart{
 		plot("Calls", "", []head{{"Calls", "", "bars"}}, s.Points, whole(func(p activity.Point) uint64 { return p.Calls })),
 		plot("Refused and failed", "", []head{{"Failed", "", "line"}, {"Refused", "", "line"}}, s.Points,
 			whole(func(p activity.Point) uint64 { return p.Failed }), whole(func(p activity.Point) uint64 { return p.Refused })),
-		plot("Time that calls take", "At the gateway and at Jira together; estimated to within a few per cent.",
-			[]head{{"Median", " ms", "line"}, {"95th percentile", " ms", "line"}}, s.Points,
-			maybe(func(p activity.Point) *float64 { return p.P50 }), maybe(func(p activity.Point) *float64 { return p.P95 })),
+		latency,
 		plot("Jira's rate limits", "Calls that Jira answered with 429, and calls that the gateway held back for the sake of Jira's limits.",
 			[]head{{"Held back", "", "line"}, {"Limited by Jira", "", "line"}}, s.Points,
 			whole(func(p activity.Point) uint64 { return p.Paced }), whole(func(p activity.Point) uint64 { return p.RateLimited })),

@@ -95,7 +95,7 @@ func (v *visit) client(status int, name string, token secret.Secret) error {
 	if err := v.get(at("audit", "records")+"?"+url.Values{"client": {name}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err
 	}
-	p.Calls = rows(latest.Records)
+	p.Calls = rows(latest.Records, v.now)
 	return v.show(status, "client", view{Title: name, Section: "clients", Data: p})
 }
 

@@ -107,7 +107,7 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 	if err := v.get(at("audit", "records")+"?"+url.Values{"connection": {id}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err
 	}
-	p.Calls = rows(latest.Records)
+	p.Calls = rows(latest.Records, v.now)
 	return v.show(status, "connection", view{Title: id, Section: "connections", Charts: true, Data: p})
 }
 

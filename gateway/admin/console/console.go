@@ -17,6 +17,8 @@ import (
 const (
 	// base is the path of all pages.
 	base = "/console/"
+	// icon is what browsers ask for of their own accord, on every page of the listener.
+	icon = "/favicon.ico"
 	// live is what a page asks by itself, which doesn't count as somebody's doing.
 	live = "GET /console/calls/live"
 )
@@ -80,7 +82,7 @@ func New(o Options) (*Console, error) {
 
 // Serves reports whether a path is the console's.
 func (c *Console) Serves(path string) bool {
-	return path == "/" || path+"/" == base || strings.HasPrefix(path, base)
+	return path == "/" || path == icon || path+"/" == base || strings.HasPrefix(path, base)
 }
 
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -101,6 +103,9 @@ func (c *Console) routes() *http.ServeMux {
 	})
 	mux.HandleFunc("GET /console", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, base, http.StatusSeeOther)
+	})
+	mux.HandleFunc(icon, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, base+"assets/icon.svg", http.StatusSeeOther)
 	})
 	mux.Handle("/console/assets/", c.pages.Assets())
 	mux.Handle(signin.Path, c.signin)

@@ -39,6 +39,11 @@ func (p overviewPage) Link(kind, decision string) string {
 	return query(base+"calls", "kind", kind, "decision", decision, "since", p.Window.Ago())
 }
 
+// Reason is the address of the calls of the window that were refused for a reason.
+func (p overviewPage) Reason(code string) string {
+	return query(base+"calls", "kind", "call", "decision", "deny", "code", code, "since", p.Window.Ago())
+}
+
 type stateCount struct {
 	State string
 	Count int
@@ -63,7 +68,7 @@ func overview(v *visit) error {
 	if err := v.get(at("audit", "records")+"?kind=call&decision=deny&limit=8", &refused); err != nil {
 		return err
 	}
-	p.Refusals = rows(refused.Records)
+	p.Refusals = rows(refused.Records, v.now)
 	return v.show(http.StatusOK, "overview", view{Title: "Overview", Charts: true, Data: p})
 }
 

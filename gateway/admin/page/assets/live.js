@@ -52,13 +52,13 @@
     if (empty) { empty.remove(); table.parentElement.hidden = false; }
     if (body.rows.length && Number(body.rows[0].dataset.seq || 0) >= r.seq) return;
     const at = new Date(r.time), row = element("tr", null, { class: "fresh", "data-seq": r.seq });
-    const time = element("time", at.toUTCString().slice(5, 25).replace(/^0/, "") + " UTC", { datetime: r.time });
+    const text = at.toUTCString(); // as "Fri, 27 Nov 2026 14:54:56 GMT"
+    const time = element("time", text.slice(5, 12).replace(/^0/, "") + text.slice(17, 25), { datetime: r.time });
     localTime(time);
     const link = element("a", null, { href: "/console/calls/" + r.seq });
     link.append(time);
     const operation = document.createDocumentFragment();
-    operation.append(element("code", r.operation || r.method));
-    if (!r.operation) operation.append(" ", element("span", "not documented", { class: "soft" }));
+    operation.append(r.operation ? element("code", r.operation) : element("code", r.method + " " + r.path, { class: "cut" }));
     row.append(
       cell("Time", link),
       cell("Decision", element("span", r.decision === "deny" ? "refused" : "allowed", { class: "badge " + (r.decision === "deny" ? "bad" : "good") })),

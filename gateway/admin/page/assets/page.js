@@ -30,7 +30,8 @@ for (const b of document.querySelectorAll("button[data-copy], button[data-copy-f
 
 // A chart is a figure with a div "plot" and a table, whose first column has times and
 // whose others have a series each. data-unit of a heading is written after values,
-// data-kind is "bars" or "line".
+// data-kind is "bars" or "line". The table's data-scale is "log" or nothing.
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const charts = [];
 for (const figure of document.querySelectorAll("figure.chart")) {
   const chart = readChart(figure);
@@ -59,7 +60,7 @@ function readChart(figure) {
     }
   }
   const size = () => ({ width: Math.max(place.clientWidth, 200), height: 190 });
-  return { place, heads, data, size, plot: null };
+  return { place, heads, data, size, log: table.dataset.scale === "log" && data.slice(1).some((d) => d.some((v) => v > 0)), plot: null };
 }
 
 function draw() {
@@ -67,12 +68,17 @@ function draw() {
   const colour = (name) => css.getPropertyValue(name).trim();
   for (const c of charts) {
     if (c.plot) c.plot.destroy();
+    const two = (n) => String(n).padStart(2, "0");
+    const times = (u, ticks, i, space, step) => ticks.map((t) => {
+      const d = new Date(t * 1000), day = d.getUTCDate() + " " + months[d.getUTCMonth()];
+      return step >= 86400 || (d.getUTCHours() === 0 && d.getUTCMinutes() === 0) ? day : two(d.getUTCHours()) + ":" + two(d.getUTCMinutes());
+    });
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid"), width: 1 } };
     const series = c.heads.map((head, i) => {
       if (i === 0) return { label: "UTC", value: (_, t) => t === null ? "–" : new Date(t * 1000).toISOString().slice(5, 16).replace("T", " ") };
       const stroke = colour("--chart-" + i);
       const unit = head.dataset.unit || "";
-      const s = { label: head.textContent, stroke, width: 1.75, points: { show: false }, value: (_, v) => v === null ? "–" : v.toLocaleString() + unit };
+      const s = { label: head.textContent, stroke, width: 1.75, points: { show: false }, value: (_, v) => v === null ? "–" : v.toLocaleString("en") + unit };
       if (head.dataset.kind === "bars") {
         s.paths = uPlot.paths.bars({ size: [0.8, 40] });
         s.fill = stroke;
@@ -87,8 +93,8 @@ function draw() {
       ...c.size(),
       tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
       series,
-      axes: [axis, { ...axis, size: 56 }],
-      scales: { y: { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] } },
+      axes: [{ ...axis, values: times }, { ...axis, size: 60, values: (u, ticks) => ticks.map((v) => v === null ? "" : v.toLocaleString("en")) }],
+      scales: { y: c.log ? { distr: 3 } : { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] } },
       cursor: { drag: { x: false, y: false } },
     }, c.data, c.place);
     c.plot.root.setAttribute("aria-hidden", "true"); // the table says the same
