@@ -93,6 +93,7 @@ gateway runs and while it is stopped.`,
 	}
 	root.AddCommand(
 		newServe(a),
+		newStatus(a),
 		newConnection(a),
 		newClient(a),
 		newIssue(a),

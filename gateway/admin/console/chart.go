@@ -71,6 +71,8 @@ func charts(s admin.Activity) []chart {
 		plot("Refused and failed", "", []head{{"Failed", "", "line"}, {"Refused", "", "line"}}, s.Points,
 			whole(func(p activity.Point) uint64 { return p.Failed }), whole(func(p activity.Point) uint64 { return p.Refused })),
 		latency,
+		plot("Points of Atlassian's budget", "What calls of Cloud connections cost of the hourly points of the integration; estimated.",
+			[]head{{"Points", "", "bars"}}, s.Points, whole(func(p activity.Point) uint64 { return p.BudgetPoints })),
 		plot("Jira's rate limits", "Calls that Jira answered with 429, and calls that the gateway held back for the sake of Jira's limits.",
 			[]head{{"Held back", "", "line"}, {"Limited by Jira", "", "line"}}, s.Points,
 			whole(func(p activity.Point) uint64 { return p.Paced }), whole(func(p activity.Point) uint64 { return p.RateLimited })),

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"jiragate/gateway/admin"
+)
+
+// statusReport is the result of status as JSON.
+type statusReport struct {
+	Running bool `json:"running"`
+	admin.Overview
+	Checkpoint *admin.AuditCheckpoint `json:"checkpoint,omitempty"` // of a gateway that runs
+}
+
+func newStatus(a *app) *cobra.Command {
+	var output outputFormat
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show at a glance how it stands with the gateway",
+		Long: `Show whether the gateway runs and is ready, how many connections are in which state, how many clients
+there are, the policy in force, how far the audit log is signed, and how it stands with the copies of
+its checkpoints elsewhere. The exit code is 1 if something is not as it should be.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			running, err := gatewayRuns(cmd.Context(), a.config.DataDir)
+			if err != nil {
+				return err
+			}
+			r := statusReport{Running: running}
+			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
+				if err := s.call(cmd.Context(), http.MethodGet, "/v1/overview", nil, &r.Overview); err != nil {
+					return err
+				}
+				var c admin.AuditCheckpoint
+				err := s.call(cmd.Context(), http.MethodGet, "/v1/audit/checkpoint", nil, &c)
+				if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == admin.CodeUnavailable {
+					return nil // nobody runs who knows
+				}
+				r.Checkpoint = &c
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if output == asJSON {
+				err = writeJSON(a.out, r)
+			} else {
+				err = writeFields(a.out, r.fields())
+			}
+			if err == nil && !r.well() {
+				return errReported
+			}
+			return err
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// well reports whether nothing is known to be wrong.
+func (r *statusReport) well() bool {
+	for _, c := range r.Checks {
+		if c.Error != "" {
+			return false
+		}
+	}
+	if r.Checkpoint != nil {
+		for _, c := range r.Checkpoint.Copies {
+			if c.Problem != "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *statusReport) fields() [][2]string {
+	gateway := "stopped"
+	if r.Running {
+		gateway = "running, version " + r.Version
+	}
+	list := [][2]string{{"gateway", gateway}, {"region", r.Region}, {"connections", strconv.Itoa(r.Connections.Total)}}
+	for _, state := range slices.Sorted(maps.Keys(r.Connections.ByState)) {
+		list = append(list, [2]string{"  " + strings.ReplaceAll(state, "_", " "), strconv.Itoa(r.Connections.ByState[state])})
+	}
+	egress := "unpinned"
+	if r.Egress.Configured > 0 {
+		egress = fmt.Sprintf("%d addresses", r.Egress.Configured)
+		if r.Running {
+			egress = fmt.Sprintf("%d of %s usable", r.Egress.Up, egress)
+		}
+	}
+	list = append(list, [2]string{"clients", strconv.Itoa(r.Clients)}, [2]string{"policy", r.Policy.SHA256}, [2]string{"egress", egress})
+	for _, c := range r.Checks {
+		list = append(list, [2]string{c.Name, strings.TrimSuffix(c.Status+": "+c.Error, ": ")})
+	}
+	if r.Checkpoint == nil {
+		return list
+	}
+	list = append(list, [2]string{"records", strconv.FormatUint(r.Checkpoint.Records, 10)}, [2]string{"  signed", strconv.FormatUint(r.Checkpoint.Covered, 10)})
+	for _, c := range r.Checkpoint.Copies {
+		state := fmt.Sprintf("%d records", c.Size)
+		if c.Problem != "" {
+			state = "failing: " + c.Problem
+		}
+		list = append(list, [2]string{"  copy at " + c.Place, state})
+	}
+	return list
+}
