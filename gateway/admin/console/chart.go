@@ -106,3 +106,21 @@ func chosen(name string) window {
 	}
 	return windows[1]
 }
+
+// topReasons is how many reasons are told one by one.
+const topReasons = 6
+
+// reasonCounts is why calls were refused.
+type reasonCounts struct {
+	Top  []activity.CodeCount
+	Rest uint64 // calls that were refused for other reasons
+}
+
+func countReasons(s admin.Activity) reasonCounts {
+	n := min(topReasons, len(s.Refusals))
+	counts := reasonCounts{Top: s.Refusals[:n]}
+	for _, c := range s.Refusals[n:] {
+		counts.Rest += c.Calls
+	}
+	return counts
+}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"jiragate/gateway/admin"
-	"jiragate/gateway/audit/activity"
 	"jiragate/tokenstore"
 )
 
@@ -59,7 +58,7 @@ type connectionPage struct {
 	Others    []admin.Client // that may not
 	Window    window
 	Windows   []window
-	Sum       activity.Measures
+	Series    admin.Activity
 	Partial   bool
 	Charts    []chart
 	Calls     []recordRow
@@ -75,6 +74,11 @@ func (p connectionPage) Consentable() bool {
 
 // Callable reports whether calls are made.
 func (p connectionPage) Callable() bool { return tokenstore.State(p.State).Callable() }
+
+// Reason is the address of the calls of the window that were refused for a reason.
+func (p connectionPage) Reason(code string) string {
+	return query(base+"calls", "kind", "call", "decision", "deny", "connection", p.ID, "code", code, "since", p.Window.Ago())
+}
 
 func connection(v *visit) error { return v.connection(http.StatusOK, nil, nil) }
 
@@ -98,11 +102,11 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 		}
 		p.Others = without(all, p.Clients)
 	}
-	s, err := v.activity(p.Window, id)
-	if err != nil {
+	var err error
+	if p.Series, err = v.activity(p.Window, id); err != nil {
 		return err
 	}
-	p.Charts, p.Sum, p.Partial = charts(s), s.Total, partial(s)
+	p.Charts, p.Partial = charts(p.Series), partial(p.Series)
 	var latest records
 	if err := v.get(at("audit", "records")+"?"+url.Values{"connection": {id}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"jiragate/gateway/admin"
-	"jiragate/gateway/audit/activity"
 )
 
 // overviewPage is what the first page tells.
@@ -17,7 +16,6 @@ type overviewPage struct {
 	Window   window
 	Windows  []window
 	Series   admin.Activity
-	Sum      activity.Measures
 	Partial  bool // the series is not whole
 	Charts   []chart
 	Refusals []recordRow
@@ -63,7 +61,7 @@ func overview(v *visit) error {
 	if p.Series, err = v.activity(p.Window, ""); err != nil {
 		return err
 	}
-	p.Charts, p.Sum, p.Partial = charts(p.Series), p.Series.Total, partial(p.Series)
+	p.Charts, p.Partial = charts(p.Series), partial(p.Series)
 	var refused records
 	if err := v.get(at("audit", "records")+"?kind=call&decision=deny&limit=8", &refused); err != nil {
 		return err
