@@ -173,7 +173,7 @@ func removeConnection(v *visit) error {
 
 func grantConnection(v *visit) error {
 	id := v.r.PathValue("id")
-	if _, err := v.ask(http.MethodPut, at("clients", v.r.PostForm.Get("client"), "grants", id), nil, nil); err != nil {
+	if _, err := v.ask(http.MethodPut, at("clients", strings.TrimSpace(v.r.PostForm.Get("client")), "grants", id), nil, nil); err != nil {
 		return err
 	}
 	return v.back("granted", "connections", id)
