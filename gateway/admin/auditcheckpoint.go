@@ -10,34 +10,30 @@ import (
 
 // AuditCheckpoint is how far the log is signed.
 type AuditCheckpoint struct {
-	// Note is the newest checkpoint (C2SP tlog-checkpoint), Size how many records it
-	// covers, and Made when it was written; all missing where there is none yet.
-	Note string     `json:"note,omitempty"`
-	Size uint64     `json:"size,omitempty"`
-	Made *time.Time `json:"made,omitempty"`
-	// Records are in the log, from the first on, Covered of them by a checkpoint.
-	Records uint64           `json:"records"`
-	Covered uint64           `json:"covered"`
-	Copies  []CheckpointCopy `json:"copies"` // elsewhere, where no one can rewrite them
+	// Note is the newest checkpoint (C2SP tlog-checkpoint). It is missing where there is
+	// none yet, and so are its Size and when it was Made.
+	Note    string           `json:"note,omitempty"`
+	Size    uint64           `json:"size,omitempty"` // how many records the checkpoint covers
+	Made    *time.Time       `json:"made,omitempty"` // when the checkpoint was written
+	Records uint64           `json:"records"`        // in the log, from the first on
+	Covered uint64           `json:"covered"`        // of the records, by a checkpoint
+	Copies  []CheckpointCopy `json:"copies"`         // elsewhere, where no one can rewrite them
 }
 
 // CheckpointCopy is how it stands with a place that gets checkpoints.
 type CheckpointCopy struct {
 	Place string `json:"place"` // shows no secret
-	// Size is that of the log in the checkpoint that the gateway delivered last since
-	// it started, and Delivered when; missing before the first.
+	// Size is that of the checkpoint that the gateway delivered last since it started;
+	// missing before the first.
 	Size      uint64     `json:"size,omitempty"`
-	Delivered *time.Time `json:"delivered,omitempty"`
-	// FailingSince is when the first of the failures in a row was, and Problem what
-	// the last was; missing while all is well.
+	Delivered *time.Time `json:"delivered,omitempty"` // when that was
+	// FailingSince is when the first of the failures in a row was; missing while all is
+	// well.
 	FailingSince *time.Time `json:"failing_since,omitempty"`
-	Problem      string     `json:"problem,omitempty"`
+	Problem      string     `json:"problem,omitempty"` // the last of these failures
 }
 
-func (a *API) showCheckpoint(w http.ResponseWriter, r *http.Request) error {
-	if err := paramsOf(r).err; err != nil {
-		return err
-	}
+func (a *API) showCheckpoint(w http.ResponseWriter, _ *http.Request) error {
 	c := AuditCheckpoint{Copies: a.copies()}
 	newest, err := a.o.Log.Newest()
 	switch {

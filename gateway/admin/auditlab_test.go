@@ -135,14 +135,14 @@ func (lab *auditLab) write(t *testing.T, changes ...func(*audit.Record)) []audit
 	return all
 }
 
-// as is the API for somebody with a role.
+// asRole is the API for somebody with a role.
 func asRole(t *testing.T, o admin.Options, role admin.Role) http.Handler {
 	t.Helper()
 	h := newAPI(t, o).InProcess()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return described(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := admin.Caller{Actor: admin.Actor{Name: "person:" + string(role), Addr: "192.0.2.1:1"}, Role: role}
 		h.ServeHTTP(w, r.WithContext(admin.WithCaller(r.Context(), who)))
-	})
+	}))
 }
 
 // seqs reads a page of records.

@@ -237,15 +237,23 @@ func (s *schemas) operation(t *testing.T, r route, d described) object {
 
 func (s *schemas) answer(d described) object {
 	answer := object{"description": "Done"}
-	switch {
-	case d.media != "":
-		answer["content"] = object{d.media: object{"schema": object{"type": "string", "format": "binary"}}}
-	case d.answer != nil:
+	content := object{}
+	for _, media := range d.media {
+		schema := object{"type": "string"}
+		if !strings.HasPrefix(media, "text/") {
+			schema["format"] = "binary"
+		}
+		content[media] = object{"schema": schema}
+	}
+	if d.answer != nil {
 		schema := object{"type": "object"}
 		if is := reflect.TypeOf(d.answer); is != reflect.TypeFor[object]() {
 			schema = s.of(is, false)
 		}
-		answer["content"] = object{"application/json": object{"schema": schema}}
+		content["application/json"] = object{"schema": schema}
+	}
+	if len(content) > 0 {
+		answer["content"] = content
 	}
 	if d.paged {
 		answer["headers"] = object{

@@ -1,5 +1,11 @@
 package admin
 
+import (
+	"time"
+
+	"jiragate/gateway/audit"
+)
+
 // described is what the OpenAPI document says about a route, besides what it has from
 // the route and from the Go types.
 type described struct {
@@ -7,14 +13,14 @@ type described struct {
 	summary     string // a line
 	description string
 	query       []parameter
-	request     any  // a value of the type of the body; nil if there is none
-	mayBeEmpty  bool // the body may be left out
-	answer      any  // a value of the type of the answer; nil if it has no body
-	status      int  // of the answer; 0 means 200
-	also        int  // another status with the same answer, or 0
-	paged       bool // the answer may be a page
-	media       string
-	conflict    bool // it may be refused because of the state that something is in
+	request     any      // a value of the type of the body; nil if there is none
+	mayBeEmpty  bool     // the body may be left out
+	answer      any      // a value of the type of the answer; nil if it is no JSON
+	status      int      // of the answer; 0 means 200
+	also        int      // another status with the same answer, or 0
+	paged       bool     // the answer may be a page
+	media       []string // of the answer, besides JSON
+	conflict    bool     // it may be refused because of the state that something is in
 }
 
 // parameter is one of a query or of a path.
@@ -31,6 +37,7 @@ var pathParameters = []parameter{
 	{name: "name", description: "The name of a client."},
 	{name: "connection", description: "The id of a connection."},
 	{name: "address", description: "A public IP address of the region."},
+	{name: "ref", description: "The seq of a record, or its id."},
 	{name: "sha256", description: "The SHA-256 of a policy in hexadecimal digits, or the first 8 or more of them."},
 }
 
@@ -40,6 +47,19 @@ var (
 	afterParameter = parameter{name: "after", description: "Only those that are sorted behind this name."}
 	limitParameter = parameter{name: "limit", description: "Answer with a page of at most so many, each told in full. The header says how many match, and where the next page is.", low: 1, high: MaxPage}
 )
+
+// Parameters of the audit log.
+var (
+	recordsConnection = parameter{name: "connection", description: "Only those of the connection with this id."}
+	recordsClient     = parameter{name: "client", description: "Only those of the client of this name. An act has who did it."}
+	recordsDecision   = parameter{name: "decision", description: "Only those that were allowed, or refused.", values: enums["Record.decision"]}
+	recordsCode       = parameter{name: "code", description: "Only those with this code."}
+	recordsKind       = parameter{name: "kind", description: "Only those of calls, or of acts of administration.", values: texts(audit.KindCall, audit.KindAct)}
+	sinceParameter    = parameter{name: "since", description: aTime + "Only what was then or later."}
+	untilParameter    = parameter{name: "until", description: aTime + "Only what was earlier."}
+)
+
+const aTime = "A time (RFC 3339), a date in UTC, or a duration before now, as 24h. "
 
 // descriptions has an entry for each of the routes.
 var descriptions = map[string]described{
@@ -108,6 +128,38 @@ var descriptions = map[string]described{
 	"POST /v1/audit/key/rotate": {id: "rotateAuditKey", summary: "Make a new audit key, which the one before endorses", answer: AuditKey{}, conflict: true},
 	"POST /v1/audit/pseudonym": {id: "getPseudonym", summary: "The pseudonym of an identifier or of a client's address",
 		description: "It is asked for in a body, so that no log of requests has what it is about.", request: PseudonymRequest{}, answer: Pseudonym{}},
+	"GET /v1/audit/records": {id: "listRecords", summary: "List the records of calls and of acts of administration, the newest first",
+		description: "A page of those that match the query. A parameter that is empty is as if it weren't there. A question that takes longer than 20 seconds is refused: narrow the time.",
+		query: []parameter{
+			sinceParameter, untilParameter, recordsConnection, recordsClient,
+			{name: "operation", description: "Only those of this operation, as issue.create."},
+			recordsDecision, recordsCode,
+			{name: "status", description: "Only those with this HTTP status.", low: 100, high: 999},
+			{name: "text", description: "Only those with this in any field, in upper or lower case. One of 16 bytes or more, as an id, is found fast."},
+			recordsKind,
+			{name: "before", description: "Only those before the record with this seq: the next of the page before.", low: 1, high: maxSeq},
+			{name: "limit", description: "Answer with at most so many; without it, 50.", low: 1, high: maxRecords},
+		},
+		answer: AuditRecords{}},
+	"GET /v1/audit/records/{ref}": {id: "getRecord", summary: "Show one record", answer: AuditRecord{}},
+	"GET /v1/audit/records/{ref}/proof": {id: "getProof", summary: "The proof that a record is in the log (C2SP tlog-proof)",
+		description: "It holds with the public audit key alone: jiragate audit verify --proof checks it. A record that no checkpoint covers yet has none.",
+		media:       []string{"text/plain"}, conflict: true},
+	"GET /v1/audit/records/stream": {id: "streamRecords", summary: "Send records as they are written",
+		description: `Server-sent events: "record", of which the data is a record as in the log and the id its seq, and "missed", of which the data is {"missed": N}, where N records were lost because they were read too slowly. Records come as calls end, so seq may jump back by a few. A stream ends after 10 minutes: open the next.`,
+		query:       []parameter{recordsConnection, recordsClient, recordsDecision, recordsCode, recordsKind}, media: []string{"text/event-stream"}},
+	"GET /v1/audit/checkpoint": {id: "getCheckpoint", summary: "How far the audit log is signed, with the newest checkpoint", answer: AuditCheckpoint{}},
+	"GET /v1/audit/activity": {id: "getActivity", summary: "Count calls, refusals, rate limits and latency over time",
+		description: "Without parameters, of the last 24 hours, by 5 minutes. Of at most 1500 steps; they are of whole hours where the window begins more than 25 hours ago, and go 32 days back.",
+		query: []parameter{
+			sinceParameter, untilParameter,
+			{name: "step", description: "How long a step is, in seconds: whole minutes.", low: int(minStep / time.Second), high: int(maxStep / time.Second)},
+			recordsConnection,
+		},
+		answer: Activity{}},
+	"POST /v1/audit/report": {id: "makeReport", summary: "Make the report on a connection and a month",
+		description: "The promise against what happened, as jiragate audit report makes it. The page (html) is signed. Each is an act on record, with the SHA-256 of what was made. One is made at a time.",
+		request:     ReportRequest{}, answer: object{}, media: []string{"text/html", "text/csv"}},
 	"POST /v1/audit/report/signature": {id: "signReport", summary: "Sign the page of an audit report", request: ReportToSign{}, answer: SignedNote{}},
 	"POST /v1/audit/report/checksums": {id: "signReportFiles", summary: "Sign the checksums of a report's files", request: ReportFiles{}, answer: SignedNote{}},
 
@@ -137,6 +189,6 @@ var descriptions = map[string]described{
 		request: EgressDate{}, answer: EgressChange{}, conflict: true},
 
 	"GET /v1/store/backup": {id: "backup", summary: "A consistent copy of the store",
-		description: "Credentials are sealed in it. An answer that is cut short is no backup.", media: "application/octet-stream"},
+		description: "Credentials are sealed in it. An answer that is cut short is no backup.", media: []string{"application/octet-stream"}},
 	"POST /v1/store/check": {id: "checkStore", summary: "Read everything in the store and check that it fits together", answer: StoreCheck{}},
 }

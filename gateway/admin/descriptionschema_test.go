@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"jiragate/gateway/audit"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 )
@@ -34,7 +35,12 @@ type comment struct {
 }
 
 // sources are the packages whose types cross the wire.
-var sources = map[string]string{"jiragate/gateway/admin": ".", "jiragate/policy": "../../policy"}
+var sources = map[string]string{
+	"jiragate/gateway/admin":          ".",
+	"jiragate/gateway/audit":          "../audit",
+	"jiragate/gateway/audit/activity": "../audit/activity",
+	"jiragate/policy":                 "../../policy",
+}
 
 // enums are the values of fields that are strings in Go, by type and field of the
 // document.
@@ -48,6 +54,8 @@ var enums = map[string][]string{
 	"Credential.kind":        texts(tokenstore.KindBasic, tokenstore.KindPAT, tokenstore.KindOAuth1, tokenstore.KindOAuth2),
 	"Grant.rotation":         {"refreshing", "ambiguous"},
 	"LastCall.decision":      {"allow", "deny"},
+	"Record.decision":        {"allow", "deny"},
+	"ReportRequest.format":   {"html", "csv", "json"},
 	"Explanation.decision":   {"allow", "deny"},
 	"Removal.revocation":     {"done", "not_offered", revocationFailed},
 	"Readiness.status":       {"ready", "not_ready"},
@@ -65,11 +73,14 @@ var enums = map[string][]string{
 // optional are members of requests that Go always writes and handlers can do without.
 var optional = []string{"Credential.kind"}
 
-// streamed is how [policy.Operation] writes itself. That the two agree is checked with
+// preencoded are the members that are in JSON already when they are put into an answer,
+// each with a value of a type that encodes like it. That the two agree is checked with
 // each answer that has one.
-var streamed = map[string]any{
+var preencoded = map[string]any{
 	"PolicyView.operations":     []Operation{},
 	"KeptPolicyView.operations": []Operation{},
+	"AuditRecords.records":      []audit.Record{},
+	"AuditRecord.record":        audit.Record{},
 }
 
 // Operation is one documented thing that may be done in one edition.
@@ -193,7 +204,7 @@ func (s *schemas) reference(t reflect.Type, request bool) object {
 			}
 			at := name + "." + tag
 			is := f.Type
-			if as, ok := streamed[at]; ok {
+			if as, ok := preencoded[at]; ok {
 				is = reflect.TypeOf(as)
 			}
 			property := s.of(is, request)
@@ -240,7 +251,9 @@ func (s *schemas) comment(t reflect.Type) comment {
 func (s *schemas) about(t reflect.Type, f reflect.StructField) string {
 	owner := t
 	for _, i := range f.Index[:len(f.Index)-1] { // of an embedded type
-		owner = owner.Field(i).Type
+		if owner = owner.Field(i).Type; owner.Kind() == reflect.Pointer {
+			owner = owner.Elem()
+		}
 	}
 	text := plainly(s.comment(owner).fields[f.Name])
 	for _, other := range reflect.VisibleFields(owner) {

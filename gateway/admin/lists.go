@@ -22,33 +22,22 @@ type LastCall struct {
 // listConnections answers with the connections that match the query. Where that has a
 // limit, the answer is a page, and each connection in it is told in full.
 func (a *API) listConnections(w http.ResponseWriter, r *http.Request) error {
-	query, err := queryOf(r, "state", "edition", "region", "client", "text", "after", "limit")
-	if err != nil {
-		return err
-	}
-	limit, err := limitOf(query)
-	if err != nil {
-		return err
-	}
-	state, err := oneOf(query, "state", tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled)
-	if err != nil {
-		return err
-	}
-	edition, err := oneOf(query, "edition", policy.Cloud, policy.DataCenter)
-	if err != nil {
-		return err
-	}
-	region, err := oneOf(query, "region", tokenstore.RegionUS, tokenstore.RegionEU)
-	if err != nil {
-		return err
+	p := paramsOf(r, "state", "edition", "region", "client", "text", "after", "limit")
+	state := oneOf(p, "state", tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled)
+	edition := oneOf(p, "edition", policy.Cloud, policy.DataCenter)
+	region := oneOf(p, "region", tokenstore.RegionUS, tokenstore.RegionEU)
+	limit := int(p.number("limit", 1, MaxPage, 0))
+	if p.err != nil {
+		return p.err
 	}
 	var client *tokenstore.Client
-	if name := query.Get("client"); name != "" {
+	if name := p.text("client"); name != "" {
+		var err error
 		if client, err = a.client(name); err != nil {
 			return err
 		}
 	}
-	contains := containsFold(query.Get("text"))
+	contains := containsFold(p.text("text"))
 	matches := func(c *tokenstore.Connection) bool {
 		return (state == "" || c.State == state) &&
 			(edition == "" || c.Edition == edition) &&
@@ -57,7 +46,7 @@ func (a *API) listConnections(w http.ResponseWriter, r *http.Request) error {
 			(contains(c.ID) || contains(c.SiteURL) || contains(c.BaseURL))
 	}
 	id := func(c *tokenstore.Connection) string { return c.ID }
-	found := paged(a.o.Store.Directory().Connections(), id, matches, query.Get("after"), limit)
+	found := paged(a.o.Store.Directory().Connections(), id, matches, p.text("after"), limit)
 	list := make([]Connection, 0, len(found.rows))
 	for _, c := range found.rows {
 		if limit > 0 {
@@ -67,7 +56,7 @@ func (a *API) listConnections(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if limit > 0 {
-		found.announce(w, r, query, id)
+		found.announce(w, r, p.values, id)
 	}
 	return writeJSON(w, http.StatusOK, list)
 }
@@ -98,26 +87,22 @@ func lastCall(of func(string) (LastCall, bool), name string) *LastCall {
 
 // listClients answers with the clients that match the query, as listConnections does.
 func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
-	query, err := queryOf(r, "connection", "text", "after", "limit")
-	if err != nil {
-		return err
+	p := paramsOf(r, "connection", "text", "after", "limit")
+	connection, limit := p.text("connection"), int(p.number("limit", 1, MaxPage, 0))
+	if p.err != nil {
+		return p.err
 	}
-	limit, err := limitOf(query)
-	if err != nil {
-		return err
-	}
-	connection := query.Get("connection")
 	if connection != "" {
 		if err := a.knownConnections([]string{connection}); err != nil {
 			return err
 		}
 	}
-	contains := containsFold(query.Get("text"))
+	contains := containsFold(p.text("text"))
 	matches := func(c *tokenstore.Client) bool {
 		return (connection == "" || c.Granted(connection)) && contains(c.Name)
 	}
 	name := func(c *tokenstore.Client) string { return c.Name }
-	found := paged(a.o.Store.Directory().Clients(), name, matches, query.Get("after"), limit)
+	found := paged(a.o.Store.Directory().Clients(), name, matches, p.text("after"), limit)
 	list := make([]Client, 0, len(found.rows))
 	for _, c := range found.rows {
 		shown := clientOf(c)
@@ -127,7 +112,7 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 		list = append(list, shown)
 	}
 	if limit > 0 {
-		found.announce(w, r, query, name)
+		found.announce(w, r, p.values, name)
 	}
 	return writeJSON(w, http.StatusOK, list)
 }

@@ -85,6 +85,7 @@ func TestListsAreFiltered(t *testing.T) {
 		{"/v1/connections?limit=2", "acme bolt", "5", "/v1/connections?after=bolt&limit=2"},
 		{"/v1/connections?limit=2&after=bolt", "cog dyne", "5", "/v1/connections?after=dyne&limit=2"},
 		{"/v1/connections?limit=2&after=dyne", "echo", "5", ""},
+		{"/v1/connections?limit=2&state=&text=", "acme bolt", "5", "/v1/connections?after=bolt&limit=2"}, // of a form
 		{"/v1/connections?limit=5", "acme bolt cog dyne echo", "5", ""},
 		{"/v1/connections?limit=1&region=us&state=active", "bolt", "2", "/v1/connections?after=bolt&limit=1&region=us&state=active"},
 		{"/v1/connections?limit=1&text=no+such", "", "0", ""},

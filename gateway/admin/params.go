@@ -12,7 +12,7 @@ import (
 	"jiragate/gateway/audit"
 )
 
-// maxParam is more than any text of a record but its path has, in bytes.
+// maxParam is how long the value of a query parameter can be, in bytes.
 const maxParam = 256
 
 // params are the query parameters of a request, taken one by one. The first error
@@ -22,23 +22,27 @@ type params struct {
 	err    error
 }
 
-// paramsOf refuses parameters that are not among names, are repeated, or have no value.
+// paramsOf reads the query of a request, which may have these names, each once. A form
+// sends the fields that were left empty, too: they are as if they weren't there.
 func paramsOf(r *http.Request, names ...string) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return &params{err: invalid("the query of the URL is malformed")}
+		return &params{err: invalid("the query of the URL is malformed: an escape is wrong, or it has a semicolon")}
 	}
+	p := &params{values: values}
 	for name, list := range values {
 		switch {
 		case !slices.Contains(names, name):
-			return &params{err: invalid("there is no query parameter %s; use %s", shortQuoted(name), strings.Join(names, ", "))}
+			p.fail("there is no query parameter %s; use %s", shortQuoted(name), listed(names))
 		case len(list) > 1:
-			return &params{err: invalid("the query parameter %s is there %d times; give it once", name, len(list))}
+			p.fail("the query parameter %s is there %d times; give it once", name, len(list))
+		case len(list[0]) > maxParam || !utf8.ValidString(list[0]):
+			p.fail("%s: use up to %d bytes of UTF-8", name, maxParam)
 		case list[0] == "":
-			return &params{err: invalid("the query parameter %s has no value; leave it out", name)}
+			delete(values, name)
 		}
 	}
-	return &params{values: values}
+	return p
 }
 
 func shortQuoted(s string) string {
@@ -48,6 +52,18 @@ func shortQuoted(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
+// listed is a list in a sentence: a, b or c.
+func listed(names []string) string {
+	switch last := len(names) - 1; last {
+	case -1:
+		return "none"
+	case 0:
+		return names[0]
+	default:
+		return strings.Join(names[:last], ", ") + " or " + names[last]
+	}
+}
+
 func (p *params) fail(format string, args ...any) {
 	if p.err == nil {
 		p.err = invalid(format, args...)
@@ -55,25 +71,24 @@ func (p *params) fail(format string, args ...any) {
 }
 
 // text is empty where it isn't given.
-func (p *params) text(name string) string {
-	s := p.values.Get(name)
-	if len(s) > maxParam || !utf8.ValidString(s) {
-		p.fail("%s: use up to %d bytes of UTF-8", name, maxParam)
-	}
-	return s
-}
+func (p *params) text(name string) string { return p.values.Get(name) }
 
-func (p *params) oneOf(name string, allowed ...string) string {
-	s := p.values.Get(name)
-	if s != "" && !slices.Contains(allowed, s) {
-		p.fail("%s: use %s", name, strings.Join(allowed, " or "))
+// oneOf is one of allowed, or empty where it isn't given.
+func oneOf[T ~string](p *params, name string, allowed ...T) T {
+	v := T(p.text(name))
+	if v != "" && !slices.Contains(allowed, v) {
+		var names []string
+		for _, a := range allowed {
+			names = append(names, string(a))
+		}
+		p.fail("%s: use %s", name, listed(names))
 	}
-	return s
+	return v
 }
 
 // number is from low to high, or missing where it isn't given.
 func (p *params) number(name string, low, high, missing uint64) uint64 {
-	s := p.values.Get(name)
+	s := p.text(name)
 	if s == "" {
 		return missing
 	}
@@ -87,7 +102,7 @@ func (p *params) number(name string, low, high, missing uint64) uint64 {
 
 // time is as [audit.ParseTime] reads it, in UTC, or missing where it isn't given.
 func (p *params) time(name string, now, missing time.Time) time.Time {
-	s := p.values.Get(name)
+	s := p.text(name)
 	if s == "" {
 		return missing
 	}

@@ -144,16 +144,17 @@ func DiffPolicies(from, to *policy.Policy) PolicyDiff {
 }
 
 func (a *API) diffPolicies(w http.ResponseWriter, r *http.Request) error {
-	query, err := queryOf(r, "from", "to")
-	if err != nil {
-		return err
+	p := paramsOf(r, "from", "to")
+	sides := [2]string{p.text("from"), p.text("to")}
+	if slices.Contains(sides[:], "") {
+		p.fail("from and to are needed: each the SHA-256 of a policy, the first %d or more digits of it, or %q", history.MinPrefix, currentPolicy)
+	}
+	if p.err != nil {
+		return p.err
 	}
 	var policies [2]*policy.Policy
-	for i, side := range []string{"from", "to"} {
-		name := query.Get(side)
-		if name == "" {
-			return invalid("the query needs %s: the SHA-256 of a policy, the first %d or more digits of it, or %q", side, history.MinPrefix, currentPolicy)
-		}
+	for i, name := range sides {
+		var err error
 		if policies[i], err = a.namedPolicy(name); err != nil {
 			return err
 		}

@@ -76,8 +76,8 @@ func (a *API) listRecords(w http.ResponseWriter, r *http.Request) error {
 // who takes the parameters that streams have, too.
 func (p *params) who(f *audit.Filter) {
 	f.Connection, f.Client, f.Code = p.text("connection"), p.text("client"), p.text("code")
-	f.Decision = p.oneOf("decision", audit.DecisionAllow, audit.DecisionDeny)
-	f.Kind = audit.Kind(p.oneOf("kind", string(audit.KindCall), string(audit.KindAct)))
+	f.Decision = oneOf(p, "decision", audit.DecisionAllow, audit.DecisionDeny)
+	f.Kind = oneOf(p, "kind", audit.KindCall, audit.KindAct)
 }
 
 // page reads the last records up to the limit, and whether there are more.

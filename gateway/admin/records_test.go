@@ -87,6 +87,7 @@ func TestRecordsAreFiltered(t *testing.T) {
 		{"since=24h", []uint64{6, 5, 4, 3, 2, 1}, 0},
 		{"since=23h59m58s", []uint64{6, 5, 4, 3}, 0},
 		{"connection=nobody", nil, 0},
+		{"since=&until=&connection=&client=&operation=&decision=&code=&status=&text=&kind=&before=&limit=", []uint64{6, 5, 4, 3, 2, 1}, 0}, // an empty form
 	} {
 		status, body := call(t, h, "GET", "/v1/audit/records?"+tt.query, "")
 		got, page := seqs(t, body)
@@ -102,9 +103,8 @@ func TestRecordsAreFiltered(t *testing.T) {
 func TestQuestionsThatAreNone(t *testing.T) {
 	h := asRole(t, newAuditLab(t).options, admin.RoleViewer)
 	for _, tt := range []struct{ query, want string }{
-		{"connexion=acme", `there is no query parameter \"connexion\"; use since, until, connection`},
+		{"connexion=acme", `there is no query parameter \"connexion\"; use since, until, connection, client, operation, decision, code, status, text, kind, before or limit`},
 		{"connection=acme&connection=globex", "connection is there 2 times"},
-		{"connection=", "connection has no value"},
 		{"a;b", "malformed"},
 		{"connection=%zz", "malformed"},
 		{"connection=%ff", "UTF-8"},
@@ -305,8 +305,11 @@ func TestRecordByNumberAndID(t *testing.T) {
 			t.Errorf("%s: it is not in %s: %v", tt.ref, got.Segment, err)
 		}
 	}
-	if status, _ := call(t, h, "GET", "/v1/audit/records/1?x=1", ""); status != 400 {
-		t.Errorf("with a query: %d", status)
+	if status, body := call(t, h, "GET", "/v1/audit/records/1?x=1", ""); status != 400 || !strings.Contains(body, "use none") {
+		t.Errorf("with a query: %d %s", status, body)
+	}
+	if status, _ := call(t, h, "HEAD", "/v1/audit/records/1", ""); status != 200 {
+		t.Errorf("whether there is one: %d", status)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestRecordsAreStreamed(t *testing.T) {
 				w := httptest.NewRecorder()
 				begun, took := time.Now(), make(chan time.Duration, 1)
 				go func() {
-					api.InProcess().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/v1/audit/records/stream?connection=acme&kind=call", nil))
+					described(t, api.InProcess()).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/v1/audit/records/stream?connection=acme&kind=call", nil))
 					took <- time.Since(begun)
 				}()
 				a, b, c := aCall(1), aCall(2), aCall(3)
@@ -107,7 +107,7 @@ func TestActivityIsAskedFor(t *testing.T) {
 		if q.Connection == "refused" {
 			return admin.Activity{}, fmt.Errorf("%w: not so", activity.ErrWindow)
 		}
-		return admin.Activity{Series: &activity.Series{From: q.Since, Until: q.Until, StepSeconds: 60}}, nil
+		return admin.Activity{Series: &activity.Series{From: q.Since, Until: q.Until, StepSeconds: 60, Points: []activity.Point{}}}, nil
 	}
 	h := asRole(t, o, admin.RoleViewer)
 	day := 24 * time.Hour
@@ -164,10 +164,19 @@ func TestStreamOverTheNetwork(t *testing.T) {
 	}
 	api := newAPI(t, lab.options)
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = admin.NewServer(api.Local(operator), textLogger(io.Discard))
+	server.Config = admin.NewServer(described(t, api.Local(operator)), textLogger(io.Discard))
 	server.Config.RegisterOnShutdown(api.EndStreams)
 	server.Start()
 	defer server.Close()
+	// Whether there is one can be asked, too, and is answered at once.
+	there, err := http.Head(server.URL + "/v1/audit/records/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there.Body.Close()
+	if there.StatusCode != 200 || there.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("HEAD: %d %v", there.StatusCode, there.Header)
+	}
 	resp, err := http.Get(server.URL + "/v1/audit/records/stream")
 	if err != nil {
 		t.Fatal(err)

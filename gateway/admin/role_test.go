@@ -1,6 +1,8 @@
 package admin_test
 
 import (
+	"context"
+	"iter"
 	"net/http"
 	"regexp"
 	"slices"
@@ -8,6 +10,7 @@ import (
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/activity"
 )
 
 // whoIs makes requests those of somebody with a role.
@@ -25,11 +28,15 @@ var parametersOfPath = regexp.MustCompile(`\{\w+\}`)
 // changed is on record as refused then, in the name of who asked.
 func TestRoles(t *testing.T) {
 	ranks := []admin.Role{admin.RoleNone, admin.RoleViewer, admin.RoleCompliance, admin.RoleAdmin}
-	store, _ := openStore(t)
-	o := options(t, store)
-	tr := newTrail(t)
-	o.Audit = tr.log
-	api := newAPI(t, o)
+	lab := newAuditLab(t)
+	lab.options.Log.Watch = func(context.Context) (iter.Seq2[audit.Record, uint64], error) {
+		return func(func(audit.Record, uint64) bool) {}, nil // a stream that ends
+	}
+	lab.options.Log.Activity = func(context.Context, admin.ActivityRequest) (admin.Activity, error) {
+		return admin.Activity{Series: &activity.Series{Points: []activity.Point{}}}, nil
+	}
+	tr := trail{dir: lab.dir}
+	api := newAPI(t, lab.options)
 	h := described(t, api.InProcess())
 	for _, route := range api.Routes() {
 		path := parametersOfPath.ReplaceAllString(route.Path, "nothing")

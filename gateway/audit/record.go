@@ -56,7 +56,7 @@ var genesis = strings.Repeat("0", 64)
 type Record struct {
 	Seq          uint64    `json:"seq"`           // position in the log, from 1; set by the log
 	Time         time.Time `json:"time"`          // when the call arrived; UTC, microseconds; now if zero
-	ID           string    `json:"id"`            // see NewID, which makes one if it is empty
+	ID           string    `json:"id"`            // UUID of version 7; made if it is empty
 	Client       string    `json:"client"`        // name of the client
 	ClientAddr   string    `json:"client_addr"`   // its address and port
 	Connection   string    `json:"connection"`    // id of the connection
@@ -66,7 +66,7 @@ type Record struct {
 	Operation    string    `json:"operation"`     // id of the operation
 	Path         string    `json:"path"`          // canonical path, without the query
 	QueryNames   []string  `json:"query_names"`   // names only, never values
-	Decision     string    `json:"decision"`      // DecisionAllow or DecisionDeny, nothing else
+	Decision     string    `json:"decision"`      // "allow" or "deny", nothing else
 	Code         string    `json:"code"`          // stable reason code; empty if all went well
 	PolicySHA256 string    `json:"policy_sha256"` // the policy that decided
 	Credential   string    `json:"credential"`    // kind of the credential, never its value

@@ -300,32 +300,8 @@ func TestStartLeavesNothingBehindWhenItFails(t *testing.T) {
 // One call all the way: a client that trusts the gateway's root calls Jira
 // through the proxy, and it is recorded.
 func TestCallThroughTheProxy(t *testing.T) {
-	sim, err := jirasim.Start(jirasim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sim.Close() // ends with the test
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, sim.CAPEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, environ := testConfig(t, "JIRAGATE_UPSTREAM_CA_FILE="+ca, "JIRAGATE_EGRESS_ALLOW_PRIVATE=127.0.0.0/8", "JIRAGATE_EGRESS=198.51.100.7=127.0.0.1")
-	s, log := startServer(t, c)
-	mustRun(t, environ, jirasim.DefaultPassword, "connection", "add", "globex", "--edition", "datacenter", "--base-url", sim.DataCenterURL(),
-		"--auth", "basic", "--username", jirasim.DefaultUsername, "--secret-file", "-")
-	var issued admin.IssuedToken
-	if err := json.Unmarshal([]byte(mustRun(t, environ, "", "client", "add", "billing", "--connection", "globex", "--output", "json")), &issued); err != nil {
-		t.Fatal(err)
-	}
-
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(s.RootPEM())
-	transport := &http.Transport{
-		Proxy:           http.ProxyURL(&url.URL{Scheme: "http", Host: s.ProxyAddr(), User: url.UserPassword(issued.Name, issued.Token)}),
-		TLSClientConfig: &tls.Config{RootCAs: roots},
-	}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	s, environ, log, sim := startWithJira(t)
+	client, issued := clientOf(t, s, environ, sim)
 	for path, want := range map[string]int{"/rest/api/2/myself": 200, "/rest/api/2/serverInfo": 403} {
 		resp, err := client.Get(sim.DataCenterURL() + path)
 		if err != nil {
@@ -345,6 +321,44 @@ func TestCallThroughTheProxy(t *testing.T) {
 			t.Error("a secret is in the log or in the records")
 		}
 	}
+}
+
+// startWithJira starts a gateway that reaches a simulated Jira.
+func startWithJira(t *testing.T) (s *Server, environ []string, log *syncBuffer, sim *jirasim.Sim) {
+	t.Helper()
+	sim, err := jirasim.Start(jirasim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() }) // ends with the test
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, sim.CAPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, environ := testConfig(t, "JIRAGATE_UPSTREAM_CA_FILE="+ca, "JIRAGATE_EGRESS_ALLOW_PRIVATE=127.0.0.0/8", "JIRAGATE_EGRESS=198.51.100.7=127.0.0.1")
+	s, log = startServer(t, c)
+	return s, environ, log, sim
+}
+
+// clientOf adds the connection globex to a Jira and the client billing, and gives the
+// way from that through the proxy.
+func clientOf(t *testing.T, s *Server, environ []string, sim *jirasim.Sim) (*http.Client, admin.IssuedToken) {
+	t.Helper()
+	mustRun(t, environ, jirasim.DefaultPassword, "connection", "add", "globex", "--edition", "datacenter", "--base-url", sim.DataCenterURL(),
+		"--auth", "basic", "--username", jirasim.DefaultUsername, "--secret-file", "-")
+	var issued admin.IssuedToken
+	if err := json.Unmarshal([]byte(mustRun(t, environ, "", "client", "add", "billing", "--connection", "globex", "--output", "json")), &issued); err != nil {
+		t.Fatal(err)
+	}
+
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.RootPEM())
+	transport := &http.Transport{
+		Proxy:           http.ProxyURL(&url.URL{Scheme: "http", Host: s.ProxyAddr(), User: url.UserPassword(issued.Name, issued.Token)}),
+		TLSClientConfig: &tls.Config{RootCAs: roots},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 20 * time.Second}, issued
 }
 
 // net/http writes what a server sends unasked to the standard logger, which

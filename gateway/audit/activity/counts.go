@@ -6,11 +6,11 @@ import "jiragate/gateway/audit"
 type Counts struct {
 	Calls       uint64 `json:"calls"`        // allowed
 	Refused     uint64 `json:"refused"`      // denied
-	Failed      uint64 `json:"failed"`       // of Calls: something went wrong on the way, or Jira answered with 5xx
-	RateLimited uint64 `json:"rate_limited"` // of Calls: Jira answered with 429; not in Failed
-	Paced       uint64 `json:"paced"`        // the gateway itself answered with 429; nearly all are in Refused, a read that was to be repeated is in Failed
-	// BudgetPoints are Atlassian's points for all allowed Cloud calls, as far as
-	// [Options.Weight] knows them.
+	Failed      uint64 `json:"failed"`       // of calls: something went wrong on the way, or Jira answered with 5xx
+	RateLimited uint64 `json:"rate_limited"` // of calls: Jira answered with 429; not in failed
+	Paced       uint64 `json:"paced"`        // the gateway itself answered with 429; nearly all are in refused, a read that was to be repeated is in failed
+	// BudgetPoints are Atlassian's points for all allowed Cloud calls, as far as it is
+	// known what an operation costs.
 	BudgetPoints uint64 `json:"budget_points"`
 	Acts         uint64 `json:"acts"` // acts of administration, allowed or not
 }

@@ -16,7 +16,7 @@ const MaxPoints = 1500
 var ErrWindow = errors.New("no such series")
 
 // Measures are counts, and percentiles of how long the allowed calls took, in
-// milliseconds, within 4.4 %; nil where there was no call.
+// milliseconds, within 4.4 %; missing where there was no call.
 type Measures struct {
 	Counts
 	P50 *float64 `json:"p50_ms,omitempty"`
