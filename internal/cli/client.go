@@ -141,14 +141,7 @@ func newClientList(a *app) *cobra.Command {
 		afterFilter,
 	)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query, err := filters()
-		if err != nil {
-			return err
-		}
-		var list []admin.Client
-		err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-			return s.list(a, cmd, clientsPath, query, &list, func() int { return len(list) })
-		})
+		list, err := listed[admin.Client](a, cmd, clientsPath, filters)
 		if err != nil {
 			return err
 		}

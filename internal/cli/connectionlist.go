@@ -44,24 +44,31 @@ func filterFlags(cmd *cobra.Command, filters ...listFilter) func() (url.Values, 
 // afterFilter goes on where a list with a limit ended.
 var afterFilter = listFilter{"after", "only those behind this one, where a list with --limit ended"}
 
-// list asks for the rows of a list, and warns if there are more than a limit let
-// through.
-func (s *session) list(a *app, cmd *cobra.Command, path string, query url.Values, rows any, count func() int) error {
+// listed asks for the rows of a list that filters chooses, and warns if there are more
+// than a limit let through.
+func listed[T any](a *app, cmd *cobra.Command, path string, filters func() (url.Values, error)) (rows []T, err error) {
+	query, err := filters()
+	if err != nil {
+		return nil, err
+	}
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	resp, err := s.send(cmd.Context(), http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() // read to its end or given up
-	if err := json.NewDecoder(resp.Body).Decode(rows); err != nil {
-		return fmt.Errorf("reading the answer of the admin API: %w", err)
-	}
-	if resp.Header.Get("Link") != "" {
-		a.warn(fmt.Sprintf("these are %d of %s: --after with the last of them goes on", count(), resp.Header.Get("Total-Count")))
-	}
-	return nil
+	err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
+		resp, err := s.send(cmd.Context(), http.MethodGet, path, nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close() // read to its end or given up
+		if err := json.NewDecoder(resp.Body).Decode(&rows); err != nil {
+			return fmt.Errorf("reading the answer of the admin API: %w", err)
+		}
+		if resp.Header.Get("Link") != "" {
+			a.warn(fmt.Sprintf("these are %d of %s: --after with the last of them goes on", len(rows), resp.Header.Get("Total-Count")))
+		}
+		return nil
+	})
+	return rows, err
 }
 
 func newConnectionList(a *app) *cobra.Command {
@@ -84,14 +91,7 @@ func newConnectionList(a *app) *cobra.Command {
 		afterFilter,
 	)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query, err := filters()
-		if err != nil {
-			return err
-		}
-		var list []admin.Connection
-		err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-			return s.list(a, cmd, connectionsPath, query, &list, func() int { return len(list) })
-		})
+		list, err := listed[admin.Connection](a, cmd, connectionsPath, filters)
 		if err != nil {
 			return err
 		}
