@@ -15,8 +15,12 @@ import (
 
 // Client is a client of the gateway as the API shows it.
 type Client struct {
-	Name            string    `json:"name"`
-	Connections     []string  `json:"connections"`
+	Name string `json:"name"`
+	// Connections are those that it may use, or the first of them where so many were
+	// asked for, and ConnectionsTotal is how many they are in all.
+	Connections      []string `json:"connections"`
+	ConnectionsTotal int      `json:"connections_total"`
+
 	CertificateSANs []string  `json:"certificate_sans,omitempty"`
 	CreatedAt       time.Time `json:"created_at"`
 	TokenRotatedAt  time.Time `json:"token_rotated_at"`
@@ -24,13 +28,19 @@ type Client struct {
 	LastCall *LastCall `json:"last_call,omitempty"`
 }
 
-func clientOf(c *tokenstore.Client) Client {
+// clientOf is a client with at most so many of its connections; 0 means all.
+func clientOf(c *tokenstore.Client, most int) Client {
+	shown := c.Connections
+	if most > 0 {
+		shown = shown[:min(most, len(shown))]
+	}
 	return Client{
-		Name:            c.Name,
-		Connections:     append([]string{}, c.Connections...),
-		CertificateSANs: c.CertificateSANs,
-		CreatedAt:       c.CreatedAt,
-		TokenRotatedAt:  c.TokenRotatedAt,
+		Name:             c.Name,
+		Connections:      append([]string{}, shown...),
+		ConnectionsTotal: len(c.Connections),
+		CertificateSANs:  c.CertificateSANs,
+		CreatedAt:        c.CreatedAt,
+		TokenRotatedAt:   c.TokenRotatedAt,
 	}
 }
 

@@ -43,9 +43,10 @@ var pathParameters = []parameter{
 
 // Parameters of lists.
 var (
-	textParameter  = parameter{name: "text", description: "Only those with this in what names them, in upper or lower case."}
-	afterParameter = parameter{name: "after", description: "Only those that are sorted behind this name."}
-	limitParameter = parameter{name: "limit", description: "Answer with a page of at most so many, each told in full. The header says how many match, and where the next page is.", low: 1, high: MaxPage}
+	textParameter   = parameter{name: "text", description: "Only those with this in what names them, in upper or lower case."}
+	afterParameter  = parameter{name: "after", description: "Only those that are sorted behind this name."}
+	grantsParameter = parameter{name: "grants", description: "Tell at most so many connections of a client, the first by id, instead of all.", low: 1, high: MaxPage}
+	limitParameter  = parameter{name: "limit", description: "Answer with a page of at most so many, each told in full. The header says how many match, and where the next page is.", low: 1, high: MaxPage}
 )
 
 // Parameters of the audit log.
@@ -105,13 +106,13 @@ var descriptions = map[string]described{
 		description: "All that match the query. The last call is told on pages only.",
 		query: []parameter{
 			{name: "connection", description: "Only those that may use the connection of this id."},
-			textParameter, afterParameter, limitParameter,
+			textParameter, afterParameter, limitParameter, grantsParameter,
 		},
 		answer: []Client{}, paged: true},
 	"POST /v1/clients": {id: "addClient", summary: "Add a client",
 		description: "The token is shown this once; one that was brought isn't sent back.",
 		request:     newClientBody{}, answer: IssuedToken{}, status: 201, conflict: true},
-	"GET /v1/clients/{name}":    {id: "getClient", summary: "Show one client", answer: Client{}},
+	"GET /v1/clients/{name}":    {id: "getClient", summary: "Show one client", answer: Client{}, query: []parameter{grantsParameter}},
 	"DELETE /v1/clients/{name}": {id: "removeClient", summary: "Remove a client", description: "Its token ends at once.", status: 204},
 	"POST /v1/clients/{name}/token": {id: "rotateToken", summary: "Give a client a new token", description: "The old one ends at once.",
 		request: newClientTokenBody{}, answer: IssuedToken{}, conflict: true},

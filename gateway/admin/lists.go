@@ -87,8 +87,8 @@ func lastCall(of func(string) (LastCall, bool), name string) *LastCall {
 
 // listClients answers with the clients that match the query, as listConnections does.
 func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
-	p := paramsOf(r, "connection", "text", "after", "limit")
-	connection, limit := p.text("connection"), int(p.number("limit", 1, MaxPage, 0))
+	p := paramsOf(r, "connection", "text", "after", "limit", "grants")
+	connection, limit, grants := p.text("connection"), int(p.number("limit", 1, MaxPage, 0)), int(p.number("grants", 1, MaxPage, 0))
 	if p.err != nil {
 		return p.err
 	}
@@ -105,7 +105,7 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 	found := paged(a.o.Store.Directory().Clients(), name, matches, p.text("after"), limit)
 	list := make([]Client, 0, len(found.rows))
 	for _, c := range found.rows {
-		shown := clientOf(c)
+		shown := clientOf(c, grants)
 		if limit > 0 {
 			shown.LastCall = lastCall(a.o.LastCallOf, c.Name)
 		}
@@ -118,11 +118,16 @@ func (a *API) listClients(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) showClient(w http.ResponseWriter, r *http.Request) error {
+	p := paramsOf(r, "grants")
+	grants := int(p.number("grants", 1, MaxPage, 0))
+	if p.err != nil {
+		return p.err
+	}
 	c, err := a.client(r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	shown := clientOf(c)
+	shown := clientOf(c, grants)
 	shown.LastCall = lastCall(a.o.LastCallOf, c.Name)
 	return writeJSON(w, http.StatusOK, shown)
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// MaxPage is how many rows a page of a list can have.
+// MaxPage is how many rows a page of a list can have, and how many connections a client
+// in it.
 const MaxPage = 200
 
 // page is a part of a sorted list.

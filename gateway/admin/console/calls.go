@@ -277,7 +277,7 @@ func (v *visit) download(name string, answer *recorder) error {
 	h := v.w.Header()
 	h.Set("Content-Type", answer.header.Get("Content-Type"))
 	h.Set("Content-Disposition", attachment(answer.header.Get("Content-Disposition"), name))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 	v.w.WriteHeader(http.StatusOK)
 	_, _ = v.w.Write(answer.body.Bytes()) // a browser that has gone can't be told more
 	return nil
@@ -293,13 +293,4 @@ func attachment(said, name string) string {
 		}
 		return '_'
 	}, name) + `"`
-}
-
-// liveCalls hands on the stream of records as they are written.
-func liveCalls(v *visit) error {
-	r := v.r.Clone(admin.WithCaller(v.r.Context(), v.session.Caller))
-	r.URL.Path, r.URL.RawPath = at("audit", "records", "stream"), ""
-	r.Header = http.Header{"Accept": {"text/event-stream"}}
-	v.o.API.ServeHTTP(v.w, r)
-	return nil
 }

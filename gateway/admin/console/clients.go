@@ -11,6 +11,13 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
+const (
+	// grantsInRow is how many connections of a client a row of a table has, and
+	// grantsOnPage how many its own page. Others can be found by a filter.
+	grantsInRow  = 5
+	grantsOnPage = 100
+)
+
 // clientsPage lists clients.
 type clientsPage struct {
 	Rows  []admin.Client
@@ -22,7 +29,7 @@ type clientsPage struct {
 
 func clients(v *visit) error {
 	q := v.r.URL.Query()
-	asked := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	asked := url.Values{"limit": {strconv.Itoa(pageSize)}, "grants": {strconv.Itoa(grantsInRow)}}
 	p := clientsPage{Text: strings.TrimSpace(q.Get("text")), First: q.Get("after") == ""}
 	for name, value := range map[string]string{"text": p.Text, "after": q.Get("after")} {
 		if value != "" {
@@ -88,7 +95,7 @@ func client(v *visit) error { return v.client(http.StatusOK, v.r.PathValue("name
 
 func (v *visit) client(status int, name string, token secret.Secret) error {
 	p := clientPage{Token: token.Reveal()}
-	if err := v.get(at("clients", name), &p.Client); err != nil {
+	if err := v.get(at("clients", name)+"?grants="+strconv.Itoa(grantsOnPage), &p.Client); err != nil {
 		return err
 	}
 	var latest records

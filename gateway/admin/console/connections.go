@@ -55,7 +55,9 @@ func connections(v *visit) error {
 type connectionPage struct {
 	admin.Connection
 	Clients   []admin.Client // that may use it
-	Others    []admin.Client // that may not
+	More      int            // so many more may
+	Others    []admin.Client // that may not; none where there are too many to choose from
+	Many      bool           // there are
 	Window    window
 	Windows   []window
 	Series    admin.Activity
@@ -92,17 +94,21 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 	if err := v.get(at("connections", id), &p.Connection); err != nil {
 		return err
 	}
-	if err := v.get(at("clients")+"?"+url.Values{"connection": {id}, "limit": {"200"}}.Encode(), &p.Clients); err != nil {
+	granted, err := v.clients(url.Values{"connection": {id}}, &p.Clients)
+	if err != nil {
 		return err
 	}
+	p.More = granted - len(p.Clients)
 	if v.session.Caller.Role.Includes(admin.RoleAdmin) {
 		var all []admin.Client
-		if err := v.get(at("clients")+"?limit=200", &all); err != nil {
+		n, err := v.clients(url.Values{}, &all)
+		if err != nil {
 			return err
 		}
-		p.Others = without(all, p.Clients)
+		if p.Many = n > len(all); !p.Many {
+			p.Others = without(all, p.Clients)
+		}
 	}
-	var err error
 	if p.Series, err = v.activity(p.Window, id); err != nil {
 		return err
 	}
@@ -113,6 +119,18 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 	}
 	p.Calls = rows(latest.Records, v.now)
 	return v.show(status, "connection", view{Title: id, Section: "connections", Charts: true, Data: p})
+}
+
+// clients reads the first clients that match, with little of their grants, and tells
+// how many match.
+func (v *visit) clients(asked url.Values, list *[]admin.Client) (total int, err error) {
+	asked.Set("limit", strconv.Itoa(admin.MaxPage))
+	asked.Set("grants", "1")
+	answer, err := v.ask(http.MethodGet, at("clients")+"?"+asked.Encode(), nil, list)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(answer.header.Get("Total-Count"))
 }
 
 // without is the clients of all that are none of some.
@@ -172,8 +190,11 @@ func removeConnection(v *visit) error {
 }
 
 func grantConnection(v *visit) error {
-	id := v.r.PathValue("id")
-	if _, err := v.ask(http.MethodPut, at("clients", strings.TrimSpace(v.r.PostForm.Get("client")), "grants", id), nil, nil); err != nil {
+	id, client := v.r.PathValue("id"), strings.TrimSpace(v.r.PostForm.Get("client"))
+	if client == "" {
+		return &admin.Problem{Status: http.StatusBadRequest, Detail: "which client?", Hint: "enter the name of a client"}
+	}
+	if _, err := v.ask(http.MethodPut, at("clients", client, "grants", id), nil, nil); err != nil {
 		return err
 	}
 	return v.back("granted", "connections", id)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/page"
 	"jiragate/gateway/admin/signin"
 )
@@ -47,10 +48,11 @@ type Options struct {
 
 // Console is the pages. It is safe for concurrent use.
 type Console struct {
-	o      Options
-	signin *signin.Signin
-	pages  *page.Set
-	mux    *http.ServeMux
+	o       Options
+	signin  *signin.Signin
+	pages   *page.Set
+	streams streams
+	mux     *http.ServeMux
 }
 
 // New makes the console.
@@ -155,8 +157,22 @@ func (c *Console) routes() *http.ServeMux {
 	do("/console/reports", makeReport)
 	show("/console/audit", auditLog)
 
-	mux.Handle("/", c.visited(func(v *visit) error {
-		return &missing{what: "page", name: v.r.URL.Path}
-	}))
+	mux.Handle("/", c.visited(unrouted))
 	return mux
+}
+
+// unrouted tells of a page that there isn't, or not for the method.
+func unrouted(v *visit) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		asked := &http.Request{Method: method, Host: v.r.Host, URL: v.r.URL}
+		if _, pattern := v.mux.Handler(asked); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return &missing{what: "page", name: v.r.URL.Path}
+	}
+	v.w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return &admin.Problem{Status: http.StatusMethodNotAllowed, Detail: "this address is there for " + strings.Join(allowed, ", ") + " only", Hint: "nothing was done"}
 }

@@ -38,8 +38,7 @@ func functions(reasons map[string]string) template.FuncMap {
 		"more":       func(first bool, start, next string) pager { return pager{first, start, next} },
 		"field":      field,
 		"methods":    func() []string { return []string{"GET", "POST", "DELETE", "PUT"} },
-		"first":      first,
-		"rest":       func(n int, list []string) int { return max(0, len(list)-n) },
+		"rest":       func(c admin.Client) int { return c.ConnectionsTotal - len(c.Connections) },
 		"deref":      func(b *bool) bool { return b != nil && *b },
 	}
 }
@@ -158,5 +157,3 @@ func field(s string, now time.Time) string {
 	}
 	return ""
 }
-
-func first(n int, list []string) []string { return list[:min(n, len(list))] }

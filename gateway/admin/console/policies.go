@@ -14,12 +14,14 @@ type policyPage struct {
 	SHA256     string
 	Operations []policyOperation
 	Rules      string // the operator's; empty means none
-	InForce    bool
 	Verified   bool
-	Connection string
-	Asked      admin.ExplainRequest // of the form that asks what would be decided
-	Answer     *admin.Explanation
-	Problem    *admin.Problem
+	Unusable   string `json:"problem"` // why what is kept can't be had, or compiled; or empty
+
+	// These are not of the API's answer.
+	InForce bool                 `json:"-"`
+	Asked   admin.ExplainRequest `json:"-"` // of the form that asks what would be decided
+	Answer  *admin.Explanation   `json:"-"`
+	Problem *admin.Problem       `json:"-"`
 }
 
 // policyOperation is an operation as the API has it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"jiragate/gateway/admin"
@@ -49,6 +50,10 @@ func (c *Console) visited(f pageFunc) http.Handler {
 // checked is f for forms that this session's pages have made.
 func checked(f pageFunc) pageFunc {
 	return func(v *visit) error {
+		var long *http.MaxBytesError
+		if errors.As(v.r.ParseForm(), &long) {
+			return &admin.Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the form is larger than %d KiB", maxForm>>10), Hint: "nothing was done"}
+		}
 		if err := v.signin.CheckCSRF(v.r); err != nil {
 			return &admin.Problem{Status: http.StatusForbidden, Detail: err.Error(), Hint: "nothing was done"}
 		}
@@ -121,7 +126,8 @@ func (v view) May(role string) bool { return v.Visitor.Caller.Role.Includes(admi
 
 func (v *visit) show(status int, name string, data view) error {
 	data.Visitor, data.Now, data.Public, data.Region, data.Version = v.session, v.now, v.o.PublicURL, v.o.Region, v.o.Version
-	if data.Notice == nil {
+	// Not where somebody else's link says so; browsers without the field are old.
+	if from := v.r.Header.Get("Sec-Fetch-Site"); data.Notice == nil && (from == "" || from == "same-origin") {
 		data.Notice = done[v.r.URL.Query().Get("done")]
 	}
 	return v.pages.Write(v.w, status, name, data)
@@ -223,6 +229,10 @@ func (v *visit) get(path string, into any) error {
 func at(parts ...string) string {
 	path := "/v1"
 	for _, p := range parts {
+		if p == "." || p == ".." { // which would be a way to another path
+			path += "/" + strings.ReplaceAll(p, ".", "%2E")
+			continue
+		}
 		path += "/" + url.PathEscape(p)
 	}
 	return path

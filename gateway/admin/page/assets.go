@@ -71,6 +71,8 @@ func (s *Set) Assets() http.Handler {
 		if strings.HasSuffix(name, ".LICENSE") {
 			h.Set("Content-Type", "text/plain; charset=utf-8")
 		}
-		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+		whole := r.Clone(r.Context())
+		whole.Header.Del("Range") // what is wrong with one would be answered without Cache-Control
+		http.ServeContent(w, whole, name, time.Time{}, bytes.NewReader(content))
 	})
 }

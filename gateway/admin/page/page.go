@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"unicode/utf8"
 )
 
 // Set is the templates of one face, whose pages are defined by one file each. It is
@@ -55,6 +56,9 @@ func (s *Set) Render(name string, data any) ([]byte, error) {
 	var body bytes.Buffer
 	if err := t.ExecuteTemplate(&body, "layout.html", data); err != nil {
 		return nil, fmt.Errorf("making the page %q: %w", name, err)
+	}
+	if !utf8.Valid(body.Bytes()) { // of what somebody sent, and is shown
+		return bytes.ToValidUTF8(body.Bytes(), []byte("\ufffd")), nil
 	}
 	return body.Bytes(), nil
 }

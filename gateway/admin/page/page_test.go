@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf8"
 )
 
 func set(t *testing.T) *Set {
@@ -46,6 +47,14 @@ func TestWrite(t *testing.T) {
 }
 
 // Half a page is never written.
+// Whatever was sent, what is shown is UTF-8, as the page says.
+func TestRenderIsText(t *testing.T) {
+	body, err := set(t).Render("second", "a\xffb\x00c\xe2\x28")
+	if err != nil || !utf8.Valid(body) || !strings.Contains(string(body), "<p>a\ufffdb\ufffdc\ufffd(</p>") {
+		t.Errorf("%q %v", body, err)
+	}
+}
+
 func TestWriteFails(t *testing.T) {
 	for _, name := range []string{"failing", "none"} {
 		w := httptest.NewRecorder()

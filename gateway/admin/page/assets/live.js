@@ -15,9 +15,11 @@
   function follow() {
     source = new EventSource(button.dataset.stream);
     source.addEventListener("record", (e) => add(JSON.parse(e.data)));
-    source.addEventListener("missed", (e) => { missed += Number(e.data); tell(); });
+    source.addEventListener("missed", (e) => { missed += JSON.parse(e.data).missed; tell(); });
     source.onopen = tell;
-    source.onerror = () => { told.textContent = "The connection is lost; trying again."; };
+    source.onerror = () => {
+      told.textContent = source.readyState === EventSource.CLOSED ? "The stream has ended: load the page again." : "The connection is lost; trying again.";
+    };
     button.textContent = "Pause";
     button.setAttribute("aria-pressed", "true");
   }
