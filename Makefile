@@ -11,7 +11,8 @@ build:
 	$(GO) build -trimpath -o jiragate .
 
 # The race detector needs a C compiler, the hosts of the network tests ip(8), the test
-# of a report's page openssl(1): none comes with Go.
+# of a report's page openssl(1), the tests of the console and of the public page a
+# browser: none comes with Go.
 tools:
 	@command -v $${CC:-gcc} >/dev/null || { \
 	  echo "no C compiler for the race detector: installing one"; \
@@ -22,6 +23,13 @@ tools:
 	@command -v openssl >/dev/null || { \
 	  echo "no OpenSSL for the commands that documents show: installing it"; \
 	  apt-get update -qq && apt-get install -y -qq openssl; }
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no browser for the tests of pages: installing Chromium"; \
+	    apt-get update -qq && apt-get install -y -qq chromium; \
+	  else \
+	    echo "no Chromium for the tests of pages, and no way to install it here"; \
+	  fi; }
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -30,10 +38,11 @@ check:
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 
-# Root can make network namespaces, so for root the tests that need them may not be
-# skipped.
+# Root can make network namespaces and install a browser, so for root the tests that
+# need them may not be skipped.
 race: tools
-	CI_REQUIRE_NETNS=$$([ "$$(id -u)" = 0 ] && echo 1) $(GO) test -race -timeout 15m ./...
+	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
+	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required $(GO) test -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always

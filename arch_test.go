@@ -147,6 +147,9 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/gateway/audit/privacy", "jiragate/policy", "which parts of a path are identifiers the masker is told"},
 	{"jiragate/gateway/audit/privacy", "jiragate/tokenstore", "the key of pseudonyms holds no credentials"},
 	{"jiragate/gateway/audit/privacy", "net/http", "the masker knows no HTTP"},
+	{"jiragate", "jiragate/internal/browser", "the program carries no browser"},
+	{"jiragate", "github.com/chromedp/...", "the program carries no browser"},
+	{"jiragate/internal/browser", "jiragate/...", "a browser doesn't know whose pages it shows"},
 	{"jiragate/internal/netlab", "jiragate/...", "hosts of a test that share code with the gateway prove nothing"},
 	{"jiragate/internal/jirasim", "jiragate/...", "a simulator that shares code with the gateway proves nothing"},
 }

@@ -55,6 +55,9 @@ var (
 	recordsClient     = parameter{name: "client", description: "Only those of the client of this name. An act has who did it."}
 	recordsDecision   = parameter{name: "decision", description: "Only those that were allowed, or refused.", values: enums["Record.decision"]}
 	recordsCode       = parameter{name: "code", description: "Only those with this code."}
+	recordsOperation  = parameter{name: "operation", description: "Only those of this operation, as issue.create."}
+	recordsStatus     = parameter{name: "status", description: "Only those with this HTTP status.", low: 100, high: 999}
+	recordsText       = parameter{name: "text", description: "Only those with this in any field, in upper or lower case. One of 16 bytes or more, as an id, is found fast in the log."}
 	recordsKind       = parameter{name: "kind", description: "Only those of calls, or of acts of administration.", values: texts(audit.KindCall, audit.KindAct)}
 	sinceParameter    = parameter{name: "since", description: aTime + "Only what was then or later."}
 	untilParameter    = parameter{name: "until", description: aTime + "Only what was earlier."}
@@ -133,11 +136,7 @@ var descriptions = map[string]described{
 		description: "A page of those that match the query. A parameter that is empty is as if it weren't there. A question that takes longer than 20 seconds is refused: narrow the time.",
 		query: []parameter{
 			sinceParameter, untilParameter, recordsConnection, recordsClient,
-			{name: "operation", description: "Only those of this operation, as issue.create."},
-			recordsDecision, recordsCode,
-			{name: "status", description: "Only those with this HTTP status.", low: 100, high: 999},
-			{name: "text", description: "Only those with this in any field, in upper or lower case. One of 16 bytes or more, as an id, is found fast."},
-			recordsKind,
+			recordsOperation, recordsDecision, recordsCode, recordsStatus, recordsText, recordsKind,
 			{name: "before", description: "Only those before the record with this seq: the next of the page before.", low: 1, high: maxSeq},
 			{name: "limit", description: "Answer with at most so many; without it, 50.", low: 1, high: maxRecords},
 		},
@@ -148,7 +147,7 @@ var descriptions = map[string]described{
 		media:       []string{"text/plain"}, conflict: true},
 	"GET /v1/audit/records/stream": {id: "streamRecords", summary: "Send records as they are written",
 		description: `Server-sent events: "record", of which the data is a record as in the log and the id its seq, and "missed", of which the data is {"missed": N}, where N records were lost because they were read too slowly. Records come as calls end, so seq may jump back by a few. A stream ends after 10 minutes: open the next.`,
-		query:       []parameter{recordsConnection, recordsClient, recordsDecision, recordsCode, recordsKind}, media: []string{"text/event-stream"}},
+		query:       []parameter{recordsConnection, recordsClient, recordsOperation, recordsDecision, recordsCode, recordsStatus, recordsText, recordsKind}, media: []string{"text/event-stream"}},
 	"GET /v1/audit/checkpoint": {id: "getCheckpoint", summary: "How far the audit log is signed, with the newest checkpoint", answer: AuditCheckpoint{}},
 	"GET /v1/audit/activity": {id: "getActivity", summary: "Count calls, refusals, rate limits and latency over time",
 		description: "Without parameters, of the last 24 hours, by 5 minutes. Of at most 1500 steps; they are of whole hours where the window begins more than 25 hours ago, and go 32 days back.",

@@ -46,14 +46,11 @@ func (a *API) listRecords(w http.ResponseWriter, r *http.Request) error {
 	p := paramsOf(r, "since", "until", "connection", "client", "operation", "decision", "code", "status", "text", "kind", "before", "limit")
 	now := a.o.Now()
 	f := audit.Filter{
-		Since:     p.time("since", now, time.Time{}),
-		Until:     p.time("until", now, time.Time{}),
-		Operation: p.text("operation"),
-		Status:    int(p.number("status", 100, 999, 0)),
-		Text:      p.text("text"),
-		Before:    p.number("before", 1, maxSeq, 0),
+		Since:  p.time("since", now, time.Time{}),
+		Until:  p.time("until", now, time.Time{}),
+		Before: p.number("before", 1, maxSeq, 0),
 	}
-	p.who(&f)
+	p.about(&f)
 	limit := int(p.number("limit", 1, maxRecords, defaultRecords))
 	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
 		p.fail("until: it must be later than since")
@@ -73,9 +70,11 @@ func (a *API) listRecords(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, page)
 }
 
-// who takes the parameters that streams have, too.
-func (p *params) who(f *audit.Filter) {
-	f.Connection, f.Client, f.Code = p.text("connection"), p.text("client"), p.text("code")
+// about takes the parameters that streams have, too.
+func (p *params) about(f *audit.Filter) {
+	f.Connection, f.Client, f.Operation = p.text("connection"), p.text("client"), p.text("operation")
+	f.Code, f.Text = p.text("code"), p.text("text")
+	f.Status = int(p.number("status", 100, 999, 0))
 	f.Decision = oneOf(p, "decision", audit.DecisionAllow, audit.DecisionDeny)
 	f.Kind = oneOf(p, "kind", audit.KindCall, audit.KindAct)
 }

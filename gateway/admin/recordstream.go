@@ -30,9 +30,9 @@ type written struct {
 // and "missed", of which the data is {"missed": N}, before a record where N were lost.
 // Records are sent as calls end, so seq may jump back by a few.
 func (a *API) streamRecords(w http.ResponseWriter, r *http.Request) error {
-	p := paramsOf(r, "connection", "client", "decision", "code", "kind")
+	p := paramsOf(r, "connection", "client", "operation", "decision", "code", "status", "text", "kind")
 	var f audit.Filter
-	p.who(&f)
+	p.about(&f)
 	if p.err != nil {
 		return p.err
 	}

@@ -200,3 +200,26 @@ func TestStreamOverTheNetwork(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 }
+
+// A stream leaves out what the list of records does.
+func TestStreamsAreFiltered(t *testing.T) {
+	r := aCall(1)
+	for query, sent := range map[string]bool{
+		"operation=" + r.Operation: true, "operation=myself.nothing": false,
+		fmt.Sprintf("status=%d", r.Status): true, "status=599": false,
+		"text=" + strings.ToUpper(r.Operation): true, "text=nothing+like+it": false,
+		"client=" + r.Client: true, "client=nobody": false,
+		"decision=allow": true, "decision=deny": false, "code=not_granted": false, "kind=act": false, "status=": true,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newAuditLab(t).options
+			o.Log.Watch = func(context.Context) (iter.Seq2[audit.Record, uint64], error) {
+				return func(yield func(audit.Record, uint64) bool) { yield(r, 0) }, nil
+			}
+			_, body := call(t, asRole(t, o, admin.RoleViewer), "GET", "/v1/audit/records/stream?"+query, "")
+			if got := strings.Contains(body, "event: record"); got != sent {
+				t.Errorf("%s: sent %v", query, got)
+			}
+		})
+	}
+}

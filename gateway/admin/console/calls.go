@@ -86,9 +86,8 @@ type callsPage struct {
 	Rows   []recordRow
 	Next   string // address of the older ones
 	Newest bool   // nothing newer was left out
-	Follow string // address of the stream of new ones; empty where a time is asked for
+	Follow string // address of the stream of new ones; empty where it can't be followed
 	Days   []day
-	Where  string // what is listed, in a few words
 	// Damaged are lines among them that are no records.
 	Damaged []admin.DamagedLine
 }
@@ -116,7 +115,7 @@ func calls(v *visit) error {
 	if err := v.get(at("audit", "records")+"?"+asked.Encode(), &found); err != nil {
 		return err
 	}
-	p := callsPage{Filter: f, Rows: rows(found.Records, v.now), Newest: q.Get("before") == "", Days: days(f, v.now), Where: headline(f), Damaged: found.Damaged}
+	p := callsPage{Filter: f, Rows: rows(found.Records, v.now), Newest: q.Get("before") == "", Days: days(f, v.now), Damaged: found.Damaged}
 	if found.Next != 0 {
 		p.Next = f.With("before", strconv.FormatUint(found.Next, 10))
 	}
@@ -127,7 +126,7 @@ func calls(v *visit) error {
 	if f.Decision == audit.DecisionDeny {
 		section = "refused"
 	}
-	return v.show(http.StatusOK, "calls", view{Title: p.Where, Section: section, Live: p.Follow != "", Data: p})
+	return v.show(http.StatusOK, "calls", view{Title: headline(f), Section: section, Live: p.Follow != "", Data: p})
 }
 
 // tidy leaves the empty fields of a form out of an address, so that it can be sent to

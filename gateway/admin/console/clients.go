@@ -86,9 +86,8 @@ func fields(s string) []string {
 // clientPage is about one client.
 type clientPage struct {
 	admin.Client
-	Token   string // made just now, shown this once
-	Calls   []recordRow
-	Refused []recordRow
+	Token string // made just now, shown this once
+	Calls []recordRow
 }
 
 func client(v *visit) error { return v.client(http.StatusOK, v.r.PathValue("name"), secret.Secret{}) }

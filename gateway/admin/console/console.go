@@ -120,8 +120,8 @@ func (c *Console) routes() *http.ServeMux {
 	show("/console/{$}", overview)
 
 	show("/console/connections", connections)
-	show("/console/connections/new", newConnection)
-	do("/console/connections/new", addConnection)
+	show("/console/connect", newConnection)
+	do("/console/connect", addConnection)
 	show("/console/connections/{id}", connection)
 	do("/console/connections/{id}/test", testConnection)
 	do("/console/connections/{id}/disable", disableConnection)
@@ -132,8 +132,8 @@ func (c *Console) routes() *http.ServeMux {
 	do("/console/connections/{id}/grant", grantConnection)
 
 	show("/console/clients", clients)
-	show("/console/clients/new", newClient)
-	do("/console/clients/new", addClient)
+	show("/console/add-client", newClient)
+	do("/console/add-client", addClient)
 	show("/console/clients/{name}", client)
 	do("/console/clients/{name}/rotate", rotateToken)
 	do("/console/clients/{name}/remove", removeClient)

@@ -53,10 +53,10 @@ func suspects(t interface{ Errorf(string, ...any) }, what string, a answer) {
 var parameters = map[string][]string{
 	"/console/":                {"window", "done"},
 	"/console/connections":     {"text", "state", "edition", "client", "after", "done"},
-	"/console/connections/new": {"kind", "done"},
+	"/console/connect":         {"kind", "done"},
 	"/console/connections/off": {"window", "done"},
 	"/console/clients":         {"text", "after", "done"},
-	"/console/clients/new":     {"connection"},
+	"/console/add-client":      {"connection"},
 	"/console/clients/billing": {"done"},
 	"/console/calls":           {"kind", "decision", "connection", "client", "operation", "code", "status", "text", "since", "until", "before", "day", "done"},
 	"/console/policy/explain":  {"method", "url", "connection", "client"},

@@ -15,13 +15,12 @@ type policyPage struct {
 	Operations []policyOperation
 	Rules      string // the operator's; empty means none
 	Verified   bool
-	Unusable   string `json:"problem"` // why what is kept can't be had, or compiled; or empty
+	Problem    string // why what is kept can't be had, or compiled; or empty
 
-	// These are not of the API's answer.
 	InForce bool                 `json:"-"`
 	Asked   admin.ExplainRequest `json:"-"` // of the form that asks what would be decided
 	Answer  *admin.Explanation   `json:"-"`
-	Problem *admin.Problem       `json:"-"`
+	Refused *admin.Problem       `json:"-"` // why there is no answer
 }
 
 // policyOperation is an operation as the API has it.
@@ -57,7 +56,7 @@ func explain(v *visit) error {
 		if !ok || problem.Status >= 500 {
 			return err
 		}
-		p.Problem = problem
+		p.Refused = problem
 		return v.policy(p, problem.Status)
 	}
 	p.Answer = &answer

@@ -59,12 +59,12 @@ func TestSecretsStayInside(t *testing.T) {
 		if k.kind != "cloud" {
 			fields = append(fields, "base_url", "https://"+k.kind+".example.com")
 		}
-		a := b.post("/console/connections/new", fields...)
+		a := b.post("/console/connect", fields...)
 		if a.StatusCode != http.StatusCreated && a.StatusCode != http.StatusSeeOther {
 			t.Fatalf("adding %s: %s\n%s", k.kind, a.Status, a.body)
 		}
 		keep("adding "+k.kind, a, k.once)
-		again := b.post("/console/connections/new", fields...)
+		again := b.post("/console/connect", fields...)
 		if again.StatusCode != http.StatusConflict {
 			t.Errorf("adding %s again: %s", k.kind, again.Status)
 		}
@@ -73,12 +73,12 @@ func TestSecretsStayInside(t *testing.T) {
 			wrong := append([]string{}, fields...)
 			wrong[3], wrong[i+1] = "y-"+k.kind, "\x01"+canary
 			if fields[i] == "password" || fields[i] == "token" || fields[i] == "client_secret" {
-				keep("adding "+k.kind+" with a bad "+fields[i], b.post("/console/connections/new", wrong...), false)
+				keep("adding "+k.kind+" with a bad "+fields[i], b.post("/console/connect", wrong...), false)
 			}
 		}
 		bad := append([]string{}, fields...)
 		bad[3] = "NOT AN ID"
-		a = b.post("/console/connections/new", bad...)
+		a = b.post("/console/connect", bad...)
 		if a.StatusCode != http.StatusBadRequest || a.value("id") != "NOT AN ID" {
 			t.Errorf("a bad form of %s: %s, with id %q", k.kind, a.Status, a.value("id"))
 		}
@@ -98,13 +98,13 @@ func TestSecretsStayInside(t *testing.T) {
 	keep("replacing nothing", b.post("/console/connections/none/credential", "password", canary+"-7"), false)
 	keep("a viewer's", h.as(t, "viewer").post("/console/connections/basic/credential", "username", "u", "password", canary+"-8"), false)
 	keep("no form of the session's", b.send("/console/connections/basic/credential", "username", "u", "password", canary+"-9"), false)
-	keep("a new client", b.post("/console/clients/new", "name", "n1", "connections", "acme"), true)
+	keep("a new client", b.post("/console/add-client", "name", "n1", "connections", "acme"), true)
 	keep("a new token", b.post("/console/clients/n1/rotate"), true)
 	s := h.stranger(t)
 	keep("a wrong admin token", s.send(signin.Path, "token", canary+"-wrong", "form", s.get(signin.Path).value("form")), false)
 	keep("an admin token without a form", s.send(signin.Path, "token", adminToken), false)
 	keep("the admin token", s.send(signin.Path, "token", adminToken, "form", s.get(signin.Path).value("form")), false)
-	keep("a secret in an address", b.get("/console/connections/new?kind=datacenter-pat&token=jgc_x"), false)
+	keep("a secret in an address", b.get("/console/connect?kind=datacenter-pat&token=jgc_x"), false)
 	for _, page := range pages {
 		keep(page, b.get(page), false)
 	}
@@ -148,14 +148,14 @@ func TestSecretsStayInside(t *testing.T) {
 func TestShownOnce(t *testing.T) {
 	h := newHouse(t, setting{}).furnish()
 	b := h.as(t, "admin")
-	made := b.post("/console/clients/new", "name", "fresh", "connections", "acme, basic")
+	made := b.post("/console/add-client", "name", "fresh", "connections", "acme, basic")
 	token := made.text("client-token")
 	if made.StatusCode != http.StatusCreated || !tokens.MatchString(token) {
 		t.Fatalf("%s, token %q", made.Status, token)
 	}
 	sum := func() [32]byte { c, _ := h.store.Directory().Client("fresh"); return c.TokenSHA256 }
 	before := sum()
-	again := b.post("/console/clients/new", "name", "fresh", "connections", "acme, basic")
+	again := b.post("/console/add-client", "name", "fresh", "connections", "acme, basic")
 	if again.StatusCode != http.StatusConflict || tokens.MatchString(again.body) || !strings.Contains(again.body, "exists already") || !strings.Contains(again.body, "rotate fresh gives it a new token") {
 		t.Errorf("again: %s\n%s", again.Status, again.body)
 	}

@@ -18,7 +18,12 @@
     source.addEventListener("missed", (e) => { missed += JSON.parse(e.data).missed; tell(); });
     source.onopen = tell;
     source.onerror = () => {
-      told.textContent = source.readyState === EventSource.CLOSED ? "The stream has ended: load the page again." : "The connection is lost; trying again.";
+      if (source.readyState !== EventSource.CLOSED) {
+        told.textContent = "The connection is lost; trying again.";
+        return;
+      }
+      pause(); // the browser doesn't try again after a refusal
+      told.textContent = "No longer following: load the page again.";
     };
     button.textContent = "Pause";
     button.setAttribute("aria-pressed", "true");
@@ -52,7 +57,10 @@
   function add(r) {
     const empty = document.getElementById("none");
     if (empty) { empty.remove(); table.parentElement.hidden = false; }
-    if (body.rows.length && Number(body.rows[0].dataset.seq || 0) >= r.seq) return;
+    // Records come as calls end, which is not quite in the order of their numbers.
+    const numbered = [...body.rows].map((e) => [e, Number(e.dataset.seq)]);
+    if (numbered.some(([, seq]) => seq === r.seq)) return;
+    const [older] = numbered.find(([, seq]) => seq < r.seq) || [null];
     const at = new Date(r.time), row = element("tr", null, { class: "fresh", "data-seq": r.seq });
     const text = at.toUTCString(); // as "Fri, 27 Nov 2026 14:54:56 GMT"
     const time = element("time", text.slice(5, 12).replace(/^0/, "") + text.slice(17, 25), { datetime: r.time });
@@ -71,7 +79,7 @@
       cell("Status", element("span", r.status || "–"), { class: "number" }),
       cell("Took", element("span", took(r.duration_ms)), { class: "number" }),
     );
-    body.prepend(row);
+    body.insertBefore(row, older);
     setTimeout(() => row.classList.remove("fresh"), 3000);
     while (body.rows.length > most) body.lastElementChild.remove();
     added++;
