@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -188,7 +187,7 @@ func New(o Options) (*Gateway, error) {
 	if _, err := parseAuthority(api.Host, "443"); err != nil {
 		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
 	}
-	errorLog := log.New(logWriter{o.Logger, o.Privacy}, "", 0)
+	errorLog := o.Privacy.ErrorLog(o.Logger)
 	g.front = &http.Server{
 		Handler:           g.frontHandler(),
 		ReadHeaderTimeout: readHeadTimeout,
@@ -280,16 +279,4 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 	})
 	g.resolved.Store(s)
 	return s, nil
-}
-
-// logWriter sends what net/http logs, connection errors mostly, to slog. They quote
-// addresses of clients.
-type logWriter struct {
-	log     *slog.Logger
-	privacy *privacy.Masker
-}
-
-func (w logWriter) Write(p []byte) (int, error) {
-	w.log.Debug("connection", "error", w.privacy.Text(string(p)))
-	return len(p), nil
 }

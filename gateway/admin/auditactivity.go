@@ -50,11 +50,15 @@ func (a *API) showActivity(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	ctx, done, err := a.ask(r)
-	if err != nil {
-		return err
+	ctx := r.Context()
+	if q.Connection != "" { // else nothing is read: it was counted before, and waits for no question
+		asked, done, err := a.ask(r)
+		if err != nil {
+			return err
+		}
+		defer done()
+		ctx = asked
 	}
-	defer done()
 	found, err := a.o.Log.Activity(ctx, q)
 	switch {
 	case errors.Is(err, activity.ErrWindow):

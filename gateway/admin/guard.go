@@ -18,7 +18,8 @@ type Guard struct {
 	// Token is the bearer token (RFC 6750 section 2.1); it may not be empty.
 	Token secret.Secret
 	// Hosts are the names and addresses that a Host field may hold besides
-	// the loopback ones, without a port. This is what stops DNS rebinding: a
+	// the loopback ones, without a port: in lower case, and addresses as
+	// netip.Addr writes them. This is what stops DNS rebinding: a
 	// page of a foreign site reaches us only under that site's name.
 	Hosts []string
 	// AnyAddress accepts each IP literal as a Host, for a listener that is

@@ -183,7 +183,7 @@ func TestNetworkNeedsToken(t *testing.T) {
 
 func TestHeaderLimit(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = admin.NewServer(local(t, options(t, nil)), slog.New(slog.DiscardHandler))
+	server.Config = admin.NewServer(local(t, options(t, nil)), discarded)
 	server.Start()
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

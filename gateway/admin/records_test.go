@@ -15,9 +15,11 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/activity"
 )
 
 // From the newest page back, each record is on one page, as it is in the log.
@@ -228,6 +230,9 @@ func TestQuestionsTakeABoundedTime(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
+		lab.options.Log.Activity = func(context.Context, admin.ActivityRequest) (admin.Activity, error) {
+			return admin.Activity{Series: &activity.Series{Points: []activity.Point{}}}, nil
+		}
 		h := asRole(t, lab.options, admin.RoleViewer)
 		answers := make(chan string, 10)
 		for range cap(answers) {
@@ -235,6 +240,11 @@ func TestQuestionsTakeABoundedTime(t *testing.T) {
 				status, body := call(t, h, "GET", "/v1/audit/records?text=x", "")
 				answers <- fmt.Sprint(status, body)
 			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		if status, body := call(t, h, "GET", "/v1/audit/activity", ""); status != 200 || time.Since(began) > 0 {
+			t.Errorf("charts wait for questions: %d %s", status, body)
 		}
 		slow, busy := 0, 0
 		for range cap(answers) {

@@ -164,7 +164,7 @@ func TestStreamOverTheNetwork(t *testing.T) {
 	}
 	api := newAPI(t, lab.options)
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = admin.NewServer(described(t, api.Local(operator)), textLogger(io.Discard))
+	server.Config = admin.NewServer(described(t, api.Local(operator)), discarded)
 	server.Config.RegisterOnShutdown(api.EndStreams)
 	server.Start()
 	defer server.Close()

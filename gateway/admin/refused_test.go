@@ -1,6 +1,8 @@
 package admin_test
 
 import (
+	"io"
+	"log"
 	"net"
 	"strings"
 	"testing"
@@ -112,7 +114,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := options(t, nil)
-				server := admin.NewServer(local(t, o), o.Logger)
+				server := admin.NewServer(local(t, o), discarded)
 				listener := make(pipes)
 				go func() { _ = server.Serve(listener) }() // until it is closed
 				ours, theirs := net.Pipe()
@@ -136,3 +138,6 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		})
 	}
 }
+
+// discarded takes what servers say of connections.
+var discarded = log.New(io.Discard, "", 0)

@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"log/slog"
+	"log"
 	"net/http"
 	"time"
 )
@@ -33,7 +33,8 @@ const (
 
 // NewServer is an http.Server for h with every limit set. A connection that sends
 // no request is closed after 5 seconds, one that was used after 15 without another.
-func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
+// Lines of errorLog quote addresses of clients.
+func NewServer(h http.Handler, errorLog *log.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -41,7 +42,7 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          errorLog,
 	}
 }
 

@@ -202,7 +202,7 @@ func (l *Log) owe(r Record) error {
 func (l *Log) written(r Record) {
 	l.attester.wake()
 	if l.options.Observe != nil {
-		l.options.Observe(r, appendRecord(nil, &r))
+		l.options.Observe(r)
 	}
 }
 

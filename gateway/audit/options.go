@@ -73,10 +73,9 @@ type Options struct {
 	// with the number of records that it covers, the latest last. It must not
 	// block, change signed, or call the log.
 	Checkpointed func(signed []byte, size uint64)
-	// Observe, if set, is given each record once it is written, with its line
-	// without the newline, in no certain order; by Open, too, of what it writes. It
-	// must neither block nor keep line.
-	Observe func(r Record, line []byte)
+	// Observe, if set, is given each record once it is written, in no certain order;
+	// by Open, too, of what it writes. It must not block: calls wait for it.
+	Observe func(r Record)
 
 	generationSize int64 // of a journal file, in bytes; tests want small ones
 }

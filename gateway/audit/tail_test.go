@@ -177,7 +177,7 @@ func TestFoundIsWhatObserveIsNotGiven(t *testing.T) {
 	mustBegin(t, l, intent("GET"))
 	mustClose(t, l)
 	var seen []uint64
-	l = mustOpen(t, Options{Dir: dir, Observe: func(r Record, _ []byte) { seen = append(seen, r.Seq) }})
+	l = mustOpen(t, Options{Dir: dir, Observe: func(r Record) { seen = append(seen, r.Seq) }})
 	mustAppend(t, l, refusal())
 	if l.Found() != 2 || !slices.Equal(seen, []uint64{3, 4}) {
 		t.Errorf("found %d, observed %v", l.Found(), seen)

@@ -53,7 +53,7 @@ func TestOpenTellsOfWhatItWrites(t *testing.T) {
 	content := readFile(t, path)
 	writeTestFile(t, path, content[:len(content)-3])
 	var observed []string
-	l := mustOpen(t, Options{Dir: dir, Observe: func(_ Record, line []byte) { observed = append(observed, string(line)) }})
+	l := mustOpen(t, Options{Dir: dir, Observe: func(r Record) { observed = append(observed, string(r.Line())) }})
 	mustClose(t, l)
 	var written []string
 	for e, err := range Query(dir, Filter{}) {

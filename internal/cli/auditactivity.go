@@ -55,7 +55,7 @@ gateway runs or not.`,
 				end = now
 			}
 			var done func() error
-			counted, damage := countActivity(cmd.Context(), a.config.auditDir(), admin.ActivityRequest{Since: from, Until: end, Step: step, Connection: connection},
+			counted, damage := countActivity(cmd.Context(), a.config.auditDir(), admin.ActivityRequest{Since: from, Until: end, Step: step, Connection: connection}, atOnce,
 				func(ctx context.Context, f audit.Filter) iter.Seq2[audit.Entry, error] {
 					var records iter.Seq2[audit.Entry, error]
 					records, done = a.queryIndex(ctx, f)
@@ -84,9 +84,13 @@ gateway runs or not.`,
 	return cmd
 }
 
-// countActivity counts the records that query finds in a window. Damage in the log is
-// an error beside what was counted; other errors are in its place.
-func countActivity(ctx context.Context, dir string, q admin.ActivityRequest, query func(context.Context, audit.Filter) iter.Seq2[audit.Entry, error]) (admin.Activity, error) {
+// query is a question to the audit log, as [audit.Query] answers it.
+type query = func(context.Context, audit.Filter) iter.Seq2[audit.Entry, error]
+
+// countActivity counts the records that ask finds in a window, in the parts that begin
+// where parts says. Damage in the log, and that ctx ended, are errors beside what was
+// counted; other errors are in its place.
+func countActivity(ctx context.Context, dir string, q admin.ActivityRequest, parts func(from, until time.Time) []time.Time, ask query) (admin.Activity, error) {
 	board, window, err := activityWindow(q.Since, q.Until, q.Step)
 	if err != nil {
 		return admin.Activity{}, err
@@ -95,13 +99,50 @@ func countActivity(ctx context.Context, dir string, q admin.ActivityRequest, que
 	if err != nil {
 		return admin.Activity{}, err
 	}
-	records := query(ctx, audit.Filter{Since: window.From, Until: window.Until, Connection: q.Connection})
-	damage := board.Load(ctx, activity.Past{Since: whole, Found: math.MaxUint64}, records)
-	if damage != nil && !isDamage(damage) {
-		return admin.Activity{}, damage
+	past := activity.Past{Since: whole, Found: math.MaxUint64}
+	failed := countBack(ctx, board, past, parts(window.From, window.Until), audit.Filter{Until: window.Until, Connection: q.Connection}, ask)
+	if failed != nil && !isDamage(failed) && ctx.Err() == nil {
+		return admin.Activity{}, failed
 	}
 	counted, err := seriesOf(board, window.From, window.Until, q.Step)
-	return counted, errors.Join(err, damage)
+	return counted, errors.Join(err, failed)
+}
+
+// countBack counts the records that f lets through in parts, which begin at these times,
+// the newest first: so the counts of what was lately are whole while, or even if, the
+// rest is not. past is about all of them. Damage in the log does not end it.
+func countBack(ctx context.Context, board *activity.Board, past activity.Past, begins []time.Time, f audit.Filter, ask query) error {
+	var damage error
+	for _, f.Since = range begins {
+		part := past
+		if f.Since.After(past.Since) {
+			part.Since = f.Since
+		}
+		err := board.Load(ctx, part, ask(ctx, f))
+		if err != nil && !isDamage(err) {
+			return err
+		}
+		// An older part is read to the end of the log, too, and finds the same damage.
+		damage = err
+		f.Until = f.Since
+	}
+	return damage
+}
+
+// atOnce is one part.
+func atOnce(from, _ time.Time) []time.Time { return []time.Time{from} }
+
+// doubling are parts of which each reaches twice as far back as the one before; the
+// first is of an hour.
+func doubling(from, until time.Time) []time.Time {
+	var begins []time.Time
+	for long := time.Hour; ; long *= 2 {
+		begin := until.Add(-long)
+		if !begin.After(from) {
+			return append(begins, from)
+		}
+		begins = append(begins, begin)
+	}
 }
 
 // seriesOf is what a board has counted.

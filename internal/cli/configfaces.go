@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -87,6 +88,8 @@ func (c *Config) facesTogether() []error {
 	pair(c.PublicTLSCert, "PUBLIC_TLS_CERT", c.PublicTLSKey, "PUBLIC_TLS_KEY")
 	pair(string(c.OIDCIssuer), "OIDC_ISSUER", c.OIDCClientID, "OIDC_CLIENT_ID")
 	switch {
+	case c.OIDCIssuer != "" && c.ConsoleURL == "":
+		refuse("CONSOLE_URL", "is not set: the OpenID provider sends browsers back there")
 	case c.OIDCIssuer != "" && len(c.OIDCRoles) == 0:
 		refuse("OIDC_ROLES", "is not set: nobody who signs in would have a role; set it, as admin=jira-admins,viewer=*")
 	case c.OIDCIssuer == "" && len(c.OIDCRoles) > 0:
@@ -121,11 +124,15 @@ func (c *Config) consoleOrigin(adminAddr string) string {
 	return "http://" + adminAddr
 }
 
-// consoleHost is the host of JIRAGATE_CONSOLE_URL, in lower case; empty without one.
-func (c *Config) consoleHost() string {
+// consoleHost is the host of JIRAGATE_CONSOLE_URL as [admin.Guard] has it; ok is false
+// without one.
+func (c *Config) consoleHost() (host string, ok bool) {
 	u, err := url.Parse(string(c.ConsoleURL)) // parsed before
-	if err != nil {
-		return ""
+	if err != nil || u.Hostname() == "" {
+		return "", false
 	}
-	return strings.ToLower(u.Hostname())
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return ip.String(), true
+	}
+	return strings.ToLower(u.Hostname()), true
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestFacesRefused(t *testing.T) {
-	const provider = "JIRAGATE_OIDC_ISSUER=https://login.example JIRAGATE_OIDC_CLIENT_ID=c JIRAGATE_OIDC_ROLES=viewer=*"
+	const provider = "JIRAGATE_CONSOLE_URL=https://gate.example JIRAGATE_OIDC_ISSUER=https://login.example JIRAGATE_OIDC_CLIENT_ID=c JIRAGATE_OIDC_ROLES=viewer=*"
 	if _, err := ParseConfig(strings.Fields(provider)); err != nil {
 		t.Fatal(err)
 	}
@@ -21,8 +21,9 @@ func TestFacesRefused(t *testing.T) {
 		{"neither on nor off", "JIRAGATE_CONSOLE_ADMIN_TOKEN=true", "on or off"},
 		{"issuer over http", "JIRAGATE_OIDC_ISSUER=http://login.example JIRAGATE_OIDC_CLIENT_ID=c JIRAGATE_OIDC_ROLES=viewer=*", "JIRAGATE_OIDC_ISSUER"},
 		{"issuer with a query", "JIRAGATE_OIDC_ISSUER=https://login.example?x JIRAGATE_OIDC_CLIENT_ID=c JIRAGATE_OIDC_ROLES=viewer=*", "no query"},
+		{"nowhere to come back to", "JIRAGATE_OIDC_ISSUER=https://login.example JIRAGATE_OIDC_CLIENT_ID=c JIRAGATE_OIDC_ROLES=viewer=*", "JIRAGATE_CONSOLE_URL"},
 		{"issuer alone", "JIRAGATE_OIDC_ISSUER=https://login.example", "JIRAGATE_OIDC_CLIENT_ID"},
-		{"nobody has a role", "JIRAGATE_OIDC_ISSUER=https://login.example JIRAGATE_OIDC_CLIENT_ID=c", "JIRAGATE_OIDC_ROLES"},
+		{"nobody has a role", "JIRAGATE_CONSOLE_URL=https://gate.example JIRAGATE_OIDC_ISSUER=https://login.example JIRAGATE_OIDC_CLIENT_ID=c", "JIRAGATE_OIDC_ROLES"},
 		{"roles alone", "JIRAGATE_OIDC_ROLES=admin=x", "JIRAGATE_OIDC_ISSUER"},
 		{"secret alone", "JIRAGATE_OIDC_CLIENT_SECRET_FILE=f", "JIRAGATE_OIDC_ISSUER"},
 		{"CA alone", "JIRAGATE_OIDC_CA_FILE=f", "JIRAGATE_OIDC_ISSUER"},
@@ -51,8 +52,8 @@ func TestFacesAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ConsoleURL != "https://Gate.Example:8443" || c.consoleHost() != "gate.example" || !c.consoleSecure() || bool(c.ConsoleAdminToken) {
-		t.Errorf("%q %q %v %v", c.ConsoleURL, c.consoleHost(), c.consoleSecure(), c.ConsoleAdminToken)
+	if host, _ := c.consoleHost(); c.ConsoleURL != "https://Gate.Example:8443" || host != "gate.example" || !c.consoleSecure() || bool(c.ConsoleAdminToken) {
+		t.Errorf("%q %q %v %v", c.ConsoleURL, host, c.consoleSecure(), c.ConsoleAdminToken)
 	}
 	if c.OIDCIssuer != "https://login.example/realms/staff/" {
 		t.Errorf("the issuer is not as it was written: %q", c.OIDCIssuer)
@@ -67,7 +68,7 @@ func TestFacesAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bool(c.ConsoleAdminToken) || c.consoleSecure() || c.consoleHost() != "" || c.consoleOrigin("127.0.0.1:8081") != "http://127.0.0.1:8081" {
+	if _, named := c.consoleHost(); !bool(c.ConsoleAdminToken) || c.consoleSecure() || named || c.consoleOrigin("127.0.0.1:8081") != "http://127.0.0.1:8081" {
 		t.Errorf("defaults: %+v", c)
 	}
 	c.AdminTLSCert = "c"

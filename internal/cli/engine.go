@@ -116,9 +116,12 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 	options := c.auditOptions(key, o.Logger)
 	e.activity = activity.New(activity.Options{Weight: pace.Weight})
 	copies := shipping.New(e.telemetry.LoggerProvider())
-	options.Observe = func(r audit.Record, line []byte) {
-		e.activity.Observe(r)
-		copies.Ship(r, line) // which does nothing where nobody wants them
+	options.Observe = e.activity.Observe
+	if copies.Enabled() {
+		options.Observe = func(r audit.Record) {
+			e.activity.Observe(r)
+			copies.Ship(r, r.Line())
+		}
 	}
 	if len(c.CheckpointTo) > 0 {
 		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {

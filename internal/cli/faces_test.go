@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -230,23 +233,35 @@ func TestPublicURL(t *testing.T) {
 	}
 }
 
-// Requests that name the host of JIRAGATE_CONSOLE_URL are for the console; others of
-// strange names are not.
+// Requests that name the host of JIRAGATE_CONSOLE_URL are for the console, however that
+// is written; others of strange names, or of none, are not.
 func TestConsoleHost(t *testing.T) {
-	c, _ := testConfig(t, "JIRAGATE_CONSOLE_URL=https://gate.example")
-	s, _ := startServer(t, c)
-	for host, status := range map[string]int{"gate.example": 200, "gate.example:443": 200, "evil.example": 421} {
-		request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.AdminAddr()+"/console/signin", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Host = host
-		response, err := visitor(t, nil).Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response.Body.Close(); response.StatusCode != status {
-			t.Errorf("%s: %d, want %d", host, response.StatusCode, status)
+	for _, row := range []struct {
+		url   string
+		hosts map[string]int
+	}{
+		{"https://GATE.example", map[string]int{"gate.example": 200, "gate.example:443": 200, "evil.example": 421, "": 421}},
+		{"https://[2001:DB8:0:0::1]:8443", map[string]int{"[2001:db8::1]:8443": 200, "[2001:db8::2]": 421, "gate.example": 421}},
+		{"", map[string]int{"127.0.0.1": 200, "gate.example": 421, "": 421}},
+	} {
+		c, _ := testConfig(t, "JIRAGATE_CONSOLE_URL="+row.url)
+		s, _ := startServer(t, c)
+		for host, status := range row.hosts {
+			conn, err := net.Dial("tcp", s.AdminAddr()) // http.Client sends no empty Host
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = fmt.Fprintf(conn, "GET /console/signin HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if conn.Close(); response.StatusCode != status {
+				t.Errorf("%s, Host %q: %d, want %d", row.url, host, response.StatusCode, status)
+			}
 		}
 	}
 }
@@ -289,6 +304,53 @@ func TestSignInAtTheProvider(t *testing.T) {
 	for _, cookie := range response.Cookies() {
 		if !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly {
 			t.Errorf("cookie %v", cookie)
+		}
+	}
+}
+
+// What is made of a connection just now, such as a link that is shown only once, and the
+// state of it, are there even when the audit log can't be read.
+func TestConnectionPageWithoutTheAuditLog(t *testing.T) {
+	c, environ := testConfig(t)
+	s, _ := startServer(t, c)
+	addConnection(t, environ, "globex")
+	client := visitor(t, nil)
+	signIn(t, client, s.ConsoleURL(), adminTokenOf(t, c))
+	page := func() string {
+		response, page := read(t, client, s.ConsoleURL()+"connections/globex")
+		if response.StatusCode != http.StatusOK || !strings.Contains(page, "https://globex.example/jira") {
+			t.Errorf("%d %s", response.StatusCode, page)
+		}
+		return page
+	}
+	const missing, calls = "There is no audit log yet.", "let through"
+	if p := page(); strings.Contains(p, missing) || !strings.Contains(p, calls) {
+		t.Errorf("with its log: %s", p)
+	}
+	away := c.auditDir() + "-away"
+	if err := os.Rename(c.auditDir(), away); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.Rename(away, c.auditDir()); err != nil {
+			t.Error(err)
+		}
+	})
+	if p := page(); !strings.Contains(p, missing) || strings.Contains(p, calls) {
+		t.Errorf("without its log: %s", p)
+	}
+}
+
+// A listener on all addresses is told of by one that can be opened.
+func TestReachable(t *testing.T) {
+	for listen, want := range map[string]string{"0.0.0.0:0": "127.0.0.1", "127.0.0.1:0": "127.0.0.1"} {
+		l, err := net.Listen("tcp4", listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if host, _, err := net.SplitHostPort(reachable(l)); err != nil || host != want {
+			t.Errorf("%s: %q %v", listen, host, err)
 		}
 	}
 }

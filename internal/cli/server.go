@@ -49,6 +49,9 @@ type Server struct {
 	closeErr    error
 }
 
+// mayFail is how much can end by itself: four listeners, and keeping grants alive.
+const mayFail = 5
+
 // StartOptions are what [Start] needs besides the configuration.
 type StartOptions struct {
 	Logger *slog.Logger // nil discards
@@ -65,7 +68,7 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: c, log: o.Logger, reader: &auditReader{dir: c.auditDir()}, failed: make(chan error, 4)}
+	s := &Server{config: c, log: o.Logger, reader: &auditReader{dir: c.auditDir()}, failed: make(chan error, mayFail)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release(ctx))
@@ -113,19 +116,20 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.socket, err = listenSocket(c.DataDir); err != nil {
 		return nil, err
 	}
-	if err := s.startBackground(ctx, o); err != nil {
-		return nil, err
-	}
-	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
 	adminTLS, err := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
 	if err != nil {
+		return nil, err
+	}
+	if err := s.startBackground(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := s.servePublic(); err != nil {
 		return nil, err
 	}
-	s.serveAdmin("admin", admin.NewServer(network, s.log), s.admin, adminTLS)
-	socket := admin.NewServer(local, s.log)
+	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
+	errorLog := s.foundation.privacy.ErrorLog(s.log)
+	s.serveAdmin("admin", admin.NewServer(network, errorLog), s.admin, adminTLS)
+	socket := admin.NewServer(local, errorLog)
 	socket.ConnContext = withPeer
 	s.serveAdmin("socket", socket, peerListener{s.socket}, nil)
 	s.announce()
@@ -210,9 +214,13 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 func (s *Server) guard(token secret.Secret) admin.Guard {
 	host, _, _ := net.SplitHostPort(string(s.config.AdminListen)) // parsed before
 	actual := addrPort(s.admin).Addr()
+	hosts := []string{strings.ToLower(host), actual.String()}
+	if console, ok := s.config.consoleHost(); ok {
+		hosts = append(hosts, console)
+	}
 	return admin.Guard{
 		Token:       token,
-		Hosts:       []string{strings.ToLower(host), actual.String(), s.config.consoleHost()},
+		Hosts:       hosts,
 		AnyAddress:  actual.IsUnspecified(),
 		OpenMetrics: actual.IsLoopback(),
 	}
@@ -273,7 +281,7 @@ func (s *Server) ProxyAddr() string { return s.proxy.Addr().String() }
 
 // ConsoleURL is where browsers reach the console.
 func (s *Server) ConsoleURL() string {
-	return s.config.consoleOrigin(s.AdminAddr()) + "/console/"
+	return s.config.consoleOrigin(reachable(s.admin)) + "/console/"
 }
 
 // PublicURL is where the public pages are.
@@ -281,7 +289,21 @@ func (s *Server) PublicURL() string {
 	if url := s.publicURL(); url != publicBase {
 		return url
 	}
-	return s.config.consoleOrigin(s.AdminAddr()) + publicBase
+	return s.config.consoleOrigin(reachable(s.admin)) + publicBase
+}
+
+// reachable is where l can be reached from this machine: where it listens, and on the
+// loopback address if that is everywhere.
+func reachable(l net.Listener) string {
+	a := addrPort(l)
+	switch {
+	case !a.Addr().IsUnspecified():
+	case a.Addr().Is4():
+		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
+	default:
+		a = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
+	}
+	return a.String()
 }
 
 // AdminAddr is where the admin API listens over TCP.

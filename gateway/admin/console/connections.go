@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,6 +65,7 @@ type connectionPage struct {
 	Partial   bool
 	Charts    []chart
 	Calls     []recordRow
+	Unread    *admin.Problem // why Series and Calls are missing
 	Yesterday dayRange
 	Invited   *admin.Invited     // a link that was made just now
 	Tested    *admin.ProbeResult // a call that was made just now
@@ -109,16 +111,27 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 			p.Others = without(all, p.Clients)
 		}
 	}
-	if p.Series, err = v.activity(p.Window, id); err != nil {
+	err = v.lately(&p)
+	if problem, ok := errors.AsType[*admin.Problem](err); ok && problem.Code == admin.CodeUnavailable {
+		p.Unread = problem // the rest can't wait: a link to consent at is shown only once
+	} else if err != nil {
 		return err
 	}
-	p.Charts, p.Partial = charts(p.Series), partial(p.Series)
+	return v.show(status, "connection", view{Title: id, Section: "connections", Charts: p.Unread == nil, Data: p})
+}
+
+// lately reads what the audit log has about the connection.
+func (v *visit) lately(p *connectionPage) error {
+	series, err := v.activity(p.Window, p.ID)
+	if err != nil {
+		return err
+	}
 	var latest records
-	if err := v.get(at("audit", "records")+"?"+url.Values{"connection": {id}, "limit": {"10"}}.Encode(), &latest); err != nil {
+	if err := v.get(at("audit", "records")+"?"+url.Values{"connection": {p.ID}, "limit": {"10"}}.Encode(), &latest); err != nil {
 		return err
 	}
-	p.Calls = rows(latest.Records, v.now)
-	return v.show(status, "connection", view{Title: id, Section: "connections", Charts: true, Data: p})
+	p.Series, p.Charts, p.Partial, p.Calls = series, charts(series), partial(series), rows(latest.Records, v.now)
+	return nil
 }
 
 // clients reads the first clients that match, with little of their grants, and tells

@@ -143,7 +143,7 @@ func newHouse(t testing.TB, s setting) *house {
 	must(t, err)
 	network, err := api.Network(admin.Guard{Token: secret.New(adminToken), Hosts: s.hosts}, pages)
 	must(t, err)
-	h.server.Config = admin.NewServer(network, logger)
+	h.server.Config = admin.NewServer(network, slog.NewLogLogger(logger.Handler(), slog.LevelWarn))
 	if s.secure && s.proxied == "" {
 		h.server.StartTLS()
 	} else {
@@ -164,7 +164,7 @@ func must(t testing.TB, err error) {
 func (h *house) openLog() {
 	h.t.Helper()
 	log, err := audit.Open(audit.Options{Dir: h.dir, Sync: audit.SyncBatch, Logger: slog.New(slog.DiscardHandler), Signer: h.key,
-		Observe: func(r audit.Record, _ []byte) { h.board.Observe(r) }})
+		Observe: h.board.Observe})
 	must(h.t, err)
 	h.log = log
 }

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
-	"log/slog"
+	"log"
 	"net/http"
 	"strings"
 	"testing"
@@ -243,7 +243,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestServerHasEveryLimit(t *testing.T) {
 	var logged bytes.Buffer
-	s := public.NewServer(pinned().handler(t, "/"), slog.New(slog.NewTextHandler(&logged, nil)))
+	s := public.NewServer(pinned().handler(t, "/"), log.New(&logged, "", 0))
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("%+v", s)
 	}

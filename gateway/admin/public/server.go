@@ -1,7 +1,7 @@
 package public
 
 import (
-	"log/slog"
+	stdlog "log"
 	"net/http"
 	"time"
 )
@@ -20,8 +20,9 @@ const (
 )
 
 // NewServer is an http.Server for a listener on which there is nothing but h, with
-// every limit set. It takes any Host: all there is is public.
-func NewServer(h *Handler, logger *slog.Logger) *http.Server {
+// every limit set. It takes any Host: all there is is public. Lines of errorLog quote
+// addresses of visitors.
+func NewServer(h *Handler, errorLog *stdlog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -29,6 +30,6 @@ func NewServer(h *Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          errorLog,
 	}
 }

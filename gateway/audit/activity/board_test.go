@@ -40,7 +40,7 @@ func TestALogThatIsReadWhileItIsWritten(t *testing.T) {
 	}
 
 	board := activity.New(activity.Options{Now: at(noon)})
-	log, err := audit.Open(audit.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Observe: func(r audit.Record, _ []byte) { board.Observe(r) }})
+	log, err := audit.Open(audit.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Observe: board.Observe})
 	if err != nil {
 		t.Fatal(err)
 	}

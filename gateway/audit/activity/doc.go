@@ -6,7 +6,7 @@
 // [Board.Load] those of the log, once:
 //
 //	board := activity.New(activity.Options{Weight: pace.Weight})
-//	log, err := audit.Open(audit.Options{Dir: dir, Observe: func(r audit.Record, _ []byte) { board.Observe(r) }})
+//	log, err := audit.Open(audit.Options{Dir: dir, Observe: board.Observe})
 //	…
 //	since := time.Now().Add(-activity.Horizon)
 //	go board.Load(ctx, activity.Past{Since: since, Found: log.Found()}, audit.Query(dir, audit.Filter{Since: since}))

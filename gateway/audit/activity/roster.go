@@ -44,12 +44,6 @@ func (b *Board) Connection(id string) (r Recent, ok bool) { return b.recent(b.co
 // Client is [Board.Connection] for a client.
 func (b *Board) Client(name string) (r Recent, ok bool) { return b.recent(b.clients, name) }
 
-// ForgetConnection forgets a connection that was removed. Counts by time stay.
-func (b *Board) ForgetConnection(id string) { b.forget(b.connections, id) }
-
-// ForgetClient forgets a client that was removed.
-func (b *Board) ForgetClient(name string) { b.forget(b.clients, name) }
-
 func (b *Board) recent(of *roster, name string) (Recent, bool) {
 	now := b.now()
 	b.mu.Lock()
@@ -75,14 +69,6 @@ func (b *Board) recent(of *roster, name string) (Recent, bool) {
 		}
 	}
 	return r, true
-}
-
-func (b *Board) forget(of *roster, name string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if p := of.parties[name]; p != nil {
-		of.drop(p)
-	}
 }
 
 // lastCall is a [Call] as it is kept.

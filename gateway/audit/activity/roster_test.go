@@ -45,18 +45,6 @@ func TestLastCallIsTheOneWrittenLast(t *testing.T) {
 		t.Errorf("the next call: %+v", got)
 	}
 
-	b.ForgetConnection("acme")
-	b.ForgetConnection("nobody")
-	if _, ok := b.Connection("acme"); ok {
-		t.Error("a connection that was forgotten is known")
-	}
-	if _, ok := b.Client("of-acme"); !ok {
-		t.Error("a client is forgotten with a connection")
-	}
-	b.ForgetClient("of-acme")
-	if _, ok := b.Client("of-acme"); ok {
-		t.Error("a client that was forgotten is known")
-	}
 	nobody := call(14, "", now)
 	nobody.Client = ""
 	b.Observe(nobody)

@@ -4,7 +4,7 @@
 // Start with [New], and give [Shipper.Ship] to the log as what observes it:
 //
 //	ship := shipping.New(telemetry.LoggerProvider())
-//	log, err := audit.Open(audit.Options{Dir: dir, Observe: ship.Ship})
+//	log, err := audit.Open(audit.Options{Dir: dir, Observe: func(r audit.Record) { ship.Ship(r, r.Line()) }})
 //
 // # What it promises
 //

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+)
+
+// lines passes on each line that is written.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		l <- string(line)
+	}
+	return len(p), nil
+}
+
+// What is written later comes as it is written, without what the filter leaves out, and
+// the end of the command is no error.
+func TestFollow(t *testing.T) {
+	c, environ := testConfig(t)
+	startServer(t, c)
+	mustRun(t, environ, "", "client", "add", "before")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := make(lines, 100)
+	ended := make(chan int)
+	go func() {
+		ended <- Main(ctx, []string{"audit", "query", "--follow", "--operation", "admin.client.add", "--output", "json"}, System{In: strings.NewReader(""), Out: out, Err: io.Discard, Environ: environ})
+	}()
+	if line := <-out; !strings.Contains(line, `"path":"/v1/clients/before"`) {
+		t.Fatalf("the past: %s", line)
+	}
+	mustRun(t, environ, "", "client", "remove", "before")
+	mustRun(t, environ, "", "client", "add", "after")
+	if line := <-out; !strings.Contains(line, `"path":"/v1/clients/after"`) {
+		t.Errorf("what came later: %s", line)
+	}
+	cancel()
+	if code := <-ended; code != 0 || len(out) > 0 {
+		t.Errorf("exit code %d, and %d lines more", code, len(out))
+	}
+}
+
+func TestFollowWithoutALog(t *testing.T) {
+	_, environ := testConfig(t)
+	if code, _, stderr := run(t, environ, "", "audit", "query", "--follow"); code == 0 || !strings.Contains(stderr, "when it first starts") {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
