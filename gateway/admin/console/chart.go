@@ -124,3 +124,6 @@ func countReasons(s admin.Activity) reasonCounts {
 	}
 	return counts
 }
+
+// quiet reports whether there is nothing to draw.
+func quiet(s admin.Activity) bool { return s.Total.Calls == 0 && s.Total.Refused == 0 }

@@ -28,6 +28,7 @@ func functions(reasons map[string]string) template.FuncMap {
 		"tile":       tile,
 		"credential": credentialName,
 		"reason":     func(code string) string { return sentence(reasons[code]) },
+		"quiet":      quiet,
 		"reasons":    countReasons,
 		"query":      query,
 		"role":       func(r admin.Role) string { return string(r) },
