@@ -126,7 +126,7 @@ func TestTexts(t *testing.T) {
 		{at("connections", "a/../b", "test"), "/v1/connections/a%2F..%2Fb/test"},
 		{attachment(`attachment; filename="x"`, "y"), `attachment; filename="x"`},
 		{attachment("", "rec\"ord\r\n-1.tlog-proof"), `attachment; filename="rec_ord__-1.tlog-proof"`},
-		{credentialName("basic"), "user name and password"}, {credentialName("else"), "else"},
+		{credentialName("basic"), "password"}, {credentialName("else"), "else"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"html/template"
 	"net/url"
 	"strings"
@@ -29,6 +30,7 @@ func functions(reasons map[string]string) template.FuncMap {
 		"credential": credentialName,
 		"reason":     func(code string) string { return sentence(reasons[code]) },
 		"quiet":      quiet,
+		"host":       host,
 		"reasons":    countReasons,
 		"query":      query,
 		"role":       func(r admin.Role) string { return string(r) },
@@ -110,11 +112,16 @@ func credentialName(kind string) string {
 	case tokenstore.KindOAuth1:
 		return "OAuth 1.0a"
 	case tokenstore.KindBasic:
-		return "user name and password"
+		return "password"
 	case tokenstore.KindPAT:
-		return "personal access token"
+		return "access token"
 	}
 	return kind
+}
+
+// host is where a Jira is, as short as it can be said.
+func host(c admin.Connection) string {
+	return strings.TrimPrefix(cmp.Or(c.SiteURL, c.BaseURL, "not known yet"), "https://")
 }
 
 // query makes an address of a path and of names with values, of which the empty are

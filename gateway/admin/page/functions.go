@@ -13,6 +13,8 @@ import (
 var functions = template.FuncMap{
 	"stamp":  stamp,
 	"date":   date,
+	"day":    day,
+	"minute": minute,
 	"clock":  clock,
 	"ago":    ago,
 	"number": number,
@@ -27,6 +29,11 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // date is the time of an event as people read it, in UTC.
 func date(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 UTC") }
+
+// day is the day of a time, and minute its time without year and seconds, where it is
+// said beside it that they are in UTC.
+func day(t time.Time) string    { return t.UTC().Format("2 Jan 2006") }
+func minute(t time.Time) string { return t.UTC().Format("2 Jan 15:04") }
 
 // clock is date without the seconds.
 func clock(t time.Time) string { return t.UTC().Format("2 Jan 15:04 UTC") }

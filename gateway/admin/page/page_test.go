@@ -143,7 +143,7 @@ func TestFunctions(t *testing.T) {
 		{ago(now.Add(-47*time.Hour), now), "47 hours ago"},
 		{ago(now.Add(-72*time.Hour), now), "3 days ago"},
 		{ago(now.Add(30*time.Minute), now), "in 30 minutes"},
-		{stamp(now), "2026-11-27T12:00:00Z"}, {date(now), "27 Nov 2026 12:00:00 UTC"}, {clock(now), "27 Nov 12:00 UTC"},
+		{stamp(now), "2026-11-27T12:00:00Z"}, {date(now), "27 Nov 2026 12:00:00 UTC"}, {clock(now), "27 Nov 12:00 UTC"}, {day(now), "27 Nov 2026"}, {minute(now), "27 Nov 12:00"},
 		{words("needs_reauthorisation"), "needs reauthorisation"},
 		{short("0123456789abcdef"), "0123456789ab"}, {short("01"), "01"},
 	} {

@@ -26,14 +26,12 @@
       told.textContent = "No longer following: load the page again.";
     };
     button.textContent = "Pause";
-    button.setAttribute("aria-pressed", "true");
   }
 
   function pause() {
     source.close();
     source = null;
     button.textContent = "Follow";
-    button.setAttribute("aria-pressed", "false");
     told.textContent = "Paused.";
   }
 
