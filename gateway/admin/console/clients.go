@@ -86,8 +86,9 @@ func fields(s string) []string {
 // clientPage is about one client.
 type clientPage struct {
 	admin.Client
-	Token string // made just now, shown this once
-	Calls []recordRow
+	Token  string // made just now, shown this once
+	Calls  []recordRow
+	Unread *admin.Problem // why Calls are missing
 }
 
 func client(v *visit) error { return v.client(http.StatusOK, v.r.PathValue("name"), secret.Secret{}) }
@@ -98,7 +99,9 @@ func (v *visit) client(status int, name string, token secret.Secret) error {
 		return err
 	}
 	var latest records
-	if err := v.get(at("audit", "records")+"?"+url.Values{"client": {name}, "limit": {"10"}}.Encode(), &latest); err != nil {
+	var err error
+	p.Unread, err = unread(v.get(at("audit", "records")+"?"+url.Values{"client": {name}, "limit": {"10"}}.Encode(), &latest))
+	if err != nil {
 		return err
 	}
 	p.Calls = rows(latest.Records, v.now)

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -111,10 +110,7 @@ func (v *visit) connection(status int, invited *admin.Invited, tested *admin.Pro
 			p.Others = without(all, p.Clients)
 		}
 	}
-	err = v.lately(&p)
-	if problem, ok := errors.AsType[*admin.Problem](err); ok && problem.Code == admin.CodeUnavailable {
-		p.Unread = problem // the rest can't wait: a link to consent at is shown only once
-	} else if err != nil {
+	if p.Unread, err = unread(v.lately(&p)); err != nil {
 		return err
 	}
 	return v.show(status, "connection", view{Title: id, Section: "connections", Charts: p.Unread == nil, Data: p})

@@ -19,6 +19,7 @@ type overviewPage struct {
 	Partial  bool // the series is not whole
 	Charts   []chart
 	Refusals []recordRow
+	Unread   *admin.Problem // why Refusals are missing
 }
 
 // Failing are the checks that fail.
@@ -63,7 +64,8 @@ func overview(v *visit) error {
 	}
 	p.Charts, p.Partial = charts(p.Series), partial(p.Series)
 	var refused records
-	if err := v.get(at("audit", "records")+"?kind=call&decision=deny&limit=8", &refused); err != nil {
+	asked := url.Values{"kind": {"call"}, "decision": {"deny"}, "since": {p.Window.Ago()}, "limit": {"8"}}
+	if p.Unread, err = unread(v.get(at("audit", "records")+"?"+asked.Encode(), &refused)); err != nil {
 		return err
 	}
 	p.Refusals = rows(refused.Records, v.now)

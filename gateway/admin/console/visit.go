@@ -225,6 +225,15 @@ func (v *visit) get(path string, into any) error {
 	return err
 }
 
+// unread is err, if that says that the audit log can't be read at the moment. Then a
+// page shows the rest all the same: it may hold what is shown only once.
+func unread(err error) (*admin.Problem, error) {
+	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == admin.CodeUnavailable {
+		return p, nil
+	}
+	return nil, err
+}
+
 // at makes a path of the API of its parts, which it escapes.
 func at(parts ...string) string {
 	path := "/v1"
