@@ -323,7 +323,7 @@ func TestConnectionPageWithoutTheAuditLog(t *testing.T) {
 		}
 		return page
 	}
-	const missing, calls = "There is no audit log yet.", "let through"
+	const missing, calls = "There is no audit log yet.", "Latest calls and changes"
 	if p := page(); strings.Contains(p, missing) || !strings.Contains(p, calls) {
 		t.Errorf("with its log: %s", p)
 	}
