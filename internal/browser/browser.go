@@ -47,6 +47,7 @@ func Start(t *testing.T, o Options) *Browser {
 	t.Setenv("TMPDIR", t.TempDir())
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
+		chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("no-sandbox", os.Getuid() == 0), // which can't be had by root
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),

@@ -14,8 +14,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long anything in a page may take.
-const patience = 30 * time.Second
+// patience is how long anything in a page may take, on a machine that does much else.
+const patience = time.Minute
 
 // again is the pause between two looks at a page.
 const again = 20 * time.Millisecond
