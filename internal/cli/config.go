@@ -49,7 +49,7 @@ type Config struct {
 
 	ConsoleURL        originURL     `env:"CONSOLE_URL" shown:"ADMIN_LISTEN" type:"https URL" meaning:"From where browsers reach the console, without a path: https://HOST[:PORT]; http on this machine only."`
 	ConsoleAdminToken onOff         `env:"CONSOLE_ADMIN_TOKEN" envDefault:"on" type:"on or off" meaning:"Whether the admin token signs in to the console, too, with the role admin."`
-	OIDCIssuer        issuerURL     `env:"OIDC_ISSUER" type:"https URL" meaning:"The OpenID provider that people sign in to the console with; called by the system's route. The redirect URL to register there is CONSOLE_URL with /console/signin/callback."`
+	OIDCIssuer        issuerURL     `env:"OIDC_ISSUER" type:"https URL" meaning:"The OpenID provider that people sign in to the console with; goes with CONSOLE_URL, OIDC_CLIENT_ID and OIDC_ROLES; called by the system's route. The redirect URL to register there is CONSOLE_URL with /console/signin/callback."`
 	OIDCClientID      string        `env:"OIDC_CLIENT_ID" type:"text" meaning:"Client id of the console at the OpenID provider; goes with OIDC_ISSUER."`
 	OIDCSecretFile    string        `env:"OIDC_CLIENT_SECRET_FILE" type:"file" meaning:"Holds the client secret of the console; none for a public client."`
 	OIDCRolesClaim    string        `env:"OIDC_ROLES_CLAIM" envDefault:"roles" type:"name" meaning:"The claim of the ID token that says what somebody is: a text or a list; with dots if it is inside of others, as realm_access.roles."`

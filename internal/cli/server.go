@@ -160,19 +160,6 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 	return nil
 }
 
-func listen(variable string, a listenAddress) (net.Listener, error) {
-	l, err := net.Listen("tcp", string(a))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
-	}
-	return l, nil
-}
-
-func addrPort(l net.Listener) netip.AddrPort {
-	a := l.Addr().(*net.TCPAddr).AddrPort() // listen makes no other
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
 // adminHandlers makes the two faces of the admin API.
 func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	token, err := openAdminToken(s.config.adminTokenFile(), s.log)
@@ -290,20 +277,6 @@ func (s *Server) PublicURL() string {
 		return url
 	}
 	return s.config.consoleOrigin(reachable(s.admin)) + publicBase
-}
-
-// reachable is where l can be reached from this machine: where it listens, and on the
-// loopback address if that is everywhere.
-func reachable(l net.Listener) string {
-	a := addrPort(l)
-	switch {
-	case !a.Addr().IsUnspecified():
-	case a.Addr().Is4():
-		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
-	default:
-		a = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
-	}
-	return a.String()
 }
 
 // AdminAddr is where the admin API listens over TCP.

@@ -194,7 +194,6 @@ func headline(f callFilter) string {
 // recordRow is a record as a row of a table.
 type recordRow struct {
 	audit.Record
-	Act    bool
 	Moment string // its time, in UTC, without the year if that is this one
 }
 
@@ -212,7 +211,7 @@ func rows(records []audit.Record, now time.Time) []recordRow {
 		if r.Time.UTC().Year() != now.Year() {
 			layout = "2 Jan 2006 15:04:05"
 		}
-		list = append(list, recordRow{r, r.IsAct(), r.Time.UTC().Format(layout)})
+		list = append(list, recordRow{r, r.Time.UTC().Format(layout)})
 	}
 	return list
 }
@@ -240,7 +239,7 @@ func call(v *visit) error {
 	p := callPage{recordRow: rows([]audit.Record{found.Record}, v.now)[0], Line: found.Line, Segment: found.Segment, Covered: found.Covered}
 	p.Rule = v.rule(found.Record)
 	title := "Call " + strconv.FormatUint(found.Record.Seq, 10)
-	if p.Act {
+	if found.Record.IsAct() {
 		title = "Change " + strconv.FormatUint(found.Record.Seq, 10)
 	}
 	return v.show(http.StatusOK, "call", view{Title: title, Section: "calls", Data: p})

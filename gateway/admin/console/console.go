@@ -171,7 +171,7 @@ func unrouted(v *visit) error {
 		}
 	}
 	if len(allowed) == 0 {
-		return &missing{what: "page", name: v.r.URL.Path}
+		return &admin.Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no page %q", v.r.URL.Path)}
 	}
 	v.w.Header().Set("Allow", strings.Join(allowed, ", "))
 	return &admin.Problem{Status: http.StatusMethodNotAllowed, Detail: "this address is there for " + strings.Join(allowed, ", ") + " only", Hint: "nothing was done"}

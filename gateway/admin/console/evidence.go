@@ -37,7 +37,6 @@ type reportsPage struct {
 	Connection string
 	Month      string
 	Months     []string
-	Allowed    bool
 }
 
 // monthsBack is how many months are offered; others can be had by the command.
@@ -53,34 +52,19 @@ func reports(v *visit) error {
 }
 
 func makeReport(v *visit) error {
-	asked := map[string]string{}
-	for _, name := range []string{"connection", "month", "format"} {
-		asked[name] = strings.TrimSpace(v.r.PostForm.Get(name))
-	}
+	text := func(name string) string { return strings.TrimSpace(v.r.PostForm.Get(name)) }
+	asked := admin.ReportRequest{Connection: text("connection"), Month: text("month"), Format: text("format")}
 	answer, err := v.ask(http.MethodPost, at("audit", "report"), asked, nil)
 	if err != nil {
 		return err
 	}
-	return v.download(asked["connection"]+"-"+asked["month"]+"."+asked["format"], answer)
+	return v.download(asked.Connection+"-"+asked.Month+"."+asked.Format, answer)
 }
 
 // auditPage is about the log and its proof.
 type auditPage struct {
 	Key        admin.AuditKey
-	Checkpoint struct {
-		Note    string
-		Size    uint64
-		Made    time.Time
-		Records uint64
-		Covered uint64
-		Copies  []struct {
-			Place        string
-			Size         uint64
-			Delivered    time.Time
-			FailingSince time.Time `json:"failing_since"`
-			Problem      string
-		}
-	}
+	Checkpoint admin.AuditCheckpoint
 }
 
 func auditLog(v *visit) error {

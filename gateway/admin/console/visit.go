@@ -61,20 +61,10 @@ func checked(f pageFunc) pageFunc {
 	}
 }
 
-// missing is something that there isn't.
-type missing struct{ what, name string }
-
-func (m *missing) Error() string { return fmt.Sprintf("there is no %s %q", m.what, m.name) }
-
 // fail shows what has gone wrong.
 func (v *visit) fail(err error) {
 	p := &admin.Problem{Status: http.StatusInternalServerError, Detail: "the page could not be made; the gateway's log says why"}
-	var none *missing
-	switch {
-	case errors.As(err, &p):
-	case errors.As(err, &none):
-		p = &admin.Problem{Status: http.StatusNotFound, Detail: none.Error()}
-	default:
+	if !errors.As(err, &p) {
 		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "path", v.r.URL.Path, "error", err)
 	}
 	err = v.show(p.Status, "problem", view{Title: problemTitle(p.Status), Data: p})

@@ -16,7 +16,6 @@ var functions = template.FuncMap{
 	"day":    day,
 	"minute": minute,
 	"clock":  clock,
-	"ago":    ago,
 	"number": number,
 	"millis": millis,
 	"size":   size,
@@ -37,34 +36,6 @@ func minute(t time.Time) string { return t.UTC().Format("2 Jan 15:04") }
 
 // clock is date without the seconds.
 func clock(t time.Time) string { return t.UTC().Format("2 Jan 15:04 UTC") }
-
-// ago is how long before now t is, or after it, in one unit.
-func ago(t, now time.Time) string {
-	d := now.Sub(t)
-	if d < 0 {
-		return "in " + span(-d)
-	}
-	return span(d) + " ago"
-}
-
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return count(int64(d/time.Second), "second")
-	case d < time.Hour:
-		return count(int64(d/time.Minute), "minute")
-	case d < 48*time.Hour:
-		return count(int64(d/time.Hour), "hour")
-	}
-	return count(int64(d/(24*time.Hour)), "day")
-}
-
-func count(n int64, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return number(n) + " " + unit + "s"
-}
 
 // number writes an integer with its thousands set apart: 1,234.
 func number(n any) string {
