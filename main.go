@@ -25,6 +25,9 @@ func run() int {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	upgrade := make(chan os.Signal, 1)
+	signal.Notify(upgrade, syscall.SIGUSR2)
+	defer signal.Stop(upgrade)
 
 	return cli.Main(ctx, os.Args[1:], cli.System{
 		In:      os.Stdin,
@@ -32,6 +35,8 @@ func run() int {
 		Err:     os.Stderr,
 		Environ: os.Environ(),
 		Hangup:  hangup,
+		Upgrade: upgrade,
+		Program: os.Args[0],
 		More:    []*cobra.Command{demo.Command()},
 	})
 }

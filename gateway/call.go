@@ -28,6 +28,7 @@ const (
 type origin struct {
 	peer     netip.AddrPort
 	private  bool         // the listener is TLS or loopback
+	moved    bool         // another process has the client's socket
 	tunnel   *tunnel      // nil outside a tunnel
 	framing  *framedConn  // nil for HTTP/2
 	listener *listenerTLS // nil on a plain listener
@@ -40,6 +41,14 @@ func (o *origin) framingFault(r *http.Request) *framingFault {
 		return nil
 	}
 	return o.framing.fault.Load()
+}
+
+// last makes an answer the last one of its connection, where another process has the
+// client's socket only to pass bytes on.
+func (o *origin) last(answer http.Header) {
+	if o.moved {
+		answer.Set("Connection", "close")
+	}
 }
 
 // Call is one request on its way through the gateway. Each station of

@@ -32,6 +32,8 @@ type framedConn struct {
 	buf   []byte // read from Conn and not yet handed on
 	ready int    // prefix of buf that may be handed on
 	scan  int    // prefix of buf in which no end of head was found
+	// heading tells that what may be handed on is of a head.
+	heading bool
 
 	state framingState
 	left  int64 // bytes left of the body or chunk
@@ -39,6 +41,9 @@ type framedConn struct {
 	// fault is set by a read, which may be net/http's background read while
 	// the request before is being served.
 	fault atomic.Pointer[framingFault]
+
+	handshake func() error // of a listener with TLS, until it is over
+	rest      rest
 }
 
 type framingState int
@@ -70,6 +75,7 @@ const markerField = "Jiragate-Refused-Framing"
 
 func newFramedConn(c net.Conn, o *origin, marker string) *framedConn {
 	f := &framedConn{Conn: c, origin: o, marker: marker}
+	f.rest.resting = true
 	o.framing = f
 	return f
 }
@@ -78,10 +84,15 @@ func (f *framedConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if err := f.shakeHands(); err != nil {
+		return 0, err
+	}
 	for {
 		if f.ready > 0 {
 			n := copy(p, f.buf[:f.ready])
 			f.buf, f.ready, f.scan = f.buf[n:], f.ready-n, 0
+			f.rest.begun = f.rest.begun || f.heading
+			f.heading = f.heading && f.ready > 0
 			return n, nil
 		}
 		if f.state == atEnd {
@@ -98,10 +109,32 @@ func (f *framedConn) Read(p []byte) (int, error) {
 		if f.ready > 0 {
 			continue
 		}
-		if err := f.fill(); err != nil {
+		if len(f.buf) == 0 && f.state == inHead && f.rest.waits() {
+			return 0, io.EOF
+		}
+		err := f.fill()
+		if f.rest.interrupted(err) {
+			continue
+		}
+		f.rest.ends(f)
+		if err != nil {
 			return 0, err
 		}
 	}
+}
+
+// shakeHands makes the handshake of a listener with TLS before anything else, since
+// one that was interrupted can't be taken up again.
+func (f *framedConn) shakeHands() error {
+	if f.handshake == nil {
+		return nil
+	}
+	err := f.handshake()
+	f.handshake = nil
+	if err == nil {
+		f.rest.set()
+	}
+	return err
 }
 
 // CloseWrite lets net/http close its side and linger, so that a client that is
@@ -225,7 +258,7 @@ func (f *framedConn) advanceHead() *framingFault {
 	if fault != nil {
 		return fault
 	}
-	f.ready = end
+	f.ready, f.heading = end, true
 	switch {
 	case head.connect && f.origin.tunnel == nil:
 		f.state = inTunnel

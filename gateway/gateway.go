@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -17,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/net/netutil"
 
 	"jiragate/certs"
 	"jiragate/gateway/audit"
@@ -142,9 +139,12 @@ type Gateway struct {
 	proofs     proofs
 	pacer      *pace.Pacer
 
-	front   *http.Server // the proxy listener
-	inside  *http.Server // requests inside tunnels
-	tunnels *tunnels
+	tunnels  *tunnels
+	serving  atomic.Pointer[servers]
+	turnover sync.Mutex  // held while servers are put in place or stopped
+	holding  *holding    // what the last Yield has taken
+	conns    connections // of HTTP/1.x, at all doors
+	calls    atomic.Int64
 }
 
 // New makes a gateway. It opens nothing; Serve does.
@@ -187,65 +187,9 @@ func New(o Options) (*Gateway, error) {
 	if _, err := parseAuthority(api.Host, "443"); err != nil {
 		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
 	}
-	errorLog := o.Privacy.ErrorLog(o.Logger)
-	g.front = &http.Server{
-		Handler:           g.frontHandler(),
-		ReadHeaderTimeout: readHeadTimeout,
-		WriteTimeout:      answerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeadBytes,
-		ConnContext:       withOrigin,
-		ErrorLog:          errorLog,
-
-		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	g.front.Protocols = protocols
-
 	g.tunnels = newTunnels(g)
-	g.inside = &http.Server{
-		Handler:           http.HandlerFunc(g.serveTunnelled),
-		TLSConfig:         g.tunnels.tls,
-		ReadHeaderTimeout: readHeadTimeout,
-		WriteTimeout:      answerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHTTP2HeadBytes,
-		ConnContext:       withOrigin,
-		ErrorLog:          errorLog,
-
-		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams,
-			SendPingTimeout:      idleTimeout,
-			WriteByteTimeout:     writeTimeout,
-		},
-	}
+	g.serving.Store(g.newServers())
 	return g, nil
-}
-
-// Serve accepts clients on l until Shutdown is called or l fails; it may be
-// called for several listeners. Like http.Server.Serve it always returns an
-// error, http.ErrServerClosed after Shutdown, and closes l.
-func (g *Gateway) Serve(l net.Listener) error {
-	g.tunnels.start(g.inside)
-	return g.front.Serve(&frontListener{Listener: netutil.LimitListener(l, maxConnections), gateway: g})
-}
-
-// Shutdown stops accepting clients, lets calls in flight finish, those inside
-// tunnels included, and closes the rest. When ctx ends first, what is left is
-// cut and the context's error returned.
-func (g *Gateway) Shutdown(ctx context.Context) error {
-	err := g.front.Shutdown(ctx)
-	g.tunnels.stop()
-	err = errors.Join(err, g.inside.Shutdown(ctx))
-	if err != nil {
-		_ = g.front.Close()
-		_ = g.inside.Close()
-	}
-	g.tunnels.wait()
-	g.transports.close()
-	return err
 }
 
 // directory is the present picture of connections and clients.

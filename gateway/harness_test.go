@@ -47,6 +47,7 @@ type world struct {
 	sim         *jirasim.Sim
 	store       *bolt.Store
 	gateway     *gateway.Gateway
+	options     gateway.Options // of gateway
 	audit       *audit.Log
 	auditClosed sync.Once
 	proxy       string // host:port
@@ -118,6 +119,7 @@ func newWorld(t testing.TB, c change) *world {
 	}
 	w.addConnections()
 	w.token = w.addClient("billing", "acme", "dc")
+	w.options = options
 	w.gateway = must(gateway.New(options))(t)
 
 	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)

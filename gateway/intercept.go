@@ -6,24 +6,23 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jiragate/tokenstore"
 )
 
 // tunnels holds what all intercepted tunnels share: one TLS configuration, so
-// that sessions resume, one server for the requests inside, and the counts
-// that bound them.
+// that sessions resume, and the counts that bound them.
 type tunnels struct {
 	gateway *Gateway
 	tls     *tls.Config
-	ready   chan net.Conn // handshaken, for the inside server
-	done    chan struct{}
-	begin   sync.Once
-	end     sync.Once
-	serving sync.WaitGroup
+	tls1    *tls.Config // the same without HTTP/2
+	// noHTTP2 is set while HTTP/2 connections are brought to their end.
+	noHTTP2 atomic.Bool
 
 	mu        sync.Mutex
 	open      map[*tunnel]bool // true while shaking hands
@@ -31,38 +30,40 @@ type tunnels struct {
 }
 
 func newTunnels(g *Gateway) *tunnels {
-	ts := &tunnels{
-		gateway: g, ready: make(chan net.Conn), done: make(chan struct{}),
-		open: make(map[*tunnel]bool), perClient: make(map[string]int),
-	}
+	ts := &tunnels{gateway: g, open: make(map[*tunnel]bool), perClient: make(map[string]int)}
 	ts.tls = &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
 		// Called for resumed sessions too, which GetCertificate is not.
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			return nil, hello.Conn.(*tunnel).checkName(hello.ServerName)
+			if err := hello.Conn.(*tunnel).checkName(hello.ServerName); err != nil {
+				return nil, err
+			}
+			if ts.noHTTP2.Load() && slices.Contains(hello.SupportedProtos, "http/1.1") {
+				return ts.tls1, nil
+			}
+			return nil, nil
 		},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return g.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
 		},
 	}
+	ts.tls1 = ts.tls.Clone()
+	ts.tls1.NextProtos = []string{"http/1.1"}
 	return ts
 }
 
-// start serves the requests inside tunnels, once.
-func (ts *tunnels) start(inside *http.Server) {
-	ts.begin.Do(func() {
-		ts.serving.Go(func() {
-			if err := inside.Serve(ts); !errors.Is(err, http.ErrServerClosed) {
-				ts.gateway.log.Error("serving inside tunnels ended", "error", err)
-			}
-		})
-	})
+// arrived says that t has shaken hands.
+func (ts *tunnels) arrived(t *tunnel) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if _, ok := ts.open[t]; ok {
+		ts.open[t] = false
+	}
 }
 
-// stop ends handshakes and takes no more tunnels.
-func (ts *tunnels) stop() {
-	ts.end.Do(func() { close(ts.done) })
+// abandon ends handshakes.
+func (ts *tunnels) abandon() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for t, handshaking := range ts.open {
@@ -72,29 +73,14 @@ func (ts *tunnels) stop() {
 	}
 }
 
-// wait returns when the inside server has; one that has not begun begins no more.
-func (ts *tunnels) wait() {
-	ts.begin.Do(func() {})
-	ts.serving.Wait()
-}
-
-// Accept, Close and Addr make tunnels the inside server's listener.
-func (ts *tunnels) Accept() (net.Conn, error) {
-	select {
-	case c := <-ts.ready:
-		return c, nil
-	case <-ts.done:
-		return nil, net.ErrClosed
+// cut closes all tunnels.
+func (ts *tunnels) cut() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for t := range ts.open {
+		_ = t.raw.Close()
 	}
 }
-
-func (ts *tunnels) Close() error   { ts.stop(); return nil }
-func (ts *tunnels) Addr() net.Addr { return tunnelAddr{} }
-
-type tunnelAddr struct{}
-
-func (tunnelAddr) Network() string { return "tunnel" }
-func (tunnelAddr) String() string  { return "tunnels" }
 
 // reserve takes a place for t, or says that there is none.
 func (ts *tunnels) reserve(t *tunnel) *refusal {
@@ -132,6 +118,7 @@ type tunnel struct {
 	raw       net.Conn // the same, never wrapped
 	tunnels   *tunnels
 	gateway   *Gateway
+	serving   *servers // that serve the requests inside
 	identity  identity
 	authority authority
 	from      *origin // the connection that CONNECT came by
@@ -144,11 +131,11 @@ type tunnel struct {
 
 // openTunnel decides whether a CONNECT may have its tunnel. If not, it
 // answers and closes conn, and returns nil.
-func (g *Gateway) openTunnel(r *http.Request, conn net.Conn) *tunnel {
+func (g *Gateway) openTunnel(s *servers, r *http.Request, conn net.Conn) *tunnel {
 	c := g.newCall(r, doorConnect)
 	_, end := g.startSpan(c)
 	defer end()
-	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: c.origin, connect: r}
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, serving: s, from: c.origin, connect: r}
 	refused := g.admitTunnel(c, t)
 	if refused == nil {
 		return t
@@ -184,7 +171,7 @@ func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
 
 // origin is that of the requests inside.
 func (t *tunnel) origin() *origin {
-	return &origin{peer: t.from.peer, private: true, tunnel: t}
+	return &origin{peer: t.from.peer, private: true, moved: t.from.moved, tunnel: t}
 }
 
 // renew looks the tunnel's client up again.
@@ -244,21 +231,16 @@ func (t *tunnel) handshake() error {
 	}
 	_ = t.Conn.SetDeadline(time.Time{})
 
-	t.tunnels.mu.Lock()
-	if _, ok := t.tunnels.open[t]; ok {
-		t.tunnels.open[t] = false
+	t.tunnels.arrived(t)
+	if tc.ConnectionState().NegotiatedProtocol == "h2" {
+		return t.serving.serveHTTP2(tc, t)
 	}
-	t.tunnels.mu.Unlock()
-	var ready net.Conn = tc
-	if tc.ConnectionState().NegotiatedProtocol != "h2" {
-		ready = newFramedConn(tc, t.origin(), t.gateway.marker)
-	}
-	select {
-	case t.tunnels.ready <- ready:
-		return nil
-	case <-t.tunnels.done:
+	ready := newFramedConn(tc, t.origin(), t.gateway.marker)
+	t.gateway.conns.add(ready)
+	if !t.serving.tunnelled.give(ready) {
 		return net.ErrClosed
 	}
+	return nil
 }
 
 // fail records a tunnel that did not come about. There is nobody left to
@@ -286,11 +268,10 @@ func (t *tunnel) fail(err error) {
 	t.gateway.logRefusal(c, refused)
 }
 
-// serveTunnelled is the handler of the inside server.
-func (g *Gateway) serveTunnelled(w http.ResponseWriter, r *http.Request) {
-	c := g.newCall(r, doorTunnel)
+// serveTunnelled is the handler of requests inside tunnels.
+func (g *Gateway) serveTunnelled(w http.ResponseWriter, c *Call) {
 	if c.origin.tunnel == nil {
-		// Only tunnels are handed to this server.
+		// Only tunnels are handed to these servers.
 		panic(http.ErrAbortHandler)
 	}
 	g.serve(w, c)

@@ -38,6 +38,9 @@ const (
 	// readHeadTimeout is how long a client may take for CONNECT, for a
 	// request's header, and for the TLS handshake inside a tunnel.
 	readHeadTimeout = 15 * time.Second
+	// handshakePatience is how long a client that is about to open a tunnel may
+	// take once the gateway ends serving.
+	handshakePatience = 2 * time.Second
 	// readBodyTimeout is how long a client may take for a request's body.
 	readBodyTimeout = 60 * time.Second
 	// idleTimeout is how long a tunnel or keep-alive connection may be idle.

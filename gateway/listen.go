@@ -30,19 +30,27 @@ func (l *frontListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	o := &origin{peer: addrPort(c.RemoteAddr()), private: addrPort(c.LocalAddr()).Addr().IsLoopback()}
+	var handshake func() error
 	if cfg := l.gateway.options.ProxyTLS; cfg != nil {
 		// The handshake takes place at the first read, under the server's
 		// header deadline.
 		tc := tls.Server(c, cfg)
-		o.private, o.listener, c = true, &listenerTLS{conn: tc, clientCAs: cfg.ClientCAs}, tc
+		shown := func() []*x509.Certificate { return tc.ConnectionState().PeerCertificates }
+		o.private, o.listener, c = true, &listenerTLS{shown: shown, clientCAs: cfg.ClientCAs}, tc
+		handshake = tc.Handshake
 	}
-	return newFramedConn(c, o, l.gateway.marker), nil
+	f := newFramedConn(c, o, l.gateway.marker)
+	if handshake != nil {
+		f.handshake, f.rest.resting = handshake, false
+	}
+	l.gateway.conns.add(f)
+	return f, nil
 }
 
 // listenerTLS is the TLS side of an HTTPS proxy's client connection.
 type listenerTLS struct {
-	conn      *tls.Conn
-	clientCAs *x509.CertPool // nil where certificates identify nobody
+	shown     func() []*x509.Certificate // by the client, once the handshake is over
+	clientCAs *x509.CertPool             // nil where certificates identify nobody
 	once      sync.Once
 	chain     []*x509.Certificate
 }
@@ -60,7 +68,7 @@ func (o *origin) certificates() []*x509.Certificate {
 // verify is called once the handshake is over, which has proved that the
 // client holds the key of its first certificate.
 func (l *listenerTLS) verify() {
-	shown := l.conn.ConnectionState().PeerCertificates
+	shown := l.shown()
 	if len(shown) == 0 {
 		return
 	}
@@ -85,16 +93,10 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 type originKey struct{}
 
-// withOrigin is the servers' ConnContext: it finds the origin under whatever
-// wraps the connection.
+// withOrigin is the ConnContext of the servers of HTTP/1.x.
 func withOrigin(ctx context.Context, c net.Conn) context.Context {
-	switch c := c.(type) {
-	case *framedConn:
-		return context.WithValue(ctx, originKey{}, c.origin)
-	case *tls.Conn: // HTTP/2 inside a tunnel
-		if t, ok := c.NetConn().(*tunnel); ok {
-			return context.WithValue(ctx, originKey{}, t.origin())
-		}
+	if f, ok := c.(*framedConn); ok {
+		return context.WithValue(ctx, originKey{}, f.origin)
 	}
 	return ctx
 }
@@ -111,7 +113,7 @@ func (g *Gateway) newCall(r *http.Request, d door) *Call {
 // it dispatches CONNECT, which is hijacked, and what is no proxy request. The
 // absolute-form door is taken before it, because goproxy would neither flush
 // an answer nor drop its trailers.
-func (g *Gateway) frontHandler() http.Handler {
+func (g *Gateway) frontHandler(s *servers) http.HandlerFunc {
 	proxy := goproxy.NewProxyHttpServer()
 	// Nothing may ever leave by goproxy itself: its own transport skips
 	// verification and obeys proxy variables.
@@ -122,18 +124,20 @@ func (g *Gateway) frontHandler() http.Handler {
 	proxy.Logger = noGoproxyLog{}
 	proxy.NonproxyHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, g.newCall(r, doorBase)) })
 	proxy.OnRequest().HandleConnectFunc(func(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
-		return g.connect(ctx.Req)
+		return g.connect(s, ctx.Req)
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodConnect:
+			s.connecting.Add(1)
+			defer s.connecting.Add(-1)
 			proxy.ServeHTTP(&connectWriter{ResponseWriter: w}, r)
 		case strings.HasPrefix(r.RequestURI, "/") || r.RequestURI == "*":
 			proxy.ServeHTTP(w, r)
 		default:
 			g.serve(w, g.newCall(r, doorAbsolute))
 		}
-	})
+	}
 }
 
 // noGoproxyLog drops goproxy's own log lines, which may quote requests.
@@ -145,11 +149,11 @@ func (noGoproxyLog) Printf(string, ...any) {}
 // authority must be that of one of its connections, and there must be room.
 // All of that comes before the 200 and before any name is looked up. goproxy
 // hands the connection over either way, so that a refusal is written here, too.
-func (g *Gateway) connect(r *http.Request) (*goproxy.ConnectAction, string) {
+func (g *Gateway) connect(s *servers, r *http.Request) (*goproxy.ConnectAction, string) {
 	return &goproxy.ConnectAction{
 		Action: goproxy.ConnectHijack,
 		Hijack: func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) {
-			if t := g.openTunnel(r, conn); t != nil {
+			if t := g.openTunnel(s, r, conn); t != nil {
 				t.intercept()
 			}
 		},

@@ -19,6 +19,8 @@ import (
 // becomes a refusal; either way the call record is completed before the client
 // can see the end of its answer.
 func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
+	g.calls.Add(1)
+	defer g.calls.Add(-1)
 	ctx, end := g.startSpan(c)
 	defer end()
 	defer c.leave()
@@ -254,6 +256,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 	dropBody(w, c)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.setHeader(w.Header(), len(body))
+	c.origin.last(w.Header())
 	w.WriteHeader(m.status)
 	_, _ = w.Write(body) // the client may be gone; the record stands
 }

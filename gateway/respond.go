@@ -23,6 +23,7 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		h["Content-Type"] = nil // net/http would guess one
 	}
 	h.Set("Via", via(a.response.ProtoMajor))
+	c.origin.last(h)
 	proxyStatus := proxyName + "; received-status=" + strconv.Itoa(status)
 	if c.noted != "" {
 		c.record.Code = string(c.noted)

@@ -23,6 +23,10 @@ type System struct {
 	Environ  []string // as os.Environ
 	// Hangup receives a value when settings should be read again (SIGHUP).
 	Hangup <-chan os.Signal
+	// Upgrade receives a value when a new process should take over (SIGUSR2), which
+	// is started by Program.
+	Upgrade <-chan os.Signal
+	Program string
 	// More are commands made elsewhere.
 	More []*cobra.Command
 }
@@ -40,7 +44,7 @@ func Main(ctx context.Context, args []string, sys System) int {
 	// net/http quotes what a server sends unasked, credentials perhaps, on the
 	// standard logger. Our own messages go by slog.
 	log.SetOutput(io.Discard)
-	a := &app{in: sys.In, out: sys.Out, err: sys.Err, environ: sys.Environ, hangup: sys.Hangup}
+	a := &app{in: sys.In, out: sys.Out, err: sys.Err, environ: sys.Environ, hangup: sys.Hangup, upgrade: sys.Upgrade, program: sys.Program, args: args}
 	root := newRoot(a)
 	root.AddCommand(sys.More...)
 	root.SetArgs(args)
@@ -132,6 +136,9 @@ type app struct {
 	out, err io.Writer
 	environ  []string
 	hangup   <-chan os.Signal
+	upgrade  <-chan os.Signal
+	program  string
+	args     []string
 
 	config Config
 	begun  bool // arguments and environment are in order: the command runs

@@ -7,16 +7,8 @@ import (
 	"net/netip"
 )
 
-func listen(variable string, a listenAddress) (net.Listener, error) {
-	l, err := net.Listen("tcp", string(a))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
-	}
-	return l, nil
-}
-
 func addrPort(l net.Listener) netip.AddrPort {
-	a := l.Addr().(*net.TCPAddr).AddrPort() // listen makes no other
+	a := l.Addr().(*net.TCPAddr).AddrPort() // all are TCP
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 

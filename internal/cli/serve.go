@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel"
 
 	"jiragate/gateway/telemetry"
+	"jiragate/internal/handover"
 )
 
 // drainTimeout is how long calls in flight may take to finish when the gateway
@@ -18,26 +21,33 @@ import (
 const drainTimeout = 30 * time.Second
 
 func newServe(a *app) *cobra.Command {
-	return &cobra.Command{
+	var successor bool
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Run the gateway until it is told to stop. SIGINT and SIGTERM let the calls in flight finish first;
 a second one ends it at once. SIGHUP reads the policy file again; if it is broken, the policy stays
-as it was.
+as it was. SIGUSR2 hands over to a new process with the program that is on disk then, without losing
+a call. Sockets that systemd has opened are taken (FileDescriptorName=proxy, admin or public).
 
 ` + environmentHelp(),
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), successor) },
 	}
+	cmd.Flags().BoolVar(&successor, strings.TrimLeft(handover.Flag, "-"), false, "take over from the gateway that has started this process")
+	_ = cmd.Flags().MarkHidden(strings.TrimLeft(handover.Flag, "-")) // it is there
+	return cmd
 }
 
-func (a *app) serve(ctx context.Context) error {
+func (a *app) serve(ctx context.Context, successor bool) error {
 	logger := a.logger(slog.LevelDebug)
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
-	server, err := Start(ctx, a.config, StartOptions{Logger: logger, Stdout: a.out})
+	options := StartOptions{Logger: logger, Stdout: a.out}
+	server, err := a.begin(ctx, options, successor)
 	if err != nil {
 		return err
 	}
+	notifyManager(daemon.SdNotifyReady)
 	var ended error
 	for stop := false; !stop; {
 		select {
@@ -49,8 +59,18 @@ func (a *app) serve(ctx context.Context) error {
 			if err := server.ReloadPolicy(); err != nil {
 				logger.Error("the policy stays as it was", "error", err)
 			}
+		case <-a.upgrade:
+			server, err = a.succession(options).handOver(ctx, server)
+			switch {
+			case errors.Is(err, errHandedOver):
+				return nil
+			case server == nil:
+				return err
+			}
+			logger.Error("no handover to a new program", "error", err)
 		}
 	}
+	notifyManager(daemon.SdNotifyStopping)
 	logger.Info("shutting down", "at_most", drainTimeout.String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
@@ -59,4 +79,20 @@ func (a *app) serve(ctx context.Context) error {
 		logger.Info("stopped")
 	}
 	return err
+}
+
+// begin starts the gateway, in the place of another or by itself.
+func (a *app) begin(ctx context.Context, o StartOptions, successor bool) (*Server, error) {
+	if successor {
+		return a.takeOver(ctx, o)
+	}
+	var err error
+	if o.sockets, err = activated(); err != nil {
+		return nil, err
+	}
+	server, err := Start(ctx, a.config, o)
+	if err != nil {
+		return nil, errors.Join(err, o.sockets.close())
+	}
+	return server, nil
 }

@@ -40,6 +40,7 @@ type Server struct {
 	api                  *admin.API
 
 	draining    atomic.Bool
+	handedOver  bool // the sockets are another's from now on
 	failed      chan error
 	serving     sync.WaitGroup
 	background  sync.WaitGroup     // keeping grants alive, webhooks
@@ -60,6 +61,8 @@ type StartOptions struct {
 	// Spans, if not nil, receives each span as it ends, for demonstrations and
 	// tests.
 	Spans sdktrace.SpanExporter
+
+	sockets sockets // that are open already
 }
 
 // Start opens everything that c names and serves. When it returns, clients can
@@ -83,15 +86,15 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if _, err := s.foundation.auditKey.open(); err != nil {
 		return nil, err
 	}
-	if s.proxy, err = listen("JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
+	if s.proxy, err = o.sockets.listen(proxySocket, "JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
 		return nil, err
 	}
-	if s.admin, err = listen("JIRAGATE_ADMIN_LISTEN", c.AdminListen); err != nil {
+	if s.admin, err = o.sockets.listen(adminSocket, "JIRAGATE_ADMIN_LISTEN", c.AdminListen); err != nil {
 		return nil, err
 	}
 	own := []netip.AddrPort{addrPort(s.proxy), addrPort(s.admin)}
 	if c.PublicListen != "" {
-		if s.public, err = listen("JIRAGATE_PUBLIC_LISTEN", c.PublicListen); err != nil {
+		if s.public, err = o.sockets.listen(publicSocket, "JIRAGATE_PUBLIC_LISTEN", c.PublicListen); err != nil {
 			return nil, err
 		}
 		own = append(own, addrPort(s.public))
@@ -113,7 +116,10 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
-	if s.socket, err = listenSocket(c.DataDir); err != nil {
+	if s.socket, err = o.sockets.local(c.DataDir); err != nil {
+		return nil, err
+	}
+	if err := o.sockets.unused(); err != nil {
 		return nil, err
 	}
 	adminTLS, err := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
@@ -329,7 +335,7 @@ func (s *Server) release(ctx context.Context) error {
 		s.stopCourier() // the log's last checkpoint is among them
 	}
 	if s.foundation != nil {
-		if s.socket != nil {
+		if s.socket != nil && !s.handedOver {
 			errs = append(errs, removeSocket(s.config.DataDir))
 		}
 		errs = append(errs, s.foundation.close())

@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// CutError tells what was still going on when a time to finish was over.
+type CutError struct {
+	Calls int // under way; they were cut, or go on
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("%d calls were still under way", e.Calls)
+}
+
+// Is makes a CutError a context.DeadlineExceeded.
+func (e *CutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Held is a client connection of HTTP/1.x between two requests, that no server has.
+type Held struct {
+	conn   net.Conn // what requests come by, decrypted
+	origin *origin
+}
+
+// Close ends the connection.
+func (h *Held) Close() error { return h.conn.Close() }
+
+// Conn is what the client's requests come by, decrypted. It is the caller's now.
+func (h *Held) Conn() net.Conn { return h.conn }
+
+// Yield ends serving so that it can be taken up again, by this gateway with [Gateway.Resume]
+// or by that of another process with [Gateway.Adopt]. It
+// takes no more connections, lets calls in flight finish, those inside tunnels included, and
+// returns the connections that are left, with nothing of a request in them. HTTP/2
+// connections come to their end by GOAWAY.
+//
+// For HTTP/2, and up to patience, it serves on while that is under way, and
+// new tunnels speak HTTP/1.1; so most of the time that it takes nobody waits.
+//
+// When ctx ends first, calls in flight go on, and the error is a [*CutError].
+func (g *Gateway) Yield(ctx context.Context, patience time.Duration) ([]*Held, error) {
+	g.turnover.Lock()
+	defer g.turnover.Unlock()
+	s := g.serving.Load()
+
+	g.tunnels.noHTTP2.Store(true)
+	if s.http2Tunnels.Load() > 0 {
+		early, cancel := context.WithTimeout(ctx, patience)
+		_ = s.http2.Shutdown(early) // tells all to go away, and waits for nothing
+		_ = until(early, func() bool { return s.http2Tunnels.Load() == 0 })
+		cancel()
+	}
+
+	h := &holding{}
+	g.holding = h
+	g.conns.call(func(f *framedConn) { h.take(&Held{f.Conn, f.origin}) })
+	s.close()
+	err := s.connected(ctx)
+	_ = s.http2.Shutdown(ctx) // for those that insisted on it
+	if err == nil {
+		err = until(ctx, func() bool { return g.conns.count() == 0 && s.http2Tunnels.Load() == 0 && g.calls.Load() == 0 })
+	}
+	if err != nil {
+		err = &CutError{Calls: int(g.calls.Load())}
+	}
+	return h.all(), err
+}
+
+// connected waits until no tunnel is on its way from CONNECT to its server. Clients
+// that don't begin to speak are cut.
+func (s *servers) connected(ctx context.Context) error {
+	arrived := func() bool { return s.connecting.Load() == 0 }
+	early, cancel := context.WithTimeout(ctx, handshakePatience)
+	defer cancel()
+	if until(early, arrived) == nil {
+		return nil
+	}
+	s.gateway.tunnels.abandon()
+	return until(ctx, arrived)
+}
+
+// Resume takes up serving after [Gateway.Yield], with the connections that it
+// returned. Serve must be called again for each listener.
+func (g *Gateway) Resume(held []*Held) {
+	g.turnover.Lock()
+	defer g.turnover.Unlock()
+	g.serving.Load().end()
+	s := g.newServers()
+	g.serving.Store(s)
+	g.tunnels.noHTTP2.Store(false)
+	g.conns.call(nil)
+	s.begin()
+	for _, h := range held {
+		g.hold(s, h)
+	}
+	// Calls of before that end from now on.
+	g.holding.divert(func(h *Held) { g.hold(s, h) })
+}
+
+// hold gives a connection to the servers.
+func (g *Gateway) hold(s *servers, h *Held) {
+	_ = h.conn.SetDeadline(time.Time{})
+	f := newFramedConn(h.conn, h.origin, g.marker)
+	g.conns.add(f)
+	to := s.moved
+	if h.origin.tunnel != nil {
+		to = s.tunnelled
+	}
+	if !to.give(f) {
+		_ = h.conn.Close()
+	}
+}
+
+// Shutdown stops accepting clients, lets calls in flight finish, those inside
+// tunnels included, and closes the rest. When ctx ends first, what is left is
+// cut and a [*CutError] returned.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	held, err := g.Yield(ctx, 0)
+	for _, h := range held {
+		_ = h.Close()
+	}
+	s := g.serving.Load()
+	if err != nil {
+		g.holding.divert(func(h *Held) { _ = h.Close() })
+		g.tunnels.cut()
+		_, _ = s.front.Close(), s.inside.Close()
+	}
+	s.end()
+	g.transports.close()
+	return err
+}
+
+// holding are the connections that were taken from their servers.
+type holding struct {
+	mu   sync.Mutex
+	held []*Held
+	to   func(*Held) // takes those to come, once set
+}
+
+func (h *holding) take(c *Held) {
+	h.mu.Lock()
+	to := h.to
+	if to == nil {
+		h.held = append(h.held, c)
+	}
+	h.mu.Unlock()
+	if to != nil {
+		to(c)
+	}
+}
+
+// all hands over what is held.
+func (h *holding) all() []*Held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.held
+	h.held = nil
+	return held
+}
+
+// divert gives what is held, and what will be, to to.
+func (h *holding) divert(to func(*Held)) {
+	h.mu.Lock()
+	h.to = to
+	h.mu.Unlock()
+	for _, c := range h.all() {
+		to(c)
+	}
+}
+
+// Provenance is what another process must know of a connection whose requests it
+// is to serve. It holds what the client identified itself by, which may be its token.
+type Provenance struct {
+	Peer         netip.AddrPort `json:"peer"`
+	Private      bool           `json:"private"`                // the listener is TLS or loopback
+	Certificates [][]byte       `json:"certificates,omitempty"` // that the client showed, in DER
+	Connect      *Connect       `json:"connect,omitempty"`      // of a tunnel
+}
+
+// Connect is the CONNECT request that a tunnel was opened by.
+type Connect struct {
+	Target string      `json:"target"`
+	Host   string      `json:"host"`
+	Minor  int         `json:"minor"` // of HTTP/1
+	Header http.Header `json:"header"`
+}
+
+// connectFields are all that identify looks at.
+var connectFields = []string{"Proxy-Authorization", connectionField}
+
+// Provenance tells where the connection comes from.
+func (h *Held) Provenance() Provenance {
+	o := h.origin
+	if o.tunnel == nil {
+		return o.provenance()
+	}
+	p := o.tunnel.from.provenance()
+	r := o.tunnel.connect
+	p.Connect = &Connect{Target: r.RequestURI, Host: r.Host, Minor: r.ProtoMinor, Header: make(http.Header)}
+	for _, name := range connectFields {
+		if values := r.Header[name]; len(values) > 0 {
+			p.Connect.Header[name] = slices.Clone(values)
+		}
+	}
+	return p
+}
+
+func (o *origin) provenance() Provenance {
+	p := Provenance{Peer: o.peer, Private: o.private}
+	if o.listener != nil {
+		for _, c := range o.listener.shown() {
+			p.Certificates = append(p.Certificates, c.Raw)
+		}
+	}
+	return p
+}
+
+// Adopt serves the requests that come by conn, at whose other end another process
+// has the client, until it is closed. Clients are asked to close such a connection after
+// the first answer. The error says why conn was closed at once: the client of a
+// tunnel may have been removed.
+func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
+	s := g.serving.Load()
+	s.begin()
+	o := &origin{peer: p.Peer, private: p.Private, moved: true}
+	if len(p.Certificates) > 0 {
+		var shown []*x509.Certificate
+		for _, der := range p.Certificates {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				return errors.Join(fmt.Errorf("read a client's certificate: %w", err), conn.Close())
+			}
+			shown = append(shown, c)
+		}
+		o.listener = &listenerTLS{shown: func() []*x509.Certificate { return shown }}
+		if cfg := g.options.ProxyTLS; cfg != nil {
+			o.listener.clientCAs = cfg.ClientCAs
+		}
+	}
+	if p.Connect == nil {
+		g.hold(s, &Held{conn, o})
+		return nil
+	}
+	r := &http.Request{
+		Method: http.MethodConnect, RequestURI: p.Connect.Target, Host: p.Connect.Host, Header: p.Connect.Header,
+		Proto: "HTTP/1." + string(rune('0'+p.Connect.Minor)), ProtoMajor: 1, ProtoMinor: p.Connect.Minor,
+	}
+	c := &Call{in: r.WithContext(context.WithValue(context.Background(), originKey{}, o)), door: doorConnect, origin: o, started: time.Now()}
+	_, end := g.startSpan(c)
+	defer end()
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, serving: s, from: o, connect: c.in}
+	if refused := g.admitTunnel(c, t); refused != nil {
+		return errors.Join(refused, conn.Close())
+	}
+	g.tunnels.arrived(t)
+	g.hold(s, &Held{t, t.origin()})
+	return nil
+}
+
+// Relay passes bytes between the client and conn, at whose other end another
+// process adopts the connection, until either has ended. Both are closed then. A
+// client that takes nothing of an answer for too long is cut.
+func (h *Held) Relay(conn net.Conn) {
+	_ = h.conn.SetDeadline(time.Time{})
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, _ = io.Copy(conn, onlyRead{h.conn})
+		if c, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = c.CloseWrite()
+		}
+	})
+	both.Go(func() {
+		_, _ = io.Copy(patientWriter{h.conn}, onlyRead{conn})
+		_ = h.conn.Close() // ends the other direction
+	})
+	both.Wait()
+	_ = conn.Close()
+}
+
+// onlyRead hides what io.Copy would rather use.
+type onlyRead struct{ io.Reader }
+
+// patientWriter gives each piece its time.
+type patientWriter struct{ net.Conn }
+
+func (w patientWriter) Write(p []byte) (int, error) {
+	_ = w.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return w.Conn.Write(p)
+}

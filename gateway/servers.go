@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// servers are net/http's servers of one time of serving. They can't begin anew
+// once they were shut down; who goes on makes others.
+type servers struct {
+	gateway *Gateway
+	front   *http.Server // the proxy listener
+	inside  *http.Server // HTTP/1.x inside tunnels
+	// http2 serves tunnels that speak HTTP/2. It has its own server, and is given
+	// connections behind net/http's back (see serveHTTP2), so that those without a
+	// stream are told to go away: Shutdown just closes what it knows to be idle.
+	http2 *http.Server
+
+	moved     *feed // connections to the proxy listener that were served elsewhere before
+	tunnelled *feed // handshaken tunnels of HTTP/1.x
+	streams   *feed // nothing: it lets http2 begin
+	begun     sync.Once
+	running   sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	closed    bool // nothing is accepted any more
+
+	connecting   atomic.Int64 // CONNECTs of which the tunnel isn't there yet
+	http2Tunnels atomic.Int64
+}
+
+func (g *Gateway) newServers() *servers {
+	s := &servers{gateway: g, moved: newFeed(), tunnelled: newFeed(), streams: newFeed()}
+	server := func(handler http.HandlerFunc, maxHead int) *http.Server {
+		return &http.Server{
+			Handler:           handler,
+			Protocols:         new(http.Protocols),
+			ReadHeaderTimeout: readHeadTimeout,
+			WriteTimeout:      answerTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHead,
+			ConnContext:       withOrigin,
+			ConnState:         g.conns.follow,
+			ErrorLog:          g.options.Privacy.ErrorLog(g.log),
+
+			DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
+		}
+	}
+	s.front = server(g.frontHandler(s), maxHeadBytes)
+	s.front.Protocols.SetHTTP1(true)
+	s.inside = server(func(w http.ResponseWriter, r *http.Request) { g.serveTunnelled(w, g.newCall(r, doorTunnel)) }, maxHeadBytes)
+	s.inside.Protocols.SetHTTP1(true)
+	s.http2 = server(nil, maxHTTP2HeadBytes)
+	s.http2.Protocols.SetHTTP2(true)
+	s.http2.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams,
+		SendPingTimeout:      idleTimeout,
+		WriteByteTimeout:     writeTimeout,
+	}
+	return s
+}
+
+// begin lets the servers take what they are given, once.
+func (s *servers) begin() {
+	s.begun.Do(func() {
+		for _, part := range []struct {
+			what   string
+			server *http.Server
+			feed   *feed
+		}{
+			{"connections that were taken over", s.front, s.moved},
+			{"HTTP/1.x inside tunnels", s.inside, s.tunnelled},
+			{"HTTP/2 inside tunnels", s.http2, s.streams},
+		} {
+			s.running.Go(func() {
+				if err := part.server.Serve(part.feed); !s.isClosed() {
+					s.gateway.log.Error("serving ended: restart the gateway", "what", part.what, "error", err)
+				}
+			})
+		}
+	})
+}
+
+// Serve accepts clients on l until Shutdown or Yield is called or l fails; it may be
+// called for several listeners. Like http.Server.Serve it always returns an
+// error, http.ErrServerClosed after Shutdown and Yield, and closes l.
+func (g *Gateway) Serve(l net.Listener) error {
+	s := g.serving.Load()
+	s.begin()
+	if !s.accept(l) {
+		return errors.Join(http.ErrServerClosed, l.Close())
+	}
+	err := s.front.Serve(&frontListener{Listener: netutil.LimitListener(l, maxConnections), gateway: g})
+	if s.isClosed() {
+		return http.ErrServerClosed
+	}
+	return err
+}
+
+func (s *servers) accept(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.listeners = append(s.listeners, l)
+	}
+	return !s.closed
+}
+
+func (s *servers) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// close stops accepting. It is not a shutdown, in which net/http would leave requests
+// unanswered that are just arriving.
+func (s *servers) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	s.listeners = nil
+}
+
+// end lets the servers' goroutines end, which have nothing more to take.
+func (s *servers) end() {
+	s.close()
+	for _, f := range []*feed{s.moved, s.tunnelled, s.streams} {
+		_ = f.Close()
+	}
+	s.begun.Do(func() {}) // what has not begun begins no more
+	s.running.Wait()
+}
+
+// serveHTTP2 has a tunnel that speaks HTTP/2 served.
+func (s *servers) serveHTTP2(c *tls.Conn, t *tunnel) error {
+	<-s.streams.accepting // from then on the server is made for HTTP/2
+	serve := s.http2.TLSNextProto["h2"]
+	if serve == nil {
+		return errors.New("HTTP/2 is switched off (GODEBUG=http2server=0)")
+	}
+	origin := t.origin()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.gateway.serveTunnelled(w, &Call{in: r, door: doorTunnel, origin: origin, started: time.Now()})
+	})
+	s.http2Tunnels.Add(1)
+	go func() {
+		defer s.http2Tunnels.Add(-1)
+		serve(s.http2, c, handler)
+	}()
+	return nil
+}
+
+// feed is a listener whose connections are given to it.
+type feed struct {
+	conns     chan net.Conn
+	accepting chan struct{} // closed by the first Accept
+	done      chan struct{}
+	begin     sync.Once
+	end       sync.Once
+}
+
+func newFeed() *feed {
+	return &feed{conns: make(chan net.Conn), accepting: make(chan struct{}), done: make(chan struct{})}
+}
+
+// give hands c over, unless the feed is closed.
+func (f *feed) give(c net.Conn) bool {
+	select {
+	case f.conns <- c:
+		return true
+	case <-f.done:
+		return false
+	}
+}
+
+func (f *feed) Accept() (net.Conn, error) {
+	f.begin.Do(func() { close(f.accepting) })
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *feed) Close() error   { f.end.Do(func() { close(f.done) }); return nil }
+func (f *feed) Addr() net.Addr { return feedAddr{} }
+
+type feedAddr struct{}
+
+func (feedAddr) Network() string { return "feed" }
+func (feedAddr) String() string  { return "feed" }
+
+// until waits for something that nobody tells of. It is for times of change, not for
+// the way of a call.
+func until(ctx context.Context, is func() bool) error {
+	const step = 2 * time.Millisecond
+	for !is() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(step):
+		}
+	}
+	return nil
+}

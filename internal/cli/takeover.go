@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"jiragate/gateway"
+	"jiragate/internal/handover"
+)
+
+// errWithdrawn ends a successor that was not needed.
+var errWithdrawn = errors.New("the gateway that serves goes on")
+
+// takeOver starts a gateway in the place of the process that has started this one,
+// once that has ended its work.
+func (a *app) takeOver(ctx context.Context, o StartOptions) (*Server, error) {
+	line, err := handover.Inherited()
+	if err != nil {
+		return nil, err
+	}
+	server, err := a.succeed(ctx, line, o)
+	if err != nil {
+		// Where the predecessor is gone, there is nobody to be told.
+		_ = line.Send(handover.Message{Step: handover.Failed, Error: err.Error()})
+		return nil, errors.Join(err, line.Close())
+	}
+	server.background.Go(func() { server.adoptAll(line) })
+	return server, nil
+}
+
+func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) (*Server, error) {
+	m, files, err := line.Receive()
+	if err != nil {
+		return nil, err
+	}
+	defer handover.CloseAll(files)
+	if m.Step != handover.Sockets {
+		return nil, fmt.Errorf("the predecessor began with %q", m.Step)
+	}
+	if o.sockets, err = socketsOf(m.Names, files); err != nil {
+		return nil, err
+	}
+	if err := a.config.checkFiles(); err != nil {
+		return nil, errors.Join(err, o.sockets.close())
+	}
+	if err := line.Send(handover.Message{Step: handover.Prepared, Version: programVersion().Version}); err != nil {
+		return nil, errors.Join(err, o.sockets.close())
+	}
+	m, _, err = line.Receive()
+	switch {
+	case errors.Is(err, io.EOF):
+		err = errors.New("the predecessor ended without handing over")
+	case err == nil && m.Step == handover.Withdrawn:
+		err = fmt.Errorf("%w: %s", errWithdrawn, m.Error)
+	case err == nil && m.Step != handover.Released:
+		err = fmt.Errorf("the predecessor said %q in place of %q", m.Step, handover.Released)
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.sockets.close())
+	}
+	server, err := Start(ctx, a.config, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := line.Send(handover.Message{Step: handover.Serving}); err != nil {
+		o.Logger.Warn("the predecessor is gone; idle connections of its clients are lost, and clients open others", "error", err)
+	}
+	return server, nil
+}
+
+// checkFiles reads what the settings name, as far as that needs no store: a mistake
+// in it is better found while the predecessor serves.
+func (c *Config) checkFiles() error {
+	_, policyErr := openPolicy(c.PolicyFile)
+	_, proxyErr := proxyTLS(*c)
+	_, adminErr := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
+	_, publicErr := listenerTLS(c.PublicTLSCert, c.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
+	_, rootsErr := upstreamRoots(c.UpstreamCAFile)
+	_, secretErr := readSettingSecret("OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile)
+	return errors.Join(policyErr, proxyErr, adminErr, publicErr, rootsErr, secretErr)
+}
+
+// adoptAll takes the connections over that the predecessor's clients have open.
+func (s *Server) adoptAll(line *handover.Line) {
+	defer line.Close()
+	_ = line.SetDeadline(time.Now().Add(servePatience))
+	n := 0
+	for {
+		m, files, err := line.Receive()
+		if err != nil || m.Step != handover.Connection || len(files) != 1 {
+			handover.CloseAll(files)
+			if m.Step != handover.Done {
+				s.log.Warn("the predecessor handed over no further connections; clients open others", "error", err)
+			}
+			s.log.Info("took over", "connections", n)
+			return
+		}
+		n++
+		var about gateway.Provenance
+		err = json.Unmarshal(m.About, &about)
+		var conn net.Conn
+		if err == nil {
+			conn, err = net.FileConn(files[0])
+		}
+		handover.CloseAll(files)
+		if err != nil {
+			s.log.Warn("a connection was not taken over; its client has to open another", "error", err)
+			continue
+		}
+		s.adopt(about, conn)
+	}
+}

@@ -1,0 +1,257 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"jiragate/gateway"
+	"jiragate/internal/handover"
+)
+
+const (
+	// http2Patience is how long HTTP/2 connections get to end while everything else
+	// goes on.
+	http2Patience = 10 * time.Second
+	// yieldPatience is how long calls get to end while others wait. Then they go on,
+	// and the handover is tried again later, a few times.
+	yieldPatience = 10 * time.Second
+	yieldAgain    = 15 * time.Second
+	yieldAttempts = 4
+	// preparePatience is how long the new program may take to read its settings, and
+	// to serve once it may.
+	preparePatience = 30 * time.Second
+	servePatience   = 2 * time.Minute
+	// retirePatience is how long the rest of the old program may take to end: what
+	// administrators have asked for, and telemetry.
+	retirePatience = 10 * time.Second
+	// lingerPatience is how long the old program passes bytes of connections on that
+	// it took. An idle one ends before.
+	lingerPatience = 10 * time.Minute
+)
+
+// errHandedOver ends a gateway whose successor serves.
+var errHandedOver = errors.New("handed over")
+
+// succession hands a running gateway over to a process with the program that is on
+// disk now, by the same command and environment.
+type succession struct {
+	program string
+	args    []string // without the program's own name
+	environ []string
+	options StartOptions
+	log     *slog.Logger
+}
+
+func (a *app) succession(o StartOptions) *succession {
+	return &succession{program: a.program, args: a.args, environ: a.environ, options: o, log: o.Logger}
+}
+
+// handOver returns errHandedOver once the successor serves. With any other error
+// the gateway goes on: as the server that is returned, which may be another one.
+func (s *succession) handOver(ctx context.Context, server *Server) (*Server, error) {
+	if os.Getpid() == 1 {
+		return server, hint(errors.New("this is the first process of a container, which ends with it: it can't hand over to another"),
+			"replace the container; docs/operators.md tells how without losing calls")
+	}
+	names, files, err := server.socketFiles()
+	if err != nil {
+		return server, err
+	}
+	defer handover.CloseAll(files)
+	next, err := s.prepare(names, files)
+	if err != nil {
+		return server, err
+	}
+	began := time.Now()
+	held, err := server.yield(ctx, files[slices.Index(names, proxySocket)])
+	if err != nil {
+		_ = next.Send(handover.Message{Step: handover.Withdrawn, Error: err.Error()})
+		_, _ = next.Close(), next.Wait()
+		return server, fmt.Errorf("the gateway goes on: %w", err)
+	}
+	if err := server.retire(ctx); err != nil {
+		s.log.Warn("not everything ended well before the handover", "error", err)
+	}
+	if err := released(next); err != nil {
+		next.Kill()
+		s.log.Error("the new program can't serve; this one takes up again", "error", err)
+		again, startErr := s.takeUp(ctx, server.config, names, files, held)
+		if startErr != nil {
+			return nil, errors.Join(err, fmt.Errorf("taking up again: %w", startErr))
+		}
+		return again, fmt.Errorf("the new program could not serve, so the old one does again: %w", err)
+	}
+	s.log.Info("handed over", "pid", next.PID(), "connections", len(held), "pause", time.Since(began).Round(time.Millisecond).String())
+	notifyManager(fmt.Sprintf("MAINPID=%d", next.PID()))
+	s.passOn(ctx, next, held)
+	return nil, errHandedOver
+}
+
+// prepare starts the successor. When it returns, that could serve as far as can be
+// told without the store.
+func (s *succession) prepare(names []string, files []*os.File) (*handover.Successor, error) {
+	// The name may lead to another file than at start: to the new program.
+	path, err := exec.LookPath(s.program)
+	if err != nil {
+		return nil, fmt.Errorf("find the new program: %w", err)
+	}
+	next, err := handover.Start(path, handover.Arguments(s.args), s.environ)
+	if err != nil {
+		return nil, err
+	}
+	_ = next.SetDeadline(time.Now().Add(preparePatience))
+	err = next.Send(handover.Message{Step: handover.Sockets, Names: names}, files...)
+	var m handover.Message
+	if err == nil {
+		m, _, err = next.Receive()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%s ended before it could take over (%w): its messages say why", path, errors.Join(next.Wait(), next.Close()))
+	case err == nil && m.Step != handover.Prepared:
+		err = errors.New(m.Error)
+	}
+	if err != nil {
+		next.Kill()
+		return nil, fmt.Errorf("%s can't take over: %w", path, err)
+	}
+	s.log.Info("the new program is prepared to take over", "program", path, "pid", next.PID(), "version", m.Version)
+	return next, nil
+}
+
+// released lets the successor begin, and waits until it serves.
+func released(next *handover.Successor) error {
+	_ = next.SetDeadline(time.Now().Add(servePatience))
+	if err := next.Send(handover.Message{Step: handover.Released}); err != nil {
+		return err
+	}
+	m, _, err := next.Receive()
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("it ended: its messages say why")
+	case err == nil && m.Step != handover.Serving:
+		err = errors.New(m.Error)
+	}
+	return err
+}
+
+// takeUp serves again in this process.
+func (s *succession) takeUp(ctx context.Context, c Config, names []string, files []*os.File, held []*gateway.Held) (*Server, error) {
+	given, err := socketsOf(names, files)
+	if err != nil {
+		return nil, err
+	}
+	o := s.options
+	o.sockets = given
+	server, err := Start(ctx, c, o)
+	if err != nil {
+		return nil, errors.Join(err, given.close())
+	}
+	for _, h := range held {
+		server.adopt(h.Provenance(), h.Conn())
+	}
+	return server, nil
+}
+
+// passOn gives the successor the connections, and passes their bytes on until
+// the last has ended.
+func (s *succession) passOn(ctx context.Context, next *handover.Successor, held []*gateway.Held) {
+	_ = next.SetDeadline(time.Now().Add(servePatience))
+	var relays sync.WaitGroup
+	for i, h := range held {
+		if err := send(next, h, &relays); err != nil {
+			s.log.Warn("idle connections of clients are closed, since they can't be handed over; clients open others", "connections", len(held)-i, "error", err)
+			for _, h := range held[i:] {
+				_ = h.Close()
+			}
+			break
+		}
+	}
+	if err := next.Send(handover.Message{Step: handover.Done}); err != nil {
+		s.log.Warn("the successor was not told of the end of the handover", "error", err)
+	}
+	_ = next.Close()
+	ended := make(chan struct{})
+	go func() {
+		relays.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-time.After(lingerPatience):
+	}
+	// What is left is closed with the process.
+}
+
+func send(next *handover.Successor, h *gateway.Held, relays *sync.WaitGroup) error {
+	about, err := json.Marshal(h.Provenance())
+	if err != nil {
+		return err
+	}
+	near, far, err := handover.Pair()
+	if err != nil {
+		return err
+	}
+	defer far.Close()
+	if err := next.Send(handover.Message{Step: handover.Connection, About: about}, far); err != nil {
+		return errors.Join(err, near.Close())
+	}
+	relays.Go(func() { h.Relay(near) })
+	return nil
+}
+
+// yield ends serving at the proxy listener, without cutting a call, or goes on. The
+// listener's socket must be open in another place, proxy.
+func (s *Server) yield(ctx context.Context, proxy *os.File) ([]*gateway.Held, error) {
+	for attempt := 1; ; attempt++ {
+		patience, cancel := context.WithTimeout(ctx, http2Patience+yieldPatience)
+		s.draining.Store(true)
+		held, err := s.engine.gateway.Yield(patience, http2Patience)
+		cancel()
+		if err == nil {
+			return held, nil
+		}
+		s.engine.gateway.Resume(held)
+		l, lost := net.FileListener(proxy)
+		if lost != nil {
+			s.failed <- fmt.Errorf("the proxy listener was lost: %w", lost)
+			return nil, errors.Join(err, lost)
+		}
+		s.serve("proxy", func() error { return s.engine.gateway.Serve(l) })
+		s.draining.Store(false)
+		if attempt == yieldAttempts || ctx.Err() != nil {
+			return nil, err
+		}
+		s.log.Info("calls take too long to hand over now; trying again", "error", err, "in", yieldAgain.String())
+		select {
+		case <-ctx.Done():
+		case <-time.After(yieldAgain):
+		}
+	}
+}
+
+// retire closes everything but the sockets, which others have, too.
+func (s *Server) retire(ctx context.Context) error {
+	s.handedOver = true
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retirePatience)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// adopt serves a connection that another server has had.
+func (s *Server) adopt(p gateway.Provenance, conn net.Conn) {
+	if err := s.engine.gateway.Adopt(p, conn); err != nil {
+		s.log.Info("a connection was not taken over; its client has to open another", "reason", err)
+	}
+}
