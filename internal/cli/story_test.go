@@ -29,7 +29,13 @@ func TestMain(m *testing.M) {
 func program() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return Main(ctx, os.Args[1:], System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ()})
+	hangup, upgrade := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	signal.Notify(upgrade, syscall.SIGUSR2)
+	return Main(ctx, os.Args[1:], System{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(),
+		Hangup: hangup, Upgrade: upgrade, Program: os.Args[0],
+	})
 }
 
 // The stories in testdata are the command line as a person uses it. Besides

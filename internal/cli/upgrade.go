@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -31,6 +30,7 @@ const (
 	// to serve once it may.
 	preparePatience = 30 * time.Second
 	servePatience   = 2 * time.Minute
+	endPatience     = 5 * time.Second
 	// retirePatience is how long the rest of the old program may take to end: what
 	// administrators have asked for, and telemetry.
 	retirePatience = 10 * time.Second
@@ -76,14 +76,13 @@ func (s *succession) handOver(ctx context.Context, server *Server) (*Server, err
 	held, err := server.yield(ctx, files[slices.Index(names, proxySocket)])
 	if err != nil {
 		_ = next.Send(handover.Message{Step: handover.Withdrawn, Error: err.Error()})
-		_, _ = next.Close(), next.Wait()
+		_ = next.End(endPatience) // it says so itself
 		return server, fmt.Errorf("the gateway goes on: %w", err)
 	}
 	if err := server.retire(ctx); err != nil {
 		s.log.Warn("not everything ended well before the handover", "error", err)
 	}
 	if err := released(next); err != nil {
-		next.Kill()
 		s.log.Error("the new program can't serve; this one takes up again", "error", err)
 		again, startErr := s.takeUp(ctx, server.config, names, files, held)
 		if startErr != nil {
@@ -111,38 +110,49 @@ func (s *succession) prepare(names []string, files []*os.File) (*handover.Succes
 	}
 	_ = next.SetDeadline(time.Now().Add(preparePatience))
 	err = next.Send(handover.Message{Step: handover.Sockets, Names: names}, files...)
-	var m handover.Message
+	var version string
 	if err == nil {
-		m, _, err = next.Receive()
-	}
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("%s ended before it could take over (%w): its messages say why", path, errors.Join(next.Wait(), next.Close()))
-	case err == nil && m.Step != handover.Prepared:
-		err = errors.New(m.Error)
+		version, err = expect(next, handover.Prepared)
 	}
 	if err != nil {
-		next.Kill()
-		return nil, fmt.Errorf("%s can't take over: %w", path, err)
+		return nil, fmt.Errorf("%s can't take over: %w", path, errors.Join(err, ended(next)))
 	}
-	s.log.Info("the new program is prepared to take over", "program", path, "pid", next.PID(), "version", m.Version)
+	s.log.Info("the new program is prepared to take over", "program", path, "pid", next.PID(), "version", version)
 	return next, nil
 }
 
 // released lets the successor begin, and waits until it serves.
 func released(next *handover.Successor) error {
 	_ = next.SetDeadline(time.Now().Add(servePatience))
-	if err := next.Send(handover.Message{Step: handover.Released}); err != nil {
-		return err
+	err := next.Send(handover.Message{Step: handover.Released})
+	if err == nil {
+		_, err = expect(next, handover.Serving)
 	}
-	m, _, err := next.Receive()
+	if err != nil {
+		return errors.Join(err, ended(next))
+	}
+	return nil
+}
+
+// expect waits for a step. It fails with what the successor says, if it can.
+func expect(next *handover.Successor, step handover.Step) (version string, err error) {
+	m, files, err := next.Receive()
+	handover.CloseAll(files)
 	switch {
-	case errors.Is(err, io.EOF):
-		return errors.New("it ended: its messages say why")
-	case err == nil && m.Step != handover.Serving:
-		err = errors.New(m.Error)
+	case err != nil:
+		return "", err
+	case m.Step != step:
+		return "", errors.New(m.Error)
 	}
-	return err
+	return m.Version, nil
+}
+
+// ended ends a successor that failed. If it had ended by itself, its messages say why.
+func ended(next *handover.Successor) error {
+	if err := next.End(endPatience); err != nil {
+		return fmt.Errorf("its process ended (%w): see its messages", err)
+	}
+	return nil
 }
 
 // takeUp serves again in this process.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // descriptor is where a successor finds its end of the line: the first one after
@@ -47,16 +48,16 @@ func Start(path string, args, environ []string) (*Successor, error) {
 // PID is the id of the process.
 func (s *Successor) PID() int { return s.process.Pid }
 
-// Kill ends a successor that is not to take over, and waits for its end.
-func (s *Successor) Kill() {
+// End ends a successor that is not to take over, and says what it ended with. It has
+// patience to end by itself, now that the line is closed.
+func (s *Successor) End(patience time.Duration) error {
 	_ = s.Close()
-	_ = s.process.Kill()
-	<-s.ended
-}
-
-// Wait waits for the end of a successor that was told to end, and says what it ended with.
-func (s *Successor) Wait() error {
-	<-s.ended
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.process.Kill()
+		<-s.ended
+	}
 	return s.err
 }
 
