@@ -16,8 +16,9 @@ func (g *Gateway) diagnose(c *Call, a *answer) {
 		return
 	}
 	if seen, ok := diagnosis.SeenAddress(a.first); ok && seen.String() != c.record.EgressIP {
-		g.log.Warn("a customer's firewall says that the call came from another address than the egress address: jiragate egress verify",
-			"connection", c.connection.ID, "egress_ip", c.record.EgressIP, "seen", seen.String(), "record", c.record.ID)
+		g.log.WarnContext(c.context(), "a customer's firewall says that the call came from another address than the egress address: jiragate egress verify",
+			"connection", c.connection.ID, "egress_ip", c.record.EgressIP, "seen", seen.String(), "record", c.record.ID,
+			"hint", "compare with jiragate egress verify; publish the address that is seen, or mend the route or the provider's proxy")
 	}
 }
 

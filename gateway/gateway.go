@@ -210,7 +210,7 @@ func (g *Gateway) resolver() (*resolver, *refusal) {
 	}
 	s, err := newResolver(dir, g.options.Region, g.api)
 	if err != nil {
-		g.log.Error("some connections are out of reach", "error", err)
+		g.log.Error("some connections are out of reach", "error", err, "hint", "correct their base URLs: jiragate connection show, and add them anew")
 	}
 	if err := g.options.Authority.SetHosts(s.hosts()); err != nil {
 		return nil, &refusal{code: CodeInternal, detail: "No certificates can be made for the connections' hosts. See the gateway's log.", cause: err}

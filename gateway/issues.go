@@ -55,8 +55,9 @@ func (g *Gateway) published(c *Call, body []byte) {
 		})
 	}
 	if err != nil {
-		g.log.Error("published issue not remembered; it cannot be deleted through the gateway",
-			"connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err))
+		g.log.ErrorContext(c.context(), "published issue not remembered; it cannot be deleted through the gateway",
+			"connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err),
+			"hint", "look at the disk of JIRAGATE_DATA_DIR, then import the issue with jiragate issue import")
 	}
 }
 
@@ -64,6 +65,7 @@ func (g *Gateway) published(c *Call, body []byte) {
 func (g *Gateway) deleted(c *Call) {
 	err := g.options.Issues.ForgetIssue(context.WithoutCancel(c.in.Context()), c.connection.ID, c.decision.Param(parameterIssue))
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
-		g.log.Warn("deleted issue not forgotten", "connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err))
+		g.log.WarnContext(c.context(), "deleted issue not forgotten", "connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err),
+			"hint", "nothing is lost: Jira has deleted it; look at the disk of JIRAGATE_DATA_DIR")
 	}
 }

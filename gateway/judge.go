@@ -64,7 +64,8 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 		a.close()
 		return nil, credentialRefusal(c.connection, err)
 	case err != nil:
-		g.log.Warn("token refused by Jira and not renewed", "connection", c.connection.ID, "record", c.record.ID, "error", c.secrets.redact(err))
+		g.log.WarnContext(ctx, "token refused by Jira and not renewed", "connection", c.connection.ID, "record", c.record.ID, "error", c.secrets.redact(err),
+			"hint", "the next call tries again; if it goes on, look at the authorization server, and at jiragate connection show")
 		c.noted = CodeCredentialRefused
 		return a, nil
 	case c.out.Method != http.MethodGet:
@@ -167,9 +168,11 @@ func (g *Gateway) pause(ctx context.Context, c *Call, reason string) bool {
 	case errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
 		return true
 	case err != nil:
-		g.log.Error("connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err)
+		g.log.ErrorContext(ctx, "connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err,
+			"hint", "pause it with jiragate connection disable before Jira locks the account, and look at the disk of JIRAGATE_DATA_DIR")
 		return false
 	}
-	g.log.Error("connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID)
+	g.log.ErrorContext(ctx, "connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID,
+		"hint", reason)
 	return true
 }

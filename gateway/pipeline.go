@@ -43,7 +43,8 @@ func (g *Gateway) contain(w http.ResponseWriter, c *Call) {
 	case p == http.ErrAbortHandler:
 		panic(p)
 	default:
-		g.log.Error("panic in a call", "record", c.record.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		g.log.ErrorContext(c.context(), "panic in a call", "record", c.record.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+			"hint", "a bug: report the stack and the program's version; the record says whether the call was sent")
 		if c.completed {
 			panic(http.ErrAbortHandler)
 		}
@@ -232,7 +233,8 @@ func (g *Gateway) complete(c *Call) {
 	// A log that has refused the intent counts the call.
 	if unrecorded := c.refused != nil && c.refused.code == CodeRecordUnavailable; !unrecorded {
 		if err := g.records.complete(c); err != nil {
-			g.log.Error("call record not written", "record", c.record.ID, "error", err)
+			g.log.ErrorContext(c.context(), "call record not written", "record", c.record.ID, "error", err,
+				"hint", "free the disk of JIRAGATE_DATA_DIR or make it writable; the record is written as soon as that works")
 		}
 	}
 	g.measure(c)

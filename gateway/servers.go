@@ -83,7 +83,7 @@ func (s *servers) begin() {
 		} {
 			s.running.Go(func() {
 				if err := part.server.Serve(part.feed); !s.isClosed() {
-					s.gateway.log.Error("serving ended: restart the gateway", "what", part.what, "error", err)
+					s.gateway.log.Error("serving ended", "what", part.what, "error", err, "hint", "restart the gateway: these calls are not served until then")
 				}
 			})
 		}

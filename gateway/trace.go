@@ -214,13 +214,13 @@ func (g *Gateway) measure(c *Call) {
 // failures on the way for everybody.
 func (g *Gateway) logRefusal(c *Call, r *refusal) {
 	attributes := []any{"code", string(r.code), "client", c.client(), "connection", c.record.Connection,
-		"operation", c.record.Operation, "record", c.record.ID, "trace_id", c.record.TraceID}
+		"operation", c.record.Operation, "record", c.record.ID}
 	if r.cause != nil {
 		attributes = append(attributes, "error", g.records.text(c, c.secrets.redact(r.cause)))
 	}
 	if r.code.meaning().status >= http.StatusInternalServerError {
-		g.log.Warn("call failed", attributes...)
+		g.log.WarnContext(c.context(), "call failed", append(attributes, "hint", r.code.hint())...)
 		return
 	}
-	g.log.Info("call refused", attributes...)
+	g.log.InfoContext(c.context(), "call refused", attributes...)
 }

@@ -16,12 +16,6 @@ import (
 	"jiragate/tokenstore"
 )
 
-// Check is one thing that must work before calls can be served.
-type Check struct {
-	Name string // as /readyz shows it, e.g. "store"
-	Run  func(ctx context.Context) error
-}
-
 // Options is what [New] needs. Nil fields are allowed only where said.
 type Options struct {
 	// Store is nil where there is none yet: its routes then answer no_store.
@@ -71,8 +65,15 @@ type Options struct {
 	// Codes are all that calls are refused with, or fail with, as call records name
 	// them. Optional.
 	Codes []Code
-	// Checks are what /readyz runs, in this order.
+	// Checks are what /readyz runs, and shows in this order. They run side by side.
 	Checks []Check
+	// Started is when the gateway began to serve; zero where none does.
+	Started time.Time
+	// Warnings are what holds now that an operator may not mean; nil means none.
+	Warnings func() []Warning
+	// Reloaded is the last time that settings were read again; nil where they
+	// can't be, and its result where they have not been.
+	Reloaded func() *Reload
 	// Metrics serves /metrics; nil where nothing is measured.
 	Metrics http.Handler
 	Version string
@@ -97,6 +98,7 @@ type API struct {
 	flow *consent.Flow // nil without a store
 
 	reading *reading
+	prober  *prober
 }
 
 // New makes the API. It refuses options that leave a route without its part.
@@ -116,7 +118,7 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{o: o, reading: newReading(), acts: &act.Journal{
+	a := &API{o: o, reading: newReading(), prober: newProber(o.Checks, o.Now, o.Logger), acts: &act.Journal{
 		Open:         o.Audit,
 		PolicySHA256: func() string { return o.Policy().SHA256() },
 		ClientAddr:   o.ClientAddr,
@@ -207,7 +209,8 @@ func (a *API) recovered(next http.Handler) http.Handler {
 				panic(v)
 			default:
 				// The value may quote a request; the stack holds addresses only.
-				a.o.Logger.ErrorContext(r.Context(), "panic in the admin API", "method", r.Method, "stack", string(debug.Stack()))
+				a.o.Logger.ErrorContext(r.Context(), "panic in the admin API", "method", r.Method, "stack", string(debug.Stack()),
+					"hint", "a bug: report the stack and the program's version")
 				writeProblem(w, refuse(http.StatusInternalServerError, CodeInternal, "internal error; the log has the stack"))
 			}
 		}()

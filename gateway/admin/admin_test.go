@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
@@ -473,33 +472,5 @@ func TestPanicTellsNothing(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "S3cret") || !strings.Contains(log.String(), "stack") {
 		t.Errorf("log: %s", log.String())
-	}
-}
-
-func TestReadiness(t *testing.T) {
-	o := options(t, nil)
-	o.Checks = []admin.Check{
-		{Name: "store", Run: func(context.Context) error { return nil }},
-		{Name: "audit", Run: func(ctx context.Context) error {
-			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Minute {
-				t.Error("a check has no bound")
-			}
-			return errors.New("no space left on device")
-		}},
-	}
-	api := newAPI(t, o)
-	guarded, err := api.Network(admin.Guard{Token: secret.New(adminToken)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, h := range map[string]http.Handler{"local": described(t, api.Local(operator)), "network": described(t, guarded)} {
-		status, body := call(t, h, "GET", "/readyz", "")
-		var r admin.Readiness
-		if err := json.Unmarshal([]byte(body), &r); err != nil || status != 503 || r.Checks["store"] != "ok" || r.Checks["audit"] != "failing" {
-			t.Errorf("%s: %d %s", name, status, body)
-		}
-		if told := strings.Contains(body, "no space"); told != (name == "local") {
-			t.Errorf("%s: the cause is told: %v", name, told)
-		}
 	}
 }

@@ -43,7 +43,8 @@ func (a *API) removeConnection(_ http.ResponseWriter, r *http.Request, t *task) 
 	}
 	revocation := a.revokeGrant(ctx, c)
 	if err := a.o.Store.RemoveConnection(ctx, c.ID, c.Incarnation); err != nil {
-		a.o.Logger.WarnContext(ctx, "connection not removed", "connection", c.ID, "revocation", revocation, "error", err)
+		a.o.Logger.WarnContext(ctx, "connection not removed", "connection", c.ID, "revocation", revocation, "error", err,
+			"hint", "it is disabled at the most; run jiragate connection remove again")
 		if errors.Is(err, tokenstore.ErrConflict) {
 			p := refuse(http.StatusConflict, CodeConflict, "connection %q is another one by now, which was not removed", c.ID)
 			p.Hint = "look at the connection, and run the command again if that is to go, too"
@@ -71,7 +72,8 @@ func (a *API) revokeGrant(ctx context.Context, c *tokenstore.Connection) string 
 	defer cancel()
 	revocation, err := a.o.Consenter.Revoke(ctx, c.ID)
 	if err != nil {
-		a.o.Logger.WarnContext(ctx, "the grant of a connection could not be revoked", "connection", c.ID, "error", err)
+		a.o.Logger.WarnContext(ctx, "the grant of a connection could not be revoked", "connection", c.ID, "error", err,
+			"hint", "ask the customer's administrator to revoke the app's access in Jira")
 		return revocationFailed
 	}
 	return string(revocation)

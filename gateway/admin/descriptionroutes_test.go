@@ -69,11 +69,11 @@ const aTime = "A time (RFC 3339), a date in UTC, or a duration before now, as 24
 var descriptions = map[string]described{
 	"GET /healthz": {id: "getHealth", summary: "Whether the process serves", answer: Health{}},
 	"GET /readyz": {id: "getReadiness", summary: "Whether calls can be served",
-		description: "Runs the checks. The status is 503 if one of them fails. The errors are told to callers of this machine.",
+		description: "Runs the checks side by side, each for 5 seconds at most. The status is 503 if one of them fails. Everybody is told which, what that means and what to do; the errors are told to callers of this machine. An answer serves everybody for a second.",
 		answer:      Readiness{}, also: 503},
 	"GET /v1/openapi.json": {id: "getDescription", summary: "This document", answer: object{}},
 	"GET /v1/overview": {id: "getOverview", summary: "The state of the gateway at a glance",
-		description: "Counts, the policy in force, the egress addresses, and the checks of /readyz with their errors.", answer: Overview{}},
+		description: "Counts, the policy in force, the egress addresses, the checks of /readyz with their errors, and warnings of what holds now and may not be meant.", answer: Overview{}},
 
 	"GET /v1/connections": {id: "listConnections", summary: "List the connections, sorted by id",
 		description: "All that match the query. Without limit, the rows have no grant, no last call and nothing else that takes a look into a credential. A parameter that is empty is as if it weren't there.",

@@ -1,26 +1,22 @@
 package admin
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
 
-// readyTimeout bounds each check of /readyz.
-const readyTimeout = 5 * time.Second
-
 // readinessDetail says how much of a failing check /readyz tells.
 type readinessDetail int
+
+const (
+	readinessByName readinessDetail = iota // for strangers: not the error
+	readinessInFull                        // the error as well
+)
 
 // Results of a check.
 const (
 	checkOK      = "ok"
 	checkFailing = "failing"
-)
-
-const (
-	readinessByName readinessDetail = iota // the name and that it fails
-	readinessInFull                        // the error as well
 )
 
 // Health is the answer of /healthz.
@@ -31,9 +27,21 @@ type Health struct {
 
 // Readiness is the answer of /readyz; 200 if each check passes, otherwise 503.
 type Readiness struct {
-	Status string            `json:"status"` // "ready" or "not_ready"
-	Checks map[string]string `json:"checks"` // by name: "ok" or "failing"
-	Errors map[string]string `json:"errors,omitempty"`
+	Status       string            `json:"status"` // "ready" or "not_ready"
+	Checks       map[string]string `json:"checks"` // by name: "ok" or "failing"
+	Errors       map[string]string `json:"errors,omitempty"`
+	Dependencies []CheckResult     `json:"dependencies"` // the same checks in their order, with reasons
+}
+
+// CheckResult is the result of one check of /readyz.
+type CheckResult struct {
+	Name       string    `json:"name"`
+	Status     string    `json:"status"`           // "ok" or "failing"
+	Reason     string    `json:"reason,omitempty"` // what it means that it fails
+	Error      string    `json:"error,omitempty"`  // why it fails; not for strangers
+	Hint       string    `json:"hint,omitempty"`   // what to do about it
+	Since      time.Time `json:"since"`            // since when it is so, as far as anybody asked
+	DurationMS float64   `json:"duration_ms"`      // of the check
 }
 
 func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
@@ -41,40 +49,31 @@ func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (a *API) ready(detail readinessDetail) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		answer := Readiness{Status: "ready", Checks: map[string]string{}}
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		answer := Readiness{Status: "ready", Checks: map[string]string{}, Dependencies: a.checkResults(detail)}
 		status := http.StatusOK
-		for i, err := range a.check(r.Context()) {
-			name := a.o.Checks[i].Name
-			if err == nil {
-				answer.Checks[name] = checkOK
+		for _, r := range answer.Dependencies {
+			answer.Checks[r.Name] = r.Status
+			if r.Status == checkOK {
 				continue
 			}
 			status, answer.Status = http.StatusServiceUnavailable, "not_ready"
-			answer.Checks[name] = checkFailing
-			a.o.Logger.WarnContext(r.Context(), "not ready", "check", name, "error", err)
-			if detail == readinessInFull {
+			if r.Error != "" {
 				if answer.Errors == nil {
 					answer.Errors = map[string]string{}
 				}
-				answer.Errors[name] = err.Error()
+				answer.Errors[r.Name] = r.Error
 			}
 		}
 		return writeJSON(w, status, answer)
 	}
 }
 
-// check runs each check, and returns what came of it in their order.
-func (a *API) check(ctx context.Context) []error {
-	results := make([]error, len(a.o.Checks))
-	for i, c := range a.o.Checks {
-		results[i] = runCheck(ctx, c)
+// checkResults are those of the checks, in their order.
+func (a *API) checkResults(detail readinessDetail) []CheckResult {
+	results := []CheckResult{}
+	for i, o := range a.prober.ask() {
+		results = append(results, a.o.Checks[i].result(o, detail))
 	}
 	return results
-}
-
-func runCheck(ctx context.Context, c Check) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	return c.Run(ctx)
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"time"
 )
 
 // Overview is the state of the gateway at a glance.
@@ -13,6 +14,24 @@ type Overview struct {
 	Policy      PolicyName       `json:"policy"`
 	Egress      EgressCounts     `json:"egress"`
 	Checks      []CheckResult    `json:"checks"` // those of /readyz, in its order
+
+	Started  *time.Time `json:"started,omitempty"` // since when the gateway serves
+	Reload   *Reload    `json:"reload,omitempty"`  // the last one, if there was one
+	Warnings []Warning  `json:"warnings"`          // what holds now and may not be meant
+}
+
+// Warning is something that an operator may not mean. Calls go on all the same.
+type Warning struct {
+	Code    string `json:"code"` // stable, e.g. "egress_unpinned"
+	Message string `json:"message"`
+	Subject string `json:"subject,omitempty"` // what it is about, e.g. an address
+	Hint    string `json:"hint"`              // what to do about it
+}
+
+// Reload is an attempt to read settings again.
+type Reload struct {
+	Time  time.Time `json:"time"`
+	Error string    `json:"error,omitempty"` // why all stayed as it was
 }
 
 // ConnectionCounts says how many connections there are. What there is none of is left
@@ -35,14 +54,7 @@ type EgressCounts struct {
 	Up         int `json:"up"` // of them, those that nothing is known against
 }
 
-// CheckResult is the result of one check of /readyz.
-type CheckResult struct {
-	Name   string `json:"name"`
-	Status string `json:"status"`          // "ok" or "failing"
-	Error  string `json:"error,omitempty"` // why it fails
-}
-
-func (a *API) showOverview(w http.ResponseWriter, r *http.Request) error {
+func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 	d, p := a.o.Store.Directory(), a.o.Policy()
 	view := Overview{
 		Version:     a.o.Version,
@@ -51,7 +63,8 @@ func (a *API) showOverview(w http.ResponseWriter, r *http.Request) error {
 		Clients:     len(d.Clients()),
 		Policy:      PolicyName{p.SHA256(), p.Version()},
 		Egress:      EgressCounts{Configured: len(a.o.Egress.Addresses), Up: len(a.o.Egress.Addresses)},
-		Checks:      []CheckResult{},
+		Checks:      a.checkResults(readinessInFull),
+		Warnings:    []Warning{},
 	}
 	for _, c := range d.Connections() {
 		view.Connections.ByState[string(c.State)]++
@@ -65,12 +78,14 @@ func (a *API) showOverview(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	for i, err := range a.check(r.Context()) {
-		result := CheckResult{Name: a.o.Checks[i].Name, Status: checkOK}
-		if err != nil {
-			result.Status, result.Error = checkFailing, err.Error()
-		}
-		view.Checks = append(view.Checks, result)
+	if !a.o.Started.IsZero() {
+		view.Started = &a.o.Started
+	}
+	if a.o.Reloaded != nil {
+		view.Reload = a.o.Reloaded()
+	}
+	if a.o.Warnings != nil {
+		view.Warnings = append(view.Warnings, a.o.Warnings()...)
 	}
 	return writeJSON(w, http.StatusOK, view)
 }

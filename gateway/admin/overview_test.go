@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/egress"
@@ -23,10 +24,22 @@ func TestOverview(t *testing.T) {
 	o.Egress.Health = func() []egress.Health { return []egress.Health{{Public: one, Up: true}, {Public: two}} }
 	o.Checks = []admin.Check{
 		{Name: "store", Run: func(context.Context) error { return nil }},
-		{Name: "audit", Run: func(context.Context) error { return errors.New("no space left on device") }},
+		{Name: "audit", Run: func(context.Context) error { return errors.New("no space left on device") }, Reason: "no records", Hint: "free the disk"},
 	}
+	started := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	o.Started = started
+	unpinned := admin.Warning{Code: "egress_unpinned", Message: "calls leave from anywhere", Hint: "set JIRAGATE_EGRESS"}
+	o.Warnings = func() []admin.Warning { return []admin.Warning{unpinned} }
+	reload := &admin.Reload{Time: started.Add(time.Hour), Error: "line 3"}
+	o.Reloaded = func() *admin.Reload { return reload }
 	var got admin.Overview
 	get(t, local(t, o), "/v1/overview", &got)
+	for i := range got.Checks {
+		if got.Checks[i].Since.IsZero() {
+			t.Errorf("since when is %q?", got.Checks[i].Name)
+		}
+		got.Checks[i].Since, got.Checks[i].DurationMS = time.Time{}, 0
+	}
 	p := policy.Default()
 	want := admin.Overview{
 		Version: "test", Region: "us",
@@ -38,7 +51,11 @@ func TestOverview(t *testing.T) {
 		Clients: 3,
 		Policy:  admin.PolicyName{SHA256: p.SHA256(), Version: p.Version()},
 		Egress:  admin.EgressCounts{Configured: 2, Up: 1},
-		Checks:  []admin.CheckResult{{Name: "store", Status: "ok"}, {Name: "audit", Status: "failing", Error: "no space left on device"}},
+		Checks: []admin.CheckResult{
+			{Name: "store", Status: "ok"},
+			{Name: "audit", Status: "failing", Reason: "no records", Error: "no space left on device", Hint: "free the disk"},
+		},
+		Started: &started, Reload: reload, Warnings: []admin.Warning{unpinned},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -48,7 +65,7 @@ func TestOverview(t *testing.T) {
 	store, _ := openStore(t)
 	var fresh admin.Overview
 	get(t, local(t, options(t, store)), "/v1/overview", &fresh)
-	if fresh.Connections.Total != 0 || fresh.Connections.ByState == nil || fresh.Checks == nil || fresh.Egress != (admin.EgressCounts{}) {
+	if fresh.Connections.Total != 0 || fresh.Connections.ByState == nil || fresh.Checks == nil || fresh.Warnings == nil || fresh.Started != nil || fresh.Reload != nil || fresh.Egress != (admin.EgressCounts{}) {
 		t.Errorf("%+v", fresh)
 	}
 }

@@ -103,7 +103,8 @@ func (f *refusals) resume() {
 
 // log tells of n refusals, of which is was the last.
 func (f *refusals) log(is refusal, n int) {
-	f.logger.Warn("admin request refused", "addr", f.addr(is.addr), "path", is.path, "code", is.code, "count", n)
+	f.logger.Warn("admin request refused", "addr", f.addr(is.addr), "path", is.path, "code", is.code, "count", n,
+		"hint", "if it is yours, give it the admin token and a Host that JIRAGATE_ADMIN_LISTEN or _CONSOLE_URL names; if not, keep it away from the listener")
 }
 
 func cutPath(path string) string {

@@ -19,7 +19,8 @@ func (a *API) backup(w http.ResponseWriter, r *http.Request, t *task) (answer, e
 	w.Header().Set("Cache-Control", "no-store")
 	n, err := a.o.Store.Backup(r.Context(), out)
 	if err != nil {
-		a.o.Logger.ErrorContext(r.Context(), "backup failed", "bytes", n, "error", err)
+		a.o.Logger.ErrorContext(r.Context(), "backup failed", "bytes", n, "error", err,
+			"hint", "throw away what was written, and run jiragate store backup again; if the store is at fault, jiragate store check")
 		if out.yes {
 			panic(http.ErrAbortHandler)
 		}

@@ -83,7 +83,8 @@ func (a *attester) attest() error {
 	logger := a.log.options.Logger
 	switch {
 	case err != nil && a.failing == nil:
-		logger.Error("audit log: no checkpoint; the records after the last one are unproven until there is one", "checkpoint", a.size.Load(), "error", err)
+		logger.Error("audit log: no checkpoint; the records after the last one are unproven until there is one", "checkpoint", a.size.Load(), "error", err,
+			"hint", "the error says what failed: the disk, or the audit key; it is tried again")
 	case err == nil && a.failing != nil:
 		logger.Info("audit log: checkpoints work again", "checkpoint", a.size.Load())
 	}

@@ -26,7 +26,8 @@ func (l *Log) findTree() error {
 			leaves, err = list[newest].leaves(l.options.Dir)
 		}
 		if errors.Is(err, errNoTree) {
-			l.options.Logger.Error("audit log: the records before the first segment are gone, and with them what the tree over the log is made of: there are no checkpoints until they are back, or a new log is begun in an empty directory", "first", list[0].name)
+			l.options.Logger.Error("audit log: the records before the first segment are gone, and with them what the tree over the log is made of: there are no checkpoints until they are back, or a new log is begun in an empty directory", "first", list[0].name,
+				"hint", "bring the segments back from a backup, or move the directory away and begin a new log")
 			return nil
 		}
 		if err != nil {
@@ -40,7 +41,8 @@ func (l *Log) findTree() error {
 		return fmt.Errorf("%w: the last record has the seq %d", ErrDamaged, l.chain.seq)
 	}
 	if lines := before.size + uint64(len(leaves)); lines != l.chain.seq {
-		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", lines)
+		l.options.Logger.Error("audit log: the last record does not have the number of its line: records were removed or added, and there are no checkpoints: find the place with jiragate audit verify", "seq", l.chain.seq, "lines", lines,
+			"hint", "find the place with jiragate audit verify; keep the directory as evidence")
 		return nil
 	}
 	l.attester.begin(l.chain.segment, before, leaves)

@@ -102,7 +102,8 @@ func (l *Log) failed(err error) error {
 	}
 	err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	if l.health.failed(err) {
-		l.options.Logger.Error("audit log: cannot write; calls are refused until it works again", "dir", l.options.Dir, "error", err)
+		l.options.Logger.Error("audit log: cannot write; calls are refused until it works again", "dir", l.options.Dir, "error", err,
+			"hint", "free the disk or make it writable; the gateway goes on by itself")
 	}
 	l.wake()
 	return err

@@ -69,7 +69,8 @@ func (h *housekeeper) tidy() {
 		h.failed = ""
 	case err.Error() != h.failed:
 		h.failed = err.Error()
-		h.log.options.Logger.Error("audit log: closed segments are not compressed or removed as they should be", "error", err)
+		h.log.options.Logger.Error("audit log: closed segments are not compressed or removed as they should be", "error", err,
+			"hint", "the error names the file: see its mode and the disk; it is tried again each minute")
 	}
 }
 

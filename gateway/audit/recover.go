@@ -74,7 +74,8 @@ func (l *Log) findEnd() error {
 			continue
 		}
 		if !end.chained {
-			l.options.Logger.Error("audit log: the last record does not continue the one before it: find the place with jiragate audit verify", "segment", list[i].name)
+			l.options.Logger.Error("audit log: the last record does not continue the one before it: find the place with jiragate audit verify", "segment", list[i].name,
+				"hint", "find the place with jiragate audit verify; keep the directory as evidence")
 		}
 		l.chain.seq, l.chain.prev, l.chain.segment = end.seq, end.hash, list[i]
 		l.chain.file, err = openSegment(l.fs, path, end.size)
@@ -260,7 +261,8 @@ func (l *Log) recordInterrupted(intents []Record) error {
 		interrupted++
 	}
 	if interrupted > 0 {
-		l.options.Logger.Warn("audit log: recorded calls that were under way when the process ended", "calls", interrupted, "code", CodeInterrupted)
+		l.options.Logger.Warn("audit log: recorded calls that were under way when the process ended", "calls", interrupted, "code", CodeInterrupted,
+			"hint", "look in Jira whether they were carried out: jiragate audit query names them; find out why the process ended")
 	}
 	return nil
 }

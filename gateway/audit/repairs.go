@@ -37,7 +37,8 @@ func (l *Log) keepTorn(from string, torn []byte) error {
 	if err := writeFile(l.fs, filepath.Join(l.options.Dir, name+unrecordedSuffix), torn); err != nil {
 		return fmt.Errorf("keep the unfinished end of %s: %w", from, err)
 	}
-	l.options.Logger.Warn("audit log: took an unfinished line off, as a crash leaves it", "file", from, "bytes", len(torn), "kept_in", name+tornSuffix)
+	l.options.Logger.Warn("audit log: took an unfinished line off, as a crash leaves it", "file", from, "bytes", len(torn), "kept_in", name+tornSuffix,
+		"hint", "nothing to do after a crash or power failure; jiragate audit verify tells whether the rest is whole")
 	return nil
 }
 

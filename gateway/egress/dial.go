@@ -278,6 +278,7 @@ func (e *Egress) settle(ctx context.Context, connection string, used Address, fa
 	e.health.settle(connection, used, failed)
 	for _, a := range failed {
 		e.logger.WarnContext(ctx, "egress address passed over: upstream answers another one only",
-			slog.String("connection", connection), slog.String("address", a.String()), slog.String("used", used.String()))
+			slog.String("connection", connection), slog.String("address", a.String()), slog.String("used", used.String()),
+			slog.String("hint", "see whether the customer allows each published address, and whether the one that was passed over is blocked: jiragate egress verify"))
 	}
 }

@@ -96,7 +96,8 @@ func newOn(sys system, o Options) (*Egress, error) {
 			return nil, fmt.Errorf("allowed private network %s: %w", n, err)
 		}
 		if n.Prefix.Addr().IsLoopback() {
-			o.Logger.Warn("upstream hosts may be on loopback; this is for simulators and tests only", slog.String("network", n.String()))
+			o.Logger.Warn("upstream hosts may be on loopback; this is for simulators and tests only", slog.String("network", n.String()),
+				slog.String("hint", "take it out of JIRAGATE_EGRESS_ALLOW_PRIVATE unless this is one"))
 		}
 	}
 	if len(o.Addresses) > maxAddresses {
@@ -104,7 +105,8 @@ func newOn(sys system, o Options) (*Egress, error) {
 	}
 	if len(o.Addresses) == 0 {
 		e.reaches4, e.reaches6 = true, true
-		o.Logger.Warn("no egress address is configured: calls leave by the system's default route and their records say " + Unpinned)
+		o.Logger.Warn("no egress address is configured: calls leave by the system's default route and their records say "+Unpinned,
+			slog.String("hint", "set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow"))
 		return e, nil
 	}
 	for _, a := range o.Addresses {
@@ -127,11 +129,13 @@ func (e *Egress) checkAddress(a Address) error {
 				return fmt.Errorf("egress address %s: its proxy: %w", a, err)
 			}
 			if addr.IsLoopback() {
-				e.logger.Warn("the proxy of an egress address is on this machine; this is for tests, unless it passes calls on", slog.String("address", a.String()))
+				e.logger.Warn("the proxy of an egress address is on this machine; this is for tests, unless it passes calls on", slog.String("address", a.String()),
+					slog.String("hint", "name the provider's proxy in JIRAGATE_EGRESS"))
 			}
 		}
 		if a.Proxy.Scheme != ProxyHTTPS && !a.Proxy.Username.IsZero() {
-			e.logger.Warn("the credentials of a proxy cross the network unencrypted; use https:// where the provider has it", slog.String("address", a.String()))
+			e.logger.Warn("the credentials of a proxy cross the network unencrypted; use https:// where the provider has it", slog.String("address", a.String()),
+				slog.String("hint", "change the scheme in JIRAGATE_EGRESS to https, or let the provider know the gateway by its address"))
 		}
 		return nil
 	case !a.Public.IsValid() || !a.Local.IsValid() || a.Public.Is4() != a.Local.Is4():

@@ -89,9 +89,12 @@ func (e *Egress) probe(ctx context.Context, a Address) error {
 	return nil
 }
 
+// unusableHint is what to do about an address that fails.
+const unusableHint = "a local address: see that an interface has it (ip address show); a proxy: ask its provider. Calls leave from the others meanwhile"
+
 func (e *Egress) noteDown(a Address, err error) {
 	if e.health.markDown(a) {
-		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err))
+		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
 	}
 }
 
@@ -100,7 +103,7 @@ func (e *Egress) noteSilent(a Address, connection string, err error) {
 		return // an echo service is nobody's Jira
 	}
 	if e.health.markSilent(a, connection) {
-		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err))
+		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
 	}
 }
 

@@ -53,7 +53,8 @@ func (e *Egress) resolve(ctx context.Context, call errand, port uint16) ([]netip
 	for _, addr := range answers[:min(len(answers), maxAnswers)] {
 		if err := e.check(call, netip.AddrPortFrom(addr, port)); err != nil {
 			refused = err
-			e.logger.WarnContext(ctx, "upstream address refused", slog.Any("error", err))
+			e.logger.WarnContext(ctx, "upstream address refused", slog.Any("error", err),
+				slog.String("hint", "if this Jira is in a private network, allow it with JIRAGATE_EGRESS_ALLOW_PRIVATE; otherwise ask the customer about the name's DNS records"))
 			continue
 		}
 		target := netip.AddrPortFrom(addr.Unmap(), port)

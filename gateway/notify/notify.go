@@ -193,7 +193,8 @@ func (n *Notifier) recall(ctx context.Context) ([]tokenstore.Announcement, bool)
 			return announced, true
 		}
 		d := wait(failures, lastPause)
-		n.log.ErrorContext(ctx, "no webhooks are sent: what was announced can't be read", "error", err, "retry_in", d)
+		n.log.ErrorContext(ctx, "no webhooks are sent: what was announced can't be read", "error", err, "retry_in", d,
+			"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR")
 		select {
 		case <-ctx.Done():
 			return nil, false
@@ -220,8 +221,8 @@ func (n *Notifier) report(ctx context.Context, o outcome) {
 	case o.verdict == delivered:
 		n.log.InfoContext(ctx, "webhook delivered", attributes...)
 	case o.status == http.StatusGone:
-		n.log.ErrorContext(ctx, "webhook not delivered; all wait for a day", attributes...)
+		n.log.ErrorContext(ctx, "webhook not delivered; all wait for a day", append(attributes, "hint", "the receiver says that it is gone: correct JIRAGATE_WEBHOOK_URL")...)
 	default:
-		n.log.WarnContext(ctx, "webhook not delivered; it will be tried again", attributes...)
+		n.log.WarnContext(ctx, "webhook not delivered; it will be tried again", append(attributes, "hint", "see that the receiver of JIRAGATE_WEBHOOK_URL runs, takes the signature, and answers with 2xx")...)
 	}
 }

@@ -111,5 +111,6 @@ func (b *backlog) complain(ctx context.Context) {
 		return
 	}
 	b.lastTold = time.Now()
-	b.log.WarnContext(ctx, "log records were not sent: too many were waiting (OTEL_BLRP_MAX_QUEUE_SIZE)", "records", b.untold.Swap(0), "queue", b.limit)
+	b.log.WarnContext(ctx, "log records were not sent: too many were waiting (OTEL_BLRP_MAX_QUEUE_SIZE)", "records", b.untold.Swap(0), "queue", b.limit,
+		"hint", "the audit log has them all; see that the collector keeps up, or let more wait with OTEL_BLRP_MAX_QUEUE_SIZE")
 }

@@ -118,7 +118,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 // OpenTelemetry reports to l.
 func ErrorHandler(l *slog.Logger) otel.ErrorHandler {
 	return otel.ErrorHandlerFunc(func(err error) {
-		l.Warn("telemetry failed", slog.Any("error", err))
+		l.Warn("telemetry failed", slog.Any("error", err), slog.String("hint", "calls go on; see that the collector of OTEL_EXPORTER_OTLP_ENDPOINT can be reached and takes what it is sent"))
 	})
 }
 

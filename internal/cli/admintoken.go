@@ -24,7 +24,8 @@ func openAdminToken(file string, logger *slog.Logger) (secret.Secret, error) {
 		return secret.Secret{}, fmt.Errorf("reading the admin token: %w", err)
 	}
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o077 != 0 {
-		logger.Warn("the admin token can be read by other users", "file", file, "mode", info.Mode().Perm().String())
+		logger.Warn("the admin token can be read by other users", "file", file, "mode", info.Mode().Perm().String(),
+			"hint", "chmod 600, and if others may have read it, remove the file and restart to have a new one")
 	}
 	token := secret.New(strings.TrimRight(string(b), "\r\n"))
 	if err := admin.CheckToken(token); err != nil {

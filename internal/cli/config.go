@@ -33,7 +33,7 @@ const envPrefix = "JIRAGATE_"
 //
 // The tags are the documentation that `serve --help` prints: "type" is what a
 // value looks like, "shown" the default where it isn't a fixed text, "meaning"
-// what it does. "secret" keeps a value out of errors.
+// what it does. "secret" keeps a value out of errors and lists.
 type Config struct {
 	DataDir string `env:"DATA_DIR" envDefault:"./data" type:"directory" meaning:"Mode 0700, made at first start; holds store.db, ca.pem, ca-key.pem, keyset.json, audit/, admin.sock and admin-token."`
 
@@ -65,7 +65,7 @@ type Config struct {
 	Region             tokenstore.Region       `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
 	Egress             []egress.Address        `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP|PROXY_URL,..." meaning:"The region's egress addresses: each a local address that sockets are bound to, or a static-IP provider's proxy as http, https or socks5://USER:PASSWORD@HOST:PORT. Without any, calls leave by the system's default route and are recorded as unpinned."`
 	EgressFile         string                  `env:"EGRESS_FILE" type:"file" meaning:"Holds what EGRESS would, one entry a line or separated by commas, so that the passwords of proxies are not in the environment; instead of EGRESS."`
-	EgressEcho         echoServices            `env:"EGRESS_ECHO" shown:"checkip.amazonaws.com and api.ipify.org" type:"https URL,..." meaning:"Echo services, which tell from which address they were called: asked by egress verify and EGRESS_VERIFY, through each egress address."`
+	EgressEcho         echoServices            `env:"EGRESS_ECHO" secret:"true" shown:"checkip.amazonaws.com and api.ipify.org" type:"https URL,..." meaning:"Echo services, which tell from which address they were called: asked by egress verify and EGRESS_VERIFY, through each egress address."`
 	EgressVerify       interval                `env:"EGRESS_VERIFY" type:"duration, as 15m" meaning:"How often, and at start, it is verified that calls leave from the published addresses. /readyz fails while an address in use differs. From 1m to 24h."`
 	EgressAllowPrivate []egress.PrivateNetwork `env:"EGRESS_ALLOW_PRIVATE" type:"[CONNECTION=]CIDR,..." meaning:"Networks that a Jira host may be in although they are not public, that of one connection or of any. Loopback only when named here; link-local and metadata addresses never."`
 
@@ -79,7 +79,7 @@ type Config struct {
 	OAuthClientSecretFile string      `env:"OAUTH_CLIENT_SECRET_FILE" type:"file" meaning:"Holds the client secret of the integration; goes with OAUTH_CLIENT_ID."`
 	OAuthRedirectURL      redirectURL `env:"OAUTH_REDIRECT_URL" type:"https URL" meaning:"The redirect URL registered with Atlassian, and with each Data Center: https://HOST[/PATH]/oauth/callback, from where browsers reach /oauth/ of ADMIN_LISTEN. Links to the consent begin with it; http on this machine only."`
 
-	WebhookURL        webhookURL `env:"WEBHOOK_URL" type:"https URL" meaning:"Where the state of a connection is told when it changes, signed as Standard Webhooks; http on this machine only. It is called by the system's route, not from an egress address."`
+	WebhookURL        webhookURL `env:"WEBHOOK_URL" secret:"true" type:"https URL" meaning:"Where the state of a connection is told when it changes, signed as Standard Webhooks; http on this machine only. It is called by the system's route, not from an egress address."`
 	WebhookSecretFile string     `env:"WEBHOOK_SECRET_FILE" type:"file" meaning:"Holds the secret (whsec_...) that webhooks are signed with; goes with WEBHOOK_URL."`
 
 	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" shown:"system roots only" type:"file" meaning:"CA certificates (PEM) to trust for Jira, for proxies of EGRESS and for echo services besides the system's roots; for Jira also per connection, with connection add --upstream-ca-file."`
@@ -116,17 +116,14 @@ func (e *ConfigError) Error() string { return e.Variable + ": " + e.Detail }
 // os.Environ. A variable that is set to nothing counts as not set. The error
 // joins one [ConfigError] for each thing that is wrong.
 func ParseConfig(environ []string) (Config, error) {
-	vars := map[string]string{}
-	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		vars[name] = value
-	}
+	vars := environment(environ)
 	var c Config
 	var problems []error
 	if err := env.ParseWithOptions(&c, env.Options{Environment: vars, Prefix: envPrefix, FuncMap: parsers}); err != nil {
 		problems = valueErrors(err, vars)
 	}
 	problems = append(unknownVariables(vars, c.KeyURI), problems...)
+	problems = append(problems, misplaced(vars)...)
 	if len(problems) == 0 {
 		problems = c.together()
 	}
@@ -153,13 +150,26 @@ func valueErrors(err error, vars map[string]string) []error {
 		}
 		name := variableOf(field)
 		detail := fmt.Sprintf("%q is not allowed", vars[name])
-		if field.Tag.Get("secret") != "" || strings.ContainsAny(vars[name], "@?") { // a secret in the wrong place
+		if field.Tag.Get("secret") != "" || suspicious(vars[name]) { // a secret in the wrong place
 			detail = "the value is not allowed"
 		}
 		if cause := parse.Err.Error(); cause != "" {
 			detail += ": " + cause
 		}
 		problems = append(problems, &ConfigError{Variable: name, Detail: detail + "; use " + field.Tag.Get("type")})
+	}
+	return problems
+}
+
+// misplaced refuses the content of a file, or a URL, where a file is to be named:
+// other errors about the file would repeat it.
+func misplaced(vars map[string]string) []error {
+	var problems []error
+	for f := range configFields() {
+		kind, name := f.Tag.Get("type"), variableOf(f)
+		if (kind == "file" || kind == "directory") && (strings.ContainsAny(vars[name], "\r\n") || strings.Contains(vars[name], "://")) {
+			problems = append(problems, &ConfigError{Variable: name, Detail: "the value is not allowed; name a " + kind})
+		}
 	}
 	return problems
 }
@@ -222,7 +232,7 @@ func (c *Config) readEgressFile() []error {
 	}
 	text, err := os.ReadFile(c.EgressFile)
 	if err != nil {
-		return refuse(err.Error())
+		return refuse(unreadable(c.EgressFile, err).Error())
 	}
 	entries := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' || r == ',' })
 	if c.Egress, err = egress.ParseAddresses(strings.Join(entries, ",")); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strings"
@@ -15,14 +16,7 @@ func environmentHelp() string {
 	var b strings.Builder
 	b.WriteString("Environment:\n")
 	for f := range configFields() {
-		def := f.Tag.Get("envDefault")
-		if def == "" {
-			def = f.Tag.Get("shown")
-		}
-		if def == "" {
-			def = "none"
-		}
-		fmt.Fprintf(&b, "\n  %s\n      type: %s; default: %s\n", variableOf(f), f.Tag.Get("type"), def)
+		fmt.Fprintf(&b, "\n  %s\n      type: %s; default: %s\n", variableOf(f), f.Tag.Get("type"), cmp.Or(defaultOf(f), "none"))
 		for line := range wrapped(f.Tag.Get("meaning"), helpWidth-6) {
 			fmt.Fprintf(&b, "      %s\n", line)
 		}

@@ -73,7 +73,7 @@ func (s *Server) readBack(ctx context.Context) {
 			})
 	}
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn("not all of the audit log could be counted for charts", "error", err)
+		s.log.Warn("not all of the audit log could be counted for charts", "error", err, "hint", "charts begin later than the log; jiragate audit verify tells what can't be read")
 	}
 }
 

@@ -34,6 +34,7 @@ type engine struct {
 	wayOut    *wayOut
 	tokens    *oauth.Manager
 	gateway   *gateway.Gateway
+	shipping  bool // copies of audit records go to a collector
 }
 
 // openEngine puts the parts together. own are the addresses of the listeners
@@ -117,7 +118,7 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 	e.activity = activity.New(activity.Options{Weight: pace.Weight})
 	copies := shipping.New(e.telemetry.LoggerProvider())
 	options.Observe = e.activity.Observe
-	if copies.Enabled() {
+	if e.shipping = copies.Enabled(); e.shipping {
 		options.Observe = func(r audit.Record) {
 			e.activity.Observe(r)
 			copies.Ship(r, r.Line())

@@ -107,8 +107,9 @@ func anythingSealed(c Config) (bool, error) {
 
 // livePolicy is the policy in force. Reading it takes no lock.
 type livePolicy struct {
-	file    string
-	current atomic.Pointer[policy.Policy]
+	file     string
+	current  atomic.Pointer[policy.Policy]
+	reloaded atomic.Pointer[admin.Reload] // the last attempt to read it again
 }
 
 func openPolicy(file string) (*livePolicy, error) {

@@ -105,7 +105,7 @@ func readSettingSecret(variable, file string) (secret.Secret, error) {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("%s%s: %w", envPrefix, variable, err)
+		return secret.Secret{}, hint(fmt.Errorf("%s%s: %w", envPrefix, variable, unreadable(file, err)), "it names a file that holds the secret")
 	}
 	s := secret.New(strings.TrimRight(string(b), "\r\n"))
 	if s.IsZero() {

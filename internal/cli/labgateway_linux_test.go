@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -158,8 +159,24 @@ func (g *labGateway) fetch(path string) (status int, body string) {
 	return resp.StatusCode, string(content)
 }
 
-// ready fails the test unless /readyz says this of each of the checks.
+// ready fails the test unless /readyz says this of each of the checks, once what it
+// remembers of before is forgotten.
 func (g *labGateway) ready(want map[string]string) {
+	g.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		problem := g.unready(want)
+		if problem == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			g.t.Error(problem)
+			return
+		}
+	}
+}
+
+// unready is what /readyz says otherwise; "" for nothing.
+func (g *labGateway) unready(want map[string]string) string {
 	g.t.Helper()
 	status, body := g.fetch("/readyz")
 	var answer struct{ Checks map[string]string }
@@ -169,15 +186,16 @@ func (g *labGateway) ready(want map[string]string) {
 	wantStatus := http.StatusOK
 	for check, verdict := range want {
 		if answer.Checks[check] != verdict {
-			g.t.Errorf("/readyz says %q of %s, want %q", answer.Checks[check], check, verdict)
+			return fmt.Sprintf("/readyz says %q of %s, want %q", answer.Checks[check], check, verdict)
 		}
 		if verdict != "ok" {
 			wantStatus = http.StatusServiceUnavailable
 		}
 	}
 	if status != wantStatus {
-		g.t.Errorf("/readyz: status %d, want %d: %s", status, wantStatus, body)
+		return fmt.Sprintf("/readyz: status %d, want %d: %s", status, wantStatus, body)
 	}
+	return ""
 }
 
 // callRecord is what these tests read of a call record.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/admin/reporting"
 	"jiragate/gateway/audit"
@@ -20,7 +21,14 @@ const (
 
 // ReloadPolicy reads the policy file again. If it is broken, can't be kept, or the
 // change can't be put on record, the policy stays as it was and the error says why.
-func (s *Server) ReloadPolicy() error {
+func (s *Server) ReloadPolicy() (err error) {
+	defer func() {
+		attempt := &admin.Reload{Time: time.Now()}
+		if err != nil {
+			attempt.Error = err.Error()
+		}
+		s.policy.reloaded.Store(attempt)
+	}()
 	who := processActor()
 	who.Addr = "signal:SIGHUP"
 	ctx := act.With(context.Background(), who)

@@ -42,6 +42,7 @@ a call. Sockets that systemd has opened are taken (FileDescriptorName=proxy, adm
 func (a *app) serve(ctx context.Context, successor bool) error {
 	logger := a.logger(slog.LevelDebug)
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
+	announceConfiguration(logger, settings(a.config, a.environ, nil))
 	options := StartOptions{Logger: logger, Stdout: a.out}
 	server, err := a.begin(ctx, options, successor)
 	if err != nil {
@@ -57,7 +58,7 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 			stop = true
 		case <-a.hangup:
 			if err := server.ReloadPolicy(); err != nil {
-				logger.Error("the policy stays as it was", "error", err)
+				logger.Error("the policy stays as it was", "error", err, "hint", "mend JIRAGATE_POLICY_FILE (jiragate policy check), then send SIGHUP again")
 			}
 		case <-a.upgrade:
 			server, err = a.succession(options).handOver(ctx, server)
@@ -67,7 +68,7 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 			case server == nil:
 				return err
 			}
-			logger.Error("no handover to a new program", "error", err)
+			logger.Error("no handover to a new program", "error", err, "hint", "mend what it says, then send SIGUSR2 again; meanwhile nothing has changed")
 		}
 	}
 	notifyManager(daemon.SdNotifyStopping)

@@ -187,7 +187,7 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o.ResealCA = s.engine.authority.Reseal
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
-	o.Checks = s.checks()
+	s.tellState(&o)
 	o.Egress.Health = s.engine.wayOut.egress.Health
 	o.Egress.Verify = s.engine.wayOut.verify
 	if s.monitor != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +27,10 @@ func newStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show at a glance how it stands with the gateway",
-		Long: `Show whether the gateway runs and is ready, how many connections are in which state, how many clients
-there are, the policy in force, how far the audit log is signed, and how it stands with the copies of
-its checkpoints elsewhere. The exit code is 1 if something is not as it should be.`,
+		Long: `Show whether the gateway runs, since when, and is ready, how many connections are in which state, how
+many clients there are, the policy in force, how far the audit log is signed, and how it stands with
+the copies of its checkpoints elsewhere; what fails and what to do; and warnings of what holds now and
+may not be meant. The exit code is 1 if something fails; warnings don't change it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			running, err := gatewayRuns(cmd.Context(), a.config.DataDir)
@@ -88,7 +90,14 @@ func (r *statusReport) fields() [][2]string {
 	if r.Running {
 		gateway = "running, version " + r.Version
 	}
-	list := [][2]string{{"gateway", gateway}, {"region", r.Region}, {"connections", strconv.Itoa(r.Connections.Total)}}
+	list := [][2]string{{"gateway", gateway}}
+	if r.Started != nil {
+		list = append(list, [2]string{"  since", fmt.Sprintf("%s (%s)", timeText(*r.Started), time.Since(*r.Started).Round(time.Second))})
+	}
+	if r.Reload != nil {
+		list = append(list, [2]string{"  reloaded", strings.TrimSuffix(timeText(r.Reload.Time)+", and all stayed as it was: "+r.Reload.Error, ", and all stayed as it was: ")})
+	}
+	list = append(list, [2]string{"region", r.Region}, [2]string{"connections", strconv.Itoa(r.Connections.Total)})
 	for _, state := range slices.Sorted(maps.Keys(r.Connections.ByState)) {
 		list = append(list, [2]string{"  " + strings.ReplaceAll(state, "_", " "), strconv.Itoa(r.Connections.ByState[state])})
 	}
@@ -101,18 +110,39 @@ func (r *statusReport) fields() [][2]string {
 	}
 	list = append(list, [2]string{"clients", strconv.Itoa(r.Clients)}, [2]string{"policy", r.Policy.SHA256}, [2]string{"egress", egress})
 	for _, c := range r.Checks {
-		list = append(list, [2]string{c.Name, strings.TrimSuffix(c.Status+": "+c.Error, ": ")})
+		list = append(list, checkFields(c)...)
 	}
-	if r.Checkpoint == nil {
-		return list
+	list = append(list, checkpointFields(r.Checkpoint)...)
+	for _, w := range r.Warnings {
+		list = append(list, [2]string{"warning", strings.TrimSuffix(w.Message+": "+w.Subject, ": ")}, [2]string{"  do", w.Hint})
 	}
-	list = append(list, [2]string{"records", strconv.FormatUint(r.Checkpoint.Records, 10)}, [2]string{"  signed", strconv.FormatUint(r.Checkpoint.Covered, 10)})
-	for _, c := range r.Checkpoint.Copies {
-		state := fmt.Sprintf("%d records", c.Size)
-		if c.Problem != "" {
-			state = "failing: " + c.Problem
+	return list
+}
+
+// checkFields are the lines about a check: if it fails, since when, why, and what to do.
+func checkFields(c admin.CheckResult) [][2]string {
+	if c.Reason == "" && c.Error == "" {
+		return [][2]string{{c.Name, c.Status}}
+	}
+	return [][2]string{
+		{c.Name, fmt.Sprintf("%s since %s: %s", c.Status, timeText(c.Since), c.Reason)},
+		{"  error", c.Error},
+		{"  do", c.Hint},
+	}
+}
+
+// checkpointFields are the lines about the audit log; none where nobody runs who knows.
+func checkpointFields(c *admin.AuditCheckpoint) [][2]string {
+	if c == nil {
+		return nil
+	}
+	list := [][2]string{{"records", strconv.FormatUint(c.Records, 10)}, {"  signed", strconv.FormatUint(c.Covered, 10)}}
+	for _, copied := range c.Copies {
+		state := fmt.Sprintf("%d records", copied.Size)
+		if copied.Problem != "" {
+			state = "failing: " + copied.Problem
 		}
-		list = append(list, [2]string{"  copy at " + c.Place, state})
+		list = append(list, [2]string{"  copy at " + copied.Place, state})
 	}
 	return list
 }

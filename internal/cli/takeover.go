@@ -68,21 +68,9 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 		return nil, err
 	}
 	if err := line.Send(handover.Message{Step: handover.Serving}); err != nil {
-		o.Logger.Warn("the predecessor is gone; idle connections of its clients are lost, and clients open others", "error", err)
+		o.Logger.Warn("the predecessor is gone, and idle connections of its clients with it", "error", err, "hint", "nothing: clients open others")
 	}
 	return server, nil
-}
-
-// checkFiles reads what the settings name, as far as that needs no store: a mistake
-// in it is better found while the predecessor serves.
-func (c *Config) checkFiles() error {
-	_, policyErr := openPolicy(c.PolicyFile)
-	_, proxyErr := proxyTLS(*c)
-	_, adminErr := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
-	_, publicErr := listenerTLS(c.PublicTLSCert, c.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
-	_, rootsErr := upstreamRoots(c.UpstreamCAFile)
-	_, secretErr := readSettingSecret("OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile)
-	return errors.Join(policyErr, proxyErr, adminErr, publicErr, rootsErr, secretErr)
 }
 
 // adoptAll takes the connections over that the predecessor's clients have open.
@@ -95,7 +83,7 @@ func (s *Server) adoptAll(line *handover.Line) {
 		if err != nil || m.Step != handover.Connection || len(files) != 1 {
 			handover.CloseAll(files)
 			if m.Step != handover.Done {
-				s.log.Warn("the predecessor handed over no further connections; clients open others", "error", err)
+				s.log.Warn("the predecessor handed over no further connections", "error", err, "hint", "nothing: clients open others")
 			}
 			s.log.Info("took over", "connections", n)
 			return
@@ -109,7 +97,7 @@ func (s *Server) adoptAll(line *handover.Line) {
 		}
 		handover.CloseAll(files)
 		if err != nil {
-			s.log.Warn("a connection was not taken over; its client has to open another", "error", err)
+			s.log.Warn("a connection was not taken over", "error", err, "hint", "nothing: its client opens another")
 			continue
 		}
 		s.adopt(about, conn)

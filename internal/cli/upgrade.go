@@ -80,10 +80,10 @@ func (s *succession) handOver(ctx context.Context, server *Server) (*Server, err
 		return server, fmt.Errorf("the gateway goes on: %w", err)
 	}
 	if err := server.retire(ctx); err != nil {
-		s.log.Warn("not everything ended well before the handover", "error", err)
+		s.log.Warn("not everything ended well before the handover", "error", err, "hint", "look at what the error is about; calls are not affected")
 	}
 	if err := released(next); err != nil {
-		s.log.Error("the new program can't serve; this one takes up again", "error", err)
+		s.log.Error("the new program can't serve; this one takes up again", "error", err, "hint", "mend what it says; clients notice nothing but the pause")
 		again, startErr := s.takeUp(ctx, server.config, names, files, held)
 		if startErr != nil {
 			return nil, errors.Join(err, fmt.Errorf("taking up again: %w", startErr))
@@ -180,7 +180,7 @@ func (s *succession) passOn(ctx context.Context, next *handover.Successor, held 
 	var relays sync.WaitGroup
 	for i, h := range held {
 		if err := send(next, h, &relays); err != nil {
-			s.log.Warn("idle connections of clients are closed, since they can't be handed over; clients open others", "connections", len(held)-i, "error", err)
+			s.log.Warn("idle connections of clients are closed, since they can't be handed over", "connections", len(held)-i, "error", err, "hint", "nothing: clients open others; if descriptors were lacking, raise LimitNOFILE")
 			for _, h := range held[i:] {
 				_ = h.Close()
 			}
@@ -188,7 +188,7 @@ func (s *succession) passOn(ctx context.Context, next *handover.Successor, held 
 		}
 	}
 	if err := next.Send(handover.Message{Step: handover.Done}); err != nil {
-		s.log.Warn("the successor was not told of the end of the handover", "error", err)
+		s.log.Warn("the successor was not told of the end of the handover", "error", err, "hint", "nothing, if it serves: see jiragate status")
 	}
 	_ = next.Close()
 	ended := make(chan struct{})

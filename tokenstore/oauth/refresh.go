@@ -43,7 +43,7 @@ func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 		// value is not logged: it might be anything.
 		if p := recover(); p != nil {
 			m.log.ErrorContext(ctx, "panic in an OAuth refresh", "connection", h.connection,
-				"type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				"type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()), "hint", "a bug: report the stack and the program's version")
 		}
 		m.report(ctx, span, h.connection, o)
 		m.meters.measure(ctx, f.edition, o.result, m.now().Sub(began))

@@ -52,7 +52,27 @@ func (m *Manager) report(ctx context.Context, span trace.Span, connection string
 		span.SetStatus(codes.Error, string(o.result))
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
+	if level >= slog.LevelWarn {
+		attrs = append(attrs, slog.String("hint", o.result.hint()))
+	}
 	m.log.LogAttrs(ctx, level, "OAuth refresh", attrs...)
+}
+
+// hint says what an operator can do.
+func (r result) hint() string {
+	switch r {
+	case resultNeedsReauthorisation:
+		return "ask the customer's administrator to consent anew: jiragate connection consent"
+	case resultClientRejected:
+		return "compare JIRAGATE_OAUTH_CLIENT_ID and _SECRET_FILE with the app at Atlassian, or the connection's own client"
+	case resultNotConfigured:
+		return "set JIRAGATE_OAUTH_CLIENT_ID and JIRAGATE_OAUTH_CLIENT_SECRET_FILE to those of the app"
+	case resultNotStored:
+		return "look at the disk of JIRAGATE_DATA_DIR now: the new refresh token is only in memory"
+	case resultUnavailable, resultAmbiguous:
+		return "it is tried again; if it goes on, see that the authorization server can be reached from the egress addresses"
+	}
+	return "look at the error; jiragate store check tells whether the store is at fault"
 }
 
 // meters are the metrics of refreshes. Their attributes are bounded: no

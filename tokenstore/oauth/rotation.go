@@ -62,7 +62,8 @@ func (n *notes) forget(connection string) {
 // fails the note stands, which costs no more than a refresh.
 func (m *Manager) takeBack(ctx context.Context, connection string, generation uint64) (ended bool) {
 	if err := m.store.EndRotation(context.WithoutCancel(ctx), connection, generation); err != nil {
-		m.log.WarnContext(ctx, "the note of an OAuth refresh could not be ended", "connection", connection, "error", err.Error())
+		m.log.WarnContext(ctx, "the note of an OAuth refresh could not be ended", "connection", connection, "error", err.Error(),
+			"hint", "look at the disk of JIRAGATE_DATA_DIR; it is tried again")
 		return false
 	}
 	m.notes.forget(connection)

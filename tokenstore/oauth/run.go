@@ -135,7 +135,8 @@ func (k *keeper) findStanding(ctx context.Context) {
 	notes, err := k.m.store.Rotations(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			k.m.log.WarnContext(ctx, "the notes of OAuth refreshes could not be read", "error", err.Error())
+			k.m.log.WarnContext(ctx, "the notes of OAuth refreshes could not be read", "error", err.Error(),
+				"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR; it is tried again")
 		}
 		return
 	}

@@ -48,7 +48,8 @@ func (k *keeper) sweep(ctx context.Context) {
 		}
 	}
 	if unread > 0 && ctx.Err() == nil {
-		k.m.log.WarnContext(ctx, "credentials could not be read to see whether their grants end", "connections", unread, "error", why.Error())
+		k.m.log.WarnContext(ctx, "credentials could not be read to see whether their grants end", "connections", unread, "error", why.Error(),
+			"hint", "jiragate store check names what can't be read; a keyset that was dropped too early is the usual cause")
 	}
 }
 
@@ -59,10 +60,12 @@ func (m *Manager) announce(ctx context.Context, c *tokenstore.Connection, cred *
 		return
 	}
 	if err := m.store.AnnounceEnd(ctx, c.ID, cred.Generation, reason); err != nil {
-		m.log.WarnContext(ctx, "the end of a grant could not be announced", "connection", c.ID, "error", err.Error())
+		m.log.WarnContext(ctx, "the end of a grant could not be announced", "connection", c.ID, "error", err.Error(),
+			"hint", "look at the disk of JIRAGATE_DATA_DIR; it is tried again")
 		return
 	}
-	m.log.WarnContext(ctx, "a grant ends", "connection", c.ID, "reason", reason)
+	m.log.WarnContext(ctx, "a grant ends", "connection", c.ID, "reason", reason,
+		"hint", "ask the customer's administrator to consent anew before that: jiragate connection consent")
 }
 
 // lapses reports whether a refresh token should be used for its own sake.

@@ -97,7 +97,8 @@ func (a *Act) End(status int, code string) {
 	r.DurationMS = float64(a.journal.Now().Sub(a.began)) / float64(time.Millisecond)
 	// The intent is written: the log goes on trying, and says so itself.
 	if _, err := a.pending.Complete(r); err != nil {
-		a.journal.Logger.ErrorContext(a.ctx, "the outcome of an act is not recorded yet", "operation", r.Operation, "record", a.pending.ID(), "error", err)
+		a.journal.Logger.ErrorContext(a.ctx, "the outcome of an act is not recorded yet", "operation", r.Operation, "record", a.pending.ID(), "error", err,
+			"hint", "free the disk of JIRAGATE_DATA_DIR or make it writable; the log goes on trying")
 	}
 }
 
@@ -113,7 +114,8 @@ func (j *Journal) Refuse(ctx context.Context, r audit.Record, status int, code s
 		_, err = log.Append(r)
 	}
 	if err != nil {
-		j.Logger.ErrorContext(ctx, "a refused act is not recorded", "operation", r.Operation, "code", code, "error", err)
+		j.Logger.ErrorContext(ctx, "a refused act is not recorded", "operation", r.Operation, "code", code, "error", err,
+			"hint", "free the disk of JIRAGATE_DATA_DIR or make it writable; this line is all there is of the act")
 	}
 }
 

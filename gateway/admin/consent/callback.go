@@ -124,7 +124,7 @@ func (v *visit) test(ctx context.Context, c *tokenstore.Connection) page {
 	defer cancel()
 	t, err := v.o.Test(ctx, c.ID)
 	if err != nil {
-		v.o.Logger.WarnContext(ctx, "a new consent could not be tested", "connection", c.ID, "error", err)
+		v.o.Logger.WarnContext(ctx, "a new consent could not be tested", "connection", c.ID, "error", err, "hint", "jiragate connection test")
 		t = Tested{Reason: "The gateway could not make the call."}
 	}
 	return connected(c, t)

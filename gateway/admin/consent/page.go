@@ -42,7 +42,7 @@ func (v *visit) show(p page) {
 	p.Reference = v.reference
 	var body strings.Builder
 	if err := layout.Execute(&body, p); err != nil {
-		v.o.Logger.ErrorContext(v.r.Context(), "a page of the consent can't be made", "code", p.code, "error", err)
+		v.o.Logger.ErrorContext(v.r.Context(), "a page of the consent can't be made", "code", p.code, "error", err, "hint", "a bug: report the error and the program's version")
 		http.Error(v.w, "internal error", http.StatusInternalServerError)
 		return
 	}

@@ -74,7 +74,8 @@ func (v *visit) invited() (tokenstore.Invitation, bool) {
 	i, err := v.o.Store.Invitation(v.r.Context(), id)
 	if err != nil {
 		if !errors.Is(err, tokenstore.ErrNotFound) {
-			v.o.Logger.ErrorContext(v.r.Context(), "an invitation can't be read", "connection", id, "error", err)
+			v.o.Logger.ErrorContext(v.r.Context(), "an invitation can't be read", "connection", id, "error", err,
+				"hint", "jiragate store check tells whether the store is at fault; make a new link: jiragate connection consent")
 		}
 		return none, false
 	}

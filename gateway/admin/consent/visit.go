@@ -98,5 +98,6 @@ func (v *visit) log(p page, err error) {
 	if err != nil {
 		attrs = append(attrs, "error", err)
 	}
+	attrs = append(attrs, "hint", "the code says what went wrong; the link works until it expires, then: jiragate connection consent")
 	v.o.Logger.WarnContext(v.r.Context(), "no consent", attrs...)
 }

@@ -65,11 +65,11 @@ func checked(f pageFunc) pageFunc {
 func (v *visit) fail(err error) {
 	p := &admin.Problem{Status: http.StatusInternalServerError, Detail: "the page could not be made; the gateway's log says why"}
 	if !errors.As(err, &p) {
-		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "path", v.r.URL.Path, "error", err)
+		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "path", v.r.URL.Path, "error", err, "hint", "a bug: report the error and the program's version")
 	}
 	err = v.show(p.Status, "problem", view{Title: problemTitle(p.Status), Data: p})
 	if err != nil {
-		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "error", err)
+		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "error", err, "hint", "a bug: report the error and the program's version")
 		http.Error(v.w, "internal error", http.StatusInternalServerError)
 	}
 }
@@ -241,7 +241,7 @@ func at(parts ...string) string {
 func (c *Console) showSignin(w http.ResponseWriter, r *http.Request, p signin.Page) {
 	data := view{Title: "Sign in", Data: p, Now: c.o.Now().UTC(), Public: c.o.PublicURL, Region: c.o.Region, Version: c.o.Version}
 	if err := c.pages.Write(w, p.Status, "signin", data); err != nil {
-		c.o.Logger.ErrorContext(r.Context(), "the page to sign in at can't be made", "error", err)
+		c.o.Logger.ErrorContext(r.Context(), "the page to sign in at can't be made", "error", err, "hint", "a bug: report the error and the program's version")
 		http.Error(w, "internal error", http.StatusInternalServerError)
 	}
 }

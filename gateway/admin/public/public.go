@@ -157,7 +157,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // request.
 func (h *Handler) say(w http.ResponseWriter, status int) {
 	if err := h.set.Write(w, status, "other", refusals(h.o.Base, status)); err != nil {
-		h.o.Logger.Error("a public page can't be made", "page", "other", "error", err)
+		h.o.Logger.Error("a public page can't be made", "page", "other", "error", err, "hint", "a bug: report the error and the program's version")
 		http.Error(w, http.StatusText(status), status)
 	}
 }
@@ -221,7 +221,8 @@ func (h *Handler) renew() {
 	defer h.state.Store(next)
 	made, err := h.guarded(now, before.good)
 	if err != nil {
-		h.o.Logger.Warn("the public page can't be made; the last one is served for up to "+StaleFor.String(), "error", err)
+		h.o.Logger.Warn("the public page can't be made; the last one is served for up to "+StaleFor.String(), "error", err,
+			"hint", "the error names what can't be read; look at JIRAGATE_DATA_DIR before that time is over")
 		return
 	}
 	next.good = made

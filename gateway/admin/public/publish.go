@@ -42,7 +42,8 @@ func (h *Handler) publication(before *published, verifiers []string) (*published
 	}
 	if err := h.write(p); err != nil {
 		if same {
-			h.o.Logger.Warn("the publication can't be made anew; it says the same still", "error", err)
+			h.o.Logger.Warn("the publication can't be made anew; it says the same still", "error", err,
+				"hint", "jiragate egress publish says the same on the command line; look at the register and the audit key in JIRAGATE_DATA_DIR")
 			return before, nil
 		}
 		return nil, err

@@ -70,7 +70,8 @@ func (h *Handler) log() (l log, verifiers []string) {
 	}
 	verifiers, pem, err := h.o.Key()
 	if err != nil {
-		h.o.Logger.Warn("the public page shows no audit key: it can't be read", "error", err)
+		h.o.Logger.Warn("the public page shows no audit key: it can't be read", "error", err,
+			"hint", "look at audit-key.json in JIRAGATE_DATA_DIR, and at the keyset")
 		l.NoKey = true
 		return l, nil
 	}
@@ -86,7 +87,8 @@ func (h *Handler) log() (l log, verifiers []string) {
 	}
 	c, err := opened(note, verifiers)
 	if err != nil {
-		h.o.Logger.Warn("the public page shows no checkpoint: it does not verify", "error", err)
+		h.o.Logger.Warn("the public page shows no checkpoint: it does not verify", "error", err,
+			"hint", "find the reason with jiragate audit verify; keep the data directory as it is")
 		l.NoCheckpoint = true
 		return l, verifiers
 	}
@@ -101,7 +103,8 @@ func (h *Handler) checkpoint(l *log) (note []byte, made time.Time) {
 	}
 	note, made, err := h.o.Checkpoint()
 	if err != nil {
-		h.o.Logger.Warn("the public page shows no checkpoint: it can't be read", "error", err)
+		h.o.Logger.Warn("the public page shows no checkpoint: it can't be read", "error", err,
+			"hint", "look at audit/ in JIRAGATE_DATA_DIR: the file's mode and the disk")
 		l.NoCheckpoint = true
 		return nil, time.Time{}
 	}

@@ -51,7 +51,8 @@ func record(r *http.Request, operation string) audit.Record {
 func (t *trace) begin(r *http.Request, operation, actor string) (*act.Act, error) {
 	begun, err := t.acts.Begin(t.context(r, actor), record(r, operation))
 	if err != nil {
-		t.logger.ErrorContext(r.Context(), "an act can't be recorded", "operation", operation, "actor", actor, "error", err)
+		t.logger.ErrorContext(r.Context(), "an act can't be recorded", "operation", operation, "actor", actor, "error", err,
+			"hint", "free the disk of JIRAGATE_DATA_DIR or make it writable; nobody signs in until then")
 	}
 	return begun, err
 }
@@ -74,7 +75,7 @@ func (t *trace) refused(r *http.Request, f failure) {
 
 	actor, operation := cmp.Or(f.actor, "operator:unknown"), cmp.Or(f.operation, operationSignIn)
 	if log {
-		attrs := []any{"operation", operation, "addr", t.acts.Address(r.RemoteAddr), "actor", actor, "code", f.code, "count", n}
+		attrs := []any{"operation", operation, "addr", t.acts.Address(r.RemoteAddr), "actor", actor, "code", f.code, "count", n, "hint", "if it was one of yours, code and reason say what to change; if not, and it goes on, keep the address away"}
 		if f.detail != "" {
 			attrs = append(attrs, "reason", f.detail)
 		}

@@ -52,7 +52,7 @@ func (x *Index) openFile() (*database, error) {
 	if db, err = openDatabase(x.path); err == nil || !malformed(err) {
 		return db, err
 	}
-	x.logger.Warn("audit index: the file cannot be used; it is made anew", "file", x.path, "error", err)
+	x.logger.Warn("audit index: the file cannot be used; it is made anew", "file", x.path, "error", err, "hint", "nothing to do: it holds nothing that the log does not; if it comes again, look at the disk")
 	if err := drop(x.path); err != nil {
 		return nil, err
 	}

@@ -124,10 +124,12 @@ func (x *Index) choose(ctx context.Context, name string, q *question) (blocks []
 	case ctx.Err() != nil:
 		return nil, true
 	}
-	x.logger.Warn("audit index: cannot use it for a segment, which is read whole", "segment", name, "error", err)
+	x.logger.Warn("audit index: cannot use it for a segment, which is read whole", "segment", name, "error", err,
+		"hint", "answers are right, and slower; jiragate audit reindex makes it anew")
 	if errors.Is(err, errDamaged) {
 		if err := inTransaction(ctx, db.DB, func(tx *sql.Tx) error { return forget(ctx, tx, name) }); err != nil {
-			x.logger.Warn("audit index: cannot forget the damaged segment", "segment", name, "error", err)
+			x.logger.Warn("audit index: cannot forget the damaged segment", "segment", name, "error", err,
+				"hint", "jiragate audit reindex makes the index anew; look at the disk")
 		}
 	}
 	return nil, false

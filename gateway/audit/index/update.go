@@ -42,7 +42,8 @@ func (x *Index) UpdateSince(ctx context.Context, since time.Time) (Progress, err
 	}
 	p, err := x.update(ctx, since)
 	if err != nil && malformed(err) && ctx.Err() == nil {
-		x.logger.Warn("audit index: the file is malformed; it is made anew", "file", x.path, "error", err)
+		x.logger.Warn("audit index: the file is malformed; it is made anew", "file", x.path, "error", err,
+			"hint", "nothing to do: it holds nothing that the log does not; if it comes again, look at the disk")
 		if err = x.replace(); err == nil {
 			p, err = x.update(ctx, since)
 		}

@@ -87,10 +87,12 @@ func (d *directory) report(ctx context.Context, other, name string, unfinished b
 	case other == "":
 	case unfinished:
 		d.log.WarnContext(ctx, "a checkpoint's file is unfinished, as after a crash; it stays, and the checkpoint is beside it",
-			"directory", d.path, "unfinished", other, "file", name)
+			"directory", d.path, "unfinished", other, "file", name,
+			"hint", "nothing to do after a crash; whoever compares checkpoints leaves that file out")
 	default:
 		d.log.ErrorContext(ctx, "there is another file in a checkpoint's place: damage, or another history of the log at the same size; compare them",
-			"directory", d.path, "other", other, "file", name)
+			"directory", d.path, "other", other, "file", name,
+			"hint", "keep both files; jiragate audit verify with each tells which one the log contradicts")
 	}
 }
 

@@ -147,7 +147,8 @@ func (r *route) trouble(ctx context.Context, err error) {
 	has := r.status.Size
 	r.mu.Unlock()
 	if first {
-		r.log.WarnContext(ctx, "a checkpoint of the audit log can't be delivered; it will be tried again", "error", err, "delivered_size", has)
+		r.log.WarnContext(ctx, "a checkpoint of the audit log can't be delivered; it will be tried again", "error", err, "delivered_size", has,
+			"hint", "see that the place of JIRAGATE_AUDIT_CHECKPOINT_TO can be reached and lets the gateway write")
 	}
 }
 

@@ -127,9 +127,11 @@ func (m *Monitor) note(ctx context.Context, before, now *Report) {
 			m.log.InfoContext(ctx, "calls leave from the published egress address", attributes...)
 		case VerdictDiffers:
 			attributes = append(attributes, slog.Any("seen", a.others()))
-			m.log.ErrorContext(ctx, "calls do not leave from the published egress address: customers who allow only that one refuse them", attributes...)
+			m.log.ErrorContext(ctx, "calls do not leave from the published egress address: customers who allow only that one refuse them",
+				append(attributes, "hint", "mend the route, NAT or provider's proxy of the address; until then publish the one that is seen, or take it out of JIRAGATE_EGRESS")...)
 		default:
-			m.log.WarnContext(ctx, "no echo service could say which address calls leave from; it is asked again later", attributes...)
+			m.log.WarnContext(ctx, "no echo service could say which address calls leave from; it is asked again later",
+				append(attributes, "hint", "if it goes on, see that the services of JIRAGATE_EGRESS_ECHO answer: jiragate egress verify")...)
 		}
 	}
 }
