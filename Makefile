@@ -1,9 +1,13 @@
 # make test   everything CI runs: format, vet, staticcheck, tests with the race detector, fuzzing
+# make soak   an hour of mixed traffic with faults, then ten thousand idle tunnels; SOAK=10m for less
 # make demo   the demo, kept up until interrupted
 GO ?= go
 FUZZTIME ?= 3s
+SOAK ?= 1h
+SOAK_RATE ?= 150
+SOAK_TUNNELS ?= 10000
 
-.PHONY: test check race fuzz bench demo build tools
+.PHONY: test check race fuzz bench soak demo build tools
 
 test: check race fuzz
 
@@ -58,6 +62,13 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Summaries (JSON) and the gateway's logs go to soak-results. Ten thousand tunnels need
+# as many descriptors, and some: ulimit -Hn.
+soak:
+	@mkdir -p soak-results
+	$(GO) test ./internal/soak -run '^(TestSoak|TestIdleTunnels)$$' -v -count 1 -timeout 0 \
+	  -soak.for=$(SOAK) -soak.rate=$(SOAK_RATE) -soak.tunnels=$(SOAK_TUNNELS) -soak.out=$(CURDIR)/soak-results
 
 demo:
 	$(GO) run . demo
