@@ -186,6 +186,25 @@ func (a *Authority) RootPEM() []byte { return encodeCertificate(a.root.cert) }
 // Root returns the root's certificate. Callers must not modify it.
 func (a *Authority) Root() *x509.Certificate { return a.root.cert }
 
+// Intermediates returns how many intermediates are kept that are still valid, and
+// when the first of them ends; the zero time where there is none. Each is renewed
+// after two thirds of its life, when its host is asked for next.
+func (a *Authority) Intermediates() (n int, ends time.Time) {
+	now := a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for e := a.cache.recent.Front(); e != nil; e = e.Next() {
+		notAfter := e.Value.(*issued).by.notAfter
+		if !now.Before(notAfter) {
+			continue
+		}
+		if n++; ends.IsZero() || notAfter.Before(ends) {
+			ends = notAfter
+		}
+	}
+	return n, ends
+}
+
 // Fingerprint returns the SHA-256 of a certificate in the form of
 // "openssl x509 -fingerprint -sha256": upper-case hex with colons.
 func Fingerprint(cert *x509.Certificate) string {

@@ -143,3 +143,25 @@ func TestFailureToIssueFailsClosed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Intermediates tells of the first that ends, and no more of one that has.
+func TestIntermediates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t, "a.example", "b.example")
+		check := func(n int, want time.Time) {
+			t.Helper()
+			if got, ends := a.Intermediates(); got != n || !ends.Equal(want) {
+				t.Errorf("%d intermediates, the first ending %s; want %d and %s", got, ends, n, want)
+			}
+		}
+		check(0, time.Time{})
+		mustLeaf(t, a, "a.example")
+		_, first := a.Intermediates()
+		check(1, first)
+		time.Sleep(day)
+		mustLeaf(t, a, "b.example")
+		check(2, first)
+		time.Sleep(time.Until(first))
+		check(1, first.Add(day))
+	})
+}

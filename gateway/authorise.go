@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 
@@ -28,7 +29,9 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
 		return needsReauthorisation(c.connection, nil)
 	}
 	if c.connection.CredentialKind == tokenstore.KindOAuth2 {
+		asked := time.Now()
 		token, err := g.options.Tokens.AccessToken(ctx, c.connection.ID, c.connection.Incarnation)
+		c.away(asked)
 		if err != nil {
 			return credentialRefusal(c.connection, err)
 		}
@@ -65,7 +68,10 @@ func (g *Gateway) stored(ctx context.Context, c *Call) (tokenstore.Credential, *
 		}
 		if !c.turn.holds(credential.Generation) {
 			c.turn.done(false) // of a credential that was replaced meanwhile
-			if c.turn, err = g.proofs.take(ctx, c.connection.ID, credential.Generation); err != nil {
+			asked := time.Now()
+			c.turn, err = g.proofs.take(ctx, c.connection.ID, credential.Generation)
+			c.away(asked)
+			if err != nil {
 				return none, credentialRefusal(c.connection, err)
 			}
 			if !c.turn.fresh {

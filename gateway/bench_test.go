@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"jiragate/gateway"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
@@ -17,7 +20,9 @@ import (
 // same call straight to the upstream: the difference is what the gateway costs,
 // with identity, policy, credential, call record, metrics and traces all on.
 func BenchmarkCall(b *testing.B) {
-	w := newWorld(b, change{})
+	w := newWorld(b, change{gateway: func(_ *world, o *gateway.Options) {
+		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
+	}})
 	answer := bytes.Repeat([]byte(`{"id":"1","name":"Highest"},`), 36)
 	upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -16,6 +16,7 @@ func readBody(w http.ResponseWriter, c *Call) ([]byte, *refusal) {
 	if c.in.Body == nil || c.in.Body == http.NoBody {
 		return nil, nil
 	}
+	defer c.away(time.Now())
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(readBodyTimeout))
 	defer control.SetReadDeadline(time.Time{})

@@ -58,11 +58,12 @@ func (o *origin) last(answer http.Header) {
 // built from the decision.
 type Call struct {
 	// From the listener.
-	in      *http.Request
-	door    door
-	origin  *origin
-	started time.Time
-	span    trace.Span
+	in        *http.Request
+	door      door
+	origin    *origin
+	started   time.Time
+	elsewhere time.Duration // that the call has waited for others; see away
+	span      trace.Span
 
 	// From identify.
 	identity identity

@@ -116,7 +116,10 @@ type Options struct {
 
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	Logger         *slog.Logger
+	// ConnectionMetrics counts calls by connection, too. The meter provider must
+	// bound what comes of it.
+	ConnectionMetrics bool
+	Logger            *slog.Logger
 	// Version goes into the User-Agent that Jira sees.
 	Version string
 }
@@ -129,7 +132,7 @@ type Gateway struct {
 	log        *slog.Logger
 	tracer     trace.Tracer
 	propagator propagation.TraceContext
-	meters     meters
+	meters     *meters
 	userAgent  string
 	marker     string // see framedConn
 
@@ -177,9 +180,6 @@ func New(o Options) (*Gateway, error) {
 		userAgent: proxyName + "/" + o.Version,
 		marker:    rand.Text(),
 	}
-	if g.meters, err = newMeters(o.MeterProvider, o.Directory); err != nil {
-		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
-	}
 	o.Pacing.Meter = o.MeterProvider.Meter(instrumentation)
 	if g.pacer, err = pace.New(o.Pacing); err != nil {
 		return nil, err
@@ -189,6 +189,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.tunnels = newTunnels(g)
 	g.serving.Store(g.newServers())
+	if g.meters, err = newMeters(o.MeterProvider, g); err != nil {
+		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
+	}
 	return g, nil
 }
 

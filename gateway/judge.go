@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -57,7 +58,9 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	}
 	renewing, cancel := context.WithTimeout(ctx, renewalTimeout)
 	defer cancel()
+	asked := time.Now()
 	token, err := g.options.Tokens.Renew(renewing, c.connection.ID, c.connection.Incarnation, c.token)
+	c.away(asked)
 	trace.SpanFromContext(ctx).AddEvent("credential renewed", trace.WithAttributes(attribute.Bool("jiragate.renewed", err == nil)))
 	switch {
 	case errors.Is(err, oauth.ErrNeedsReauthorisation):

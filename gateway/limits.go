@@ -89,6 +89,10 @@ const (
 	// maxIdleUpstreamConns bounds those of them that are kept idle.
 	maxIdleUpstreamConns = 32
 
+	// maxMeasuredKinds bounds the sets of attributes that are kept ready for
+	// metrics, about 1 kB each; those on top are made anew for each call.
+	maxMeasuredKinds = 4096
+
 	// maxConnections bounds the connections to the proxy listener, tunnels
 	// among them. More wait until one is closed.
 	maxConnections = 20 << 10

@@ -18,6 +18,7 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return nil
 	}
+	defer c.away(time.Now())
 	pass, err := g.pacer.Enter(ctx, c.paced())
 	if err != nil {
 		return pacingRefusal(err)

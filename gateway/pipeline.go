@@ -23,6 +23,8 @@ func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	defer g.calls.Add(-1)
 	ctx, end := g.startSpan(c)
 	defer end()
+	g.inFlight(c, 1)
+	defer g.inFlight(c, -1)
 	defer c.leave()
 	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)

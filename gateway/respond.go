@@ -66,7 +66,9 @@ func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
 		if len(p) == 0 {
 			return true
 		}
-		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		now := time.Now()
+		defer c.away(now)
+		_ = control.SetWriteDeadline(now.Add(writeTimeout))
 		n, err := w.Write(p)
 		c.record.BytesOut += int64(n)
 		return err == nil && control.Flush() == nil

@@ -74,7 +74,10 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		c.leftBy(info.Conn)
 	}})
 
+	asked := time.Now()
 	response, err := transport.RoundTrip(c.out.WithContext(traced))
+	took := time.Since(asked)
+	c.elsewhere += took
 	if err != nil {
 		defer cancel(nil)
 		switch busy := errors.Is(context.Cause(ctx), errBusy); {
@@ -88,6 +91,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		if !connected && (refused.code == CodeUpstreamTimeout || refused.code == CodeUpstreamUnreachable) {
 			refused.detail = "No connection to Jira could be made; nothing was sent."
 		}
+		g.measureJira(c, took, 0, refused.code)
 		span.SetStatus(codes.Error, string(refused.code))
 		span.SetAttributes(attribute.String("error.type", string(refused.code)))
 		return nil, refused
@@ -98,6 +102,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		attribute.Int("network.peer.port", portOf(c.record.UpstreamAddr)),
 		attribute.String("jiragate.egress_ip", c.record.EgressIP),
 	)
+	g.measureJira(c, took, response.StatusCode, "")
 	g.heed(ctx, c, response)
 	g.heedLimits(c, response)
 	if !c.creates(response) {
@@ -107,6 +112,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	}
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })
+	a.body.waited = c.away
 	if refused := g.inspect(c, a); refused != nil {
 		a.body.Close()
 		return nil, refused
@@ -244,15 +250,17 @@ type pacedBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
 	timer  *time.Timer
+	waited func(since time.Time) // told of the wait for each piece
 }
 
 func newPacedBody(b io.ReadCloser, cancel context.CancelFunc) *pacedBody {
-	return &pacedBody{b, cancel, time.AfterFunc(upstreamIdleTimeout, cancel)}
+	return &pacedBody{b, cancel, time.AfterFunc(upstreamIdleTimeout, cancel), func(time.Time) {}}
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.timer.Reset(upstreamIdleTimeout)
 	defer b.timer.Stop()
+	defer b.waited(time.Now())
 	return b.ReadCloser.Read(p)
 }
 

@@ -6,17 +6,13 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/gateway/audit"
-	"jiragate/policy"
-	"jiragate/tokenstore"
 )
 
 // instrumentation is the name of the tracer and the meter.
@@ -144,70 +140,6 @@ func knownMethod(m string) string {
 		return m
 	}
 	return "_OTHER"
-}
-
-// meters are the gateway's metrics. Their attributes are bounded: no
-// connection, client or path is among them.
-type meters struct {
-	calls    metric.Int64Counter
-	duration metric.Float64Histogram
-}
-
-func newMeters(p metric.MeterProvider, directory func() *tokenstore.Directory) (m meters, err error) {
-	meter := p.Meter(instrumentation)
-	if _, err = meter.Int64ObservableGauge("jiragate.connections", metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections by edition and state."), metric.WithInt64Callback(countConnections(directory))); err != nil {
-		return m, err
-	}
-	if m.calls, err = meter.Int64Counter("jiragate.calls", metric.WithUnit("{call}"),
-		metric.WithDescription("Calls, allowed and refused.")); err != nil {
-		return m, err
-	}
-	m.duration, err = meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
-		metric.WithDescription("Duration of calls, from request to the end of the answer."),
-		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10))
-	return m, err
-}
-
-// countConnections observes how many connections are in which state. A state
-// that none is in any more is reported as 0, so that no alert stays up.
-func countConnections(directory func() *tokenstore.Directory) metric.Int64Callback {
-	type kind struct {
-		edition policy.Edition
-		state   tokenstore.State
-	}
-	return func(_ context.Context, observer metric.Int64Observer) error {
-		counts := make(map[kind]int64)
-		for _, edition := range []policy.Edition{policy.Cloud, policy.DataCenter} {
-			for _, state := range []tokenstore.State{tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled} {
-				counts[kind{edition, state}] = 0
-			}
-		}
-		for _, c := range directory().Connections() {
-			counts[kind{c.Edition, c.State}]++
-		}
-		for k, n := range counts {
-			observer.Observe(n, metric.WithAttributes(
-				attribute.String("jiragate.edition", string(k.edition)), attribute.String("jiragate.state", string(k.state))))
-		}
-		return nil
-	}
-}
-
-// measure counts a completed call.
-func (g *Gateway) measure(c *Call) {
-	set := metric.WithAttributeSet(attribute.NewSet(
-		attribute.String("jiragate.operation", c.record.Operation),
-		attribute.String("jiragate.edition", c.record.Edition),
-		attribute.String("jiragate.decision", c.record.Decision),
-		attribute.String("jiragate.code", c.record.Code),
-		attribute.Int("http.response.status_code", c.record.Status),
-		attribute.String("http.request.method", knownMethod(c.in.Method)),
-		attribute.String("url.scheme", "https"),
-	))
-	ctx := context.WithoutCancel(c.in.Context())
-	g.meters.calls.Add(ctx, 1, set)
-	g.meters.duration.Record(ctx, time.Since(c.started).Seconds(), set)
 }
 
 // logRefusal logs why a call ended early: refusals for whoever looks closely,

@@ -81,6 +81,13 @@ func (a *appendFile) syncAll() error {
 	return a.syncTo(a.size)
 }
 
+// unsynced is how many bytes are not known to be on disk.
+func (a *appendFile) unsynced() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.size - a.synced
+}
+
 // finish is syncAll for a file that is not written any more: nothing may be behind its
 // last whole line.
 func (a *appendFile) finish() error {

@@ -26,6 +26,7 @@ type attester struct {
 	ended  chan struct{}
 
 	size atomic.Uint64 // of the newest checkpoint; changed with mu held
+	made atomic.Int64  // when, in nanoseconds of Unix time; 0 before the first of this process
 
 	mu          sync.Mutex
 	tree        *tree        // over all lines that were taken; nil if it can't be known
@@ -188,6 +189,7 @@ func (a *attester) sign(t closedTree) error {
 		return fmt.Errorf("write the checkpoint of %d records: %w", t.size, err)
 	}
 	a.size.Store(t.size)
+	a.made.Store(time.Now().UnixNano())
 	a.verifier = verifier
 	if l.options.Checkpointed != nil {
 		l.options.Checkpointed(signed, t.size)

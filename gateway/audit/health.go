@@ -65,6 +65,13 @@ func (h *health) postpone(r late) {
 	h.late = append(h.late, r)
 }
 
+// unwritten is how many records are postponed.
+func (h *health) unwritten() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.late)
+}
+
 // nextLate is the record that has waited longest.
 func (h *health) nextLate() (late, bool) {
 	h.mu.Lock()

@@ -13,8 +13,15 @@ const Unpinned = "unpinned"
 // for concurrent use as any net.Conn.
 type Conn struct {
 	net.Conn
-	public string
-	target netip.AddrPort
+	public  string
+	target  netip.AddrPort
+	release func() // it is open no more
+}
+
+// Close implements [net.Conn].
+func (c *Conn) Close() error {
+	c.release()
+	return c.Conn.Close()
 }
 
 // PublicIP returns the egress address that Jira sees, or [Unpinned].

@@ -225,8 +225,19 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 // it gave. That is nobody's fault.
 func abandoned(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
-// connect makes one attempt, in its share of the time that ctx has left.
+// connect makes one attempt, in its share of the time that ctx has left, and counts
+// it.
 func (e *Egress) connect(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
+	used := e.useOf(from)
+	conn, err := e.open(ctx, call, from, target, left)
+	used.tried(ctx, err)
+	if err != nil {
+		return nil, err
+	}
+	return used.hold(conn, target), nil
+}
+
+func (e *Egress) open(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
 	if from.Proxy != nil {
 		ctx, cancel := share(ctx, left)
 		defer cancel()
@@ -234,11 +245,7 @@ func (e *Egress) connect(ctx context.Context, call errand, from Address, target 
 		if err := e.check(call, target); err != nil {
 			return nil, err
 		}
-		conn, err := e.tunnelled(ctx, from.Proxy, target)
-		if err != nil {
-			return nil, err
-		}
-		return &Conn{Conn: conn, public: from.Public.String(), target: target}, nil
+		return e.tunnelled(ctx, from.Proxy, target)
 	}
 	check := func(actual netip.AddrPort) error { return e.check(call, actual) }
 	conn, err := e.connectShared(ctx, from.Local, target, check, left)
@@ -246,13 +253,13 @@ func (e *Egress) connect(ctx context.Context, call errand, from Address, target 
 		return nil, err
 	}
 	if !from.Local.IsValid() {
-		return &Conn{Conn: conn, public: Unpinned, target: target}, nil
+		return conn, nil
 	}
 	if source, err := netip.ParseAddrPort(conn.LocalAddr().String()); err != nil || source.Addr().Unmap() != from.Local {
 		conn.Close()
 		return nil, fmt.Errorf("%w: the socket left from %s instead of %s", ErrUnavailable, conn.LocalAddr(), from.Local)
 	}
-	return &Conn{Conn: conn, public: from.Public.String(), target: target}, nil
+	return conn, nil
 }
 
 // connectShared opens a socket, in its share of the time that ctx has left.

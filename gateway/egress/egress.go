@@ -49,6 +49,7 @@ type Egress struct {
 	lostSeen           atomic.Pointer[lostSet]
 	judge              *judge
 	health             *health
+	uses               []*use // of addresses, in their order
 	resolver           Resolver
 	system             system
 	logger             *slog.Logger
@@ -82,6 +83,7 @@ func newOn(sys system, o Options) (*Egress, error) {
 			interfaces: sys.interfaces,
 		},
 		health:   newHealth(o.Now),
+		uses:     newUses(o.Addresses),
 		resolver: o.Resolver,
 		system:   sys,
 		logger:   o.Logger,

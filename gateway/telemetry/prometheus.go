@@ -28,7 +28,7 @@ func newRegistry() *prometheus.Registry {
 
 // prometheusHandler serves what can be collected even if a part of it fails.
 func prometheusHandler(r *prometheus.Registry, l *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(bothForms(r), promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(l.Handler(), slog.LevelWarn),
 		ErrorHandling:       promhttp.ContinueOnError,
 		Registry:            r,

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,11 @@ import (
 // OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT set no bound.
 const maxAttributeLength = 4096
 
+// DefaultMaxSeries bounds the series of a metric where [Options] do not. It is more
+// than the gateway's metrics can have by their attributes without connections; a
+// histogram takes about 3 kB a series.
+const DefaultMaxSeries = 4000
+
 // Options is what Setup needs beside the environment.
 type Options struct {
 	// ServiceName and Version are service.name and service.version of the
@@ -39,6 +45,10 @@ type Options struct {
 	// goroutine that ends it, besides the exporter that the environment asks
 	// for. It is meant for demonstrations and tests.
 	SpanExporter sdktrace.SpanExporter
+	// MaxSeries bounds the sets of attributes of each metric; 0 means
+	// [DefaultMaxSeries]. What comes on top is counted together, in a series with
+	// the attribute otel.metric.overflow.
+	MaxSeries int
 	// Logger gets what goes wrong when metrics are scraped, and that log records
 	// were dropped because too many were waiting; nil discards it.
 	Logger *slog.Logger
@@ -72,7 +82,7 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	if err := t.startTraces(ctx, o, described); err != nil {
 		return nil, err
 	}
-	if err := t.startMetrics(ctx, registry, described); err != nil {
+	if err := t.startMetrics(ctx, o, registry, described); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
 	if err := t.startLogs(ctx, o.Logger, described); err != nil {
@@ -171,12 +181,13 @@ func (t *Telemetry) startTraces(ctx context.Context, o Options, described *resou
 	return nil
 }
 
-func (t *Telemetry) startMetrics(ctx context.Context, registry *prometheus.Registry, described *resource.Resource) error {
-	pulled, err := promexporter.New(promexporter.WithRegisterer(registry))
+func (t *Telemetry) startMetrics(ctx context.Context, o Options, registry *prometheus.Registry, described *resource.Resource) error {
+	pulled, err := promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithAggregationSelector(nativeAggregation))
 	if err != nil {
 		return fmt.Errorf("set up metrics for Prometheus: %w", err)
 	}
-	options := []sdkmetric.Option{sdkmetric.WithResource(described), sdkmetric.WithReader(pulled)}
+	options := append(pushedHistograms(), sdkmetric.WithResource(described), sdkmetric.WithReader(pulled),
+		sdkmetric.WithCardinalityLimit(cmp.Or(o.MaxSeries, DefaultMaxSeries)))
 	pushed, err := metricReader(ctx)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -91,11 +92,13 @@ type collector struct {
 	metrics  chan string
 	logs     chan string
 	services chan string
+	// histograms are their forms.
+	histograms chan string
 }
 
 func newCollector(t *testing.T, l net.Listener) *collector {
 	t.Helper()
-	c := &collector{spans: make(chan string, 64), metrics: make(chan string, 1024), logs: make(chan string, 64), services: make(chan string, 64)}
+	c := &collector{spans: make(chan string, 64), metrics: make(chan string, 1024), logs: make(chan string, 64), services: make(chan string, 64), histograms: make(chan string, 64)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", func(w http.ResponseWriter, r *http.Request) {
 		var request tracecollector.ExportTraceServiceRequest
@@ -120,6 +123,12 @@ func newCollector(t *testing.T, l net.Listener) *collector {
 			for _, scope := range resource.ScopeMetrics {
 				for _, metric := range scope.Metrics {
 					c.metrics <- metric.Name
+					for range metric.GetExponentialHistogram().GetDataPoints() {
+						c.histograms <- "exponential"
+					}
+					for _, p := range metric.GetHistogram().GetDataPoints() {
+						c.histograms <- fmt.Sprint("explicit ", p.ExplicitBounds)
+					}
 				}
 			}
 		}

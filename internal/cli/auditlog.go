@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel/metric"
 
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/signer"
@@ -92,23 +89,4 @@ func (c *Config) auditOptions(key *signer.Key, logger *slog.Logger) audit.Option
 		o.Signer = key
 	}
 	return o
-}
-
-// measureAudit shows how far the checkpoints of the log are.
-func measureAudit(log *audit.Log, meter metric.Meter) error {
-	records, err := meter.Int64ObservableGauge("jiragate.audit.records", metric.WithDescription("Seq of the newest record of the audit log."), metric.WithUnit("{record}"))
-	if err != nil {
-		return err
-	}
-	covered, err := meter.Int64ObservableGauge("jiragate.audit.checkpointed", metric.WithDescription("Seq of the newest record that a signed checkpoint covers."), metric.WithUnit("{record}"))
-	if err != nil {
-		return err
-	}
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		last, proven := log.Checkpoint()
-		o.ObserveInt64(records, int64(last))
-		o.ObserveInt64(covered, int64(proven))
-		return nil
-	}, records, covered)
-	return err
 }

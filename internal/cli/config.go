@@ -98,6 +98,8 @@ type Config struct {
 	AuditIdentifiers privacy.Mode `env:"AUDIT_IDENTIFIERS" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"What call records, traces and messages hold of the issue and project keys and ids in paths: them, keyed hashes that stay the same within a connection, or nothing."`
 	AuditClientAddr  privacy.Mode `env:"AUDIT_CLIENT_ADDR" envDefault:"keep" type:"keep, pseudonymise or drop" meaning:"The same for the addresses of clients and administrators; pseudonymised or dropped, the port and the process id are dropped, too."`
 
+	MetricsConnections onOff `env:"METRICS_CONNECTIONS" envDefault:"off" type:"on or off" meaning:"Whether calls and their durations are counted by connection, too: who reads /metrics then sees the ids of connections, and a metric can have 20000 series instead of 4000."`
+
 	LogLevel  logLevel         `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn or error" meaning:"The least severe messages that are logged."`
 	LogFormat telemetry.Format `env:"LOG_FORMAT" envDefault:"text" type:"text or json" meaning:"How messages are written to standard error."`
 }
@@ -242,6 +244,15 @@ func (c *Config) readEgressFile() []error {
 		return refuse(c.EgressFile + " is empty")
 	}
 	return nil
+}
+
+// maxSeries bounds the series of each metric. With connections it is as much as a
+// gateway can hold and a Prometheus take: 60 MB for a histogram.
+func (c *Config) maxSeries() int {
+	if c.MetricsConnections {
+		return 20_000
+	}
+	return telemetry.DefaultMaxSeries
 }
 
 // pacing are the limits of what goes out to Jira.

@@ -34,7 +34,8 @@ type engine struct {
 	wayOut    *wayOut
 	tokens    *oauth.Manager
 	gateway   *gateway.Gateway
-	shipping  bool // copies of audit records go to a collector
+	shipping  bool        // copies of audit records go to a collector
+	proxyTLS  *tls.Config // nil for a plain proxy listener
 }
 
 // openEngine puts the parts together. own are the addresses of the listeners
@@ -50,12 +51,11 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err != nil {
 		return nil, err
 	}
-	proxyTLS, err := proxyTLS(c)
-	if err != nil {
+	if e.proxyTLS, err = proxyTLS(c); err != nil {
 		return nil, err
 	}
 	version := programVersion().Version
-	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, SpanExporter: o.Spans, Logger: o.Logger}); err != nil {
+	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, SpanExporter: o.Spans, MaxSeries: c.maxSeries(), Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys}); err != nil {
@@ -73,6 +73,12 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err := e.wayOut.measure(e.telemetry.MeterProvider().Meter("jiragate/gateway/egress")); err != nil {
 		return nil, err
 	}
+	if err := measureIdentity(live.current.Load, e.telemetry.MeterProvider().Meter("jiragate")); err != nil {
+		return nil, err
+	}
+	if err := f.measureKeys(e.telemetry.MeterProvider().Meter("jiragate/tokenstore/keyset")); err != nil {
+		return nil, err
+	}
 	e.tokens = newGrants(c, oauth.Options{
 		Store:        f.store,
 		ClientSecret: clientSecret,
@@ -82,25 +88,26 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		Meter:        e.telemetry.MeterProvider().Meter("jiragate/tokenstore/oauth"),
 	})
 	e.gateway, err = gateway.New(gateway.Options{
-		Region:         c.Region,
-		Directory:      f.store.Directory,
-		Policy:         live.current.Load,
-		Credentials:    f.store,
-		Tokens:         e.tokens,
-		Issues:         f.store,
-		Delete:         c.Delete,
-		Audit:          e.audit,
-		Privacy:        f.privacy,
-		Authority:      e.authority,
-		Egress:         e.wayOut.egress,
-		Pacing:         c.pacing(),
-		APIURL:         string(c.AtlassianAPIURL),
-		UpstreamRoots:  e.wayOut.roots,
-		ProxyTLS:       proxyTLS,
-		TracerProvider: e.telemetry.TracerProvider(),
-		MeterProvider:  e.telemetry.MeterProvider(),
-		Logger:         o.Logger,
-		Version:        version,
+		Region:            c.Region,
+		Directory:         f.store.Directory,
+		Policy:            live.current.Load,
+		Credentials:       f.store,
+		Tokens:            e.tokens,
+		Issues:            f.store,
+		Delete:            c.Delete,
+		Audit:             e.audit,
+		Privacy:           f.privacy,
+		Authority:         e.authority,
+		Egress:            e.wayOut.egress,
+		Pacing:            c.pacing(),
+		APIURL:            string(c.AtlassianAPIURL),
+		UpstreamRoots:     e.wayOut.roots,
+		ProxyTLS:          e.proxyTLS,
+		TracerProvider:    e.telemetry.TracerProvider(),
+		MeterProvider:     e.telemetry.MeterProvider(),
+		ConnectionMetrics: bool(c.MetricsConnections),
+		Logger:            o.Logger,
+		Version:           version,
 	})
 	if err != nil {
 		return nil, err

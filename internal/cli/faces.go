@@ -95,6 +95,7 @@ func (s *Server) servePublic() error {
 	if err != nil {
 		return err
 	}
+	s.shown["public"] = config
 	server := public.NewServer(h, s.foundation.privacy.ErrorLog(s.log))
 	s.servers = append(s.servers, server)
 	l := encrypted(netutil.LimitListener(s.public, public.MaxConnections), config)

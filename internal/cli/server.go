@@ -35,7 +35,8 @@ type Server struct {
 	reader     *auditReader
 
 	proxy, admin, socket net.Listener
-	public               net.Listener // nil where the public pages are on admin
+	public               net.Listener           // nil where the public pages are on admin
+	shown                map[string]*tls.Config // by the names of listeners; nil for plain ones
 	servers              []*http.Server
 	api                  *admin.API
 
@@ -126,10 +127,14 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
+	s.shown = map[string]*tls.Config{"proxy": s.engine.proxyTLS, "admin": adminTLS}
 	if err := s.startBackground(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := s.servePublic(); err != nil {
+		return nil, err
+	}
+	if err := s.engine.measureCertificates(s.shown); err != nil {
 		return nil, err
 	}
 	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })

@@ -12,9 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-
 	"jiragate/gateway/egress"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/egress/register"
@@ -78,24 +75,6 @@ func publicAddresses(c Config) []netip.Addr {
 		public = append(public, a.Public)
 	}
 	return public
-}
-
-// measure shows which addresses work.
-func (w *wayOut) measure(meter metric.Meter) error {
-	_, err := meter.Int64ObservableGauge("jiragate.egress.up",
-		metric.WithDescription("1 while nothing is known against an egress address, otherwise 0."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			for _, h := range w.egress.Health() {
-				up := int64(0)
-				if h.Up {
-					up = 1
-				}
-				o.Observe(up, metric.WithAttributes(
-					attribute.String("jiragate.egress_ip", h.Public.String()), attribute.Bool("jiragate.in_use", h.InUse)))
-			}
-			return nil
-		}))
-	return err
 }
 
 // echoOptions ask services, or those configured if there are none, through each

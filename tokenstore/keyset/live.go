@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
@@ -49,6 +51,21 @@ func (l *Live) KeyIDs() []uint32 { return l.keys.Load().ids() }
 
 // Keys describes all keys, the oldest first.
 func (l *Live) Keys() []KeyInfo { return l.keys.Load().keys() }
+
+// Stored returns when the keyset was stored last: as it was made, and whenever it was
+// rotated, keys were dropped or its file was put back. No key is younger; how old they
+// are, a keyset does not say. ok is false where it comes from an environment variable
+// or its file can't be looked at.
+func (l *Live) Stored() (at time.Time, ok bool) {
+	if l.place == nil {
+		return time.Time{}, false
+	}
+	info, err := os.Lstat(l.place.path)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return info.ModTime().UTC(), true
+}
 
 // Rotate adds a new primary key and returns its id. The old keys stay, for
 // reading. The keyset is on disk before the new key seals anything.

@@ -166,6 +166,13 @@ func (k *Key) Name() string { return k.identity().Name() }
 // Verifier returns the verifier of the key that signs, "name+hash+base64".
 func (k *Key) Verifier() string { return k.identity().text }
 
+// Created returns when the key that signs was made, to the second.
+func (k *Key) Created() time.Time {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.newest().created
+}
+
 // Verifiers returns the verifiers of all keys, the newest last: an older note is
 // signed by an older one.
 func (k *Key) Verifiers() []string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestFirstUseAndReopen(t *testing.T) {
@@ -180,5 +181,20 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestCreated(t *testing.T) {
+	o, _ := newOptions(t)
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	o.Now = func() time.Time { return now }
+	k := mustOpen(t, o)
+	if got := k.Created(); !got.Equal(now) {
+		t.Errorf("created %s, want %s", got, now)
+	}
+	now = now.Add(time.Hour)
+	mustRotateKey(t, k)
+	if got := k.Created(); !got.Equal(now) {
+		t.Errorf("created %s after a rotation, want %s", got, now)
 	}
 }

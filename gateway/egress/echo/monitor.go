@@ -140,7 +140,8 @@ func (m *Monitor) measureBy(meter metric.Meter) error {
 	if meter == nil {
 		meter = noop.NewMeterProvider().Meter("")
 	}
-	_, err := meter.Int64ObservableGauge("jiragate.egress.verified", metric.WithUnit("1"),
+	_, err := meter.Int64ObservableGauge("jiragate.egress.verified", // without a unit: "1" makes it a ratio in Prometheus
+
 		metric.WithDescription("Whether calls leave from a published egress address: 1 if echo services saw it, 0 if they saw another one, -1 if that is unknown."),
 		metric.WithInt64Callback(m.observeVerdicts))
 	_, err2 := meter.Float64ObservableGauge("jiragate.egress.verification.age", metric.WithUnit("s"),
