@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
@@ -18,12 +16,11 @@ import (
 // authorise puts the connection's credential on the outgoing request, as the
 // last thing that happens to its header, and remembers what must not come back
 // (G3, G4).
-func (g *Gateway) authorise(ctx context.Context, c *Call) *refusal {
+func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
 	ctx, span := g.tracer.Start(ctx, "credential")
-	defer span.End()
+	defer func() { endCredentialSpan(span, c, refused) }()
 	ctx, cancel := context.WithTimeout(ctx, credentialTimeout)
 	defer cancel()
-	span.SetAttributes(attribute.String("jiragate.credential", string(c.connection.CredentialKind)))
 
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return needsReauthorisation(c.connection, nil)

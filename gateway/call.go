@@ -99,6 +99,7 @@ type Call struct {
 	record    audit.Record
 	completed bool
 	refused   *refusal // what ended the call early
+	cut       Code     // why its answer ended early; "" where it did not
 }
 
 // client is the name of the call's client, or "" while it isn't known.

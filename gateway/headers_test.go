@@ -173,28 +173,6 @@ func TestUnaskedEncodingIsRefused(t *testing.T) {
 	}
 }
 
-// The client's trace is continued, and goes no further.
-func TestTraceContext(t *testing.T) {
-	w := newWorld(t, change{})
-	const id = "0af7651916cd43dd8448eb211c80319c"
-	w.call(w.billing(), "GET", w.sim.SiteURL()+"/rest/api/3/project/ACME?expand=lead", "", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
-	record := w.record(func(r audit.Record) bool { return r.Operation == "project.get" })
-	if record.TraceID != id {
-		t.Errorf("trace id %s", record.TraceID)
-	}
-	names := map[string]string{}
-	for _, s := range w.spans.GetSpans() {
-		if s.SpanContext.TraceID().String() == id {
-			names[s.Name] = s.SpanKind.String()
-		}
-	}
-	for name, kind := range map[string]string{"project.get": "server", "policy": "internal", "credential": "internal", "GET": "client"} {
-		if names[name] != kind {
-			t.Errorf("span %s: kind %q, want %q (spans %v)", name, names[name], kind, names)
-		}
-	}
-}
-
 func TestDeleteRule(t *testing.T) {
 	for rule, want := range map[gateway.DeleteRule]string{gateway.DeleteNone: "delete_switched_off", gateway.DeletePublished: "issue_not_published", gateway.DeleteAny: ""} {
 		w := newWorld(t, change{gateway: func(_ *world, o *gateway.Options) { o.Delete = rule }})

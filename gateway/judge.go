@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
-
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
@@ -61,7 +58,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	asked := time.Now()
 	token, err := g.options.Tokens.Renew(renewing, c.connection.ID, c.connection.Incarnation, c.token)
 	c.away(asked)
-	trace.SpanFromContext(ctx).AddEvent("credential renewed", trace.WithAttributes(attribute.Bool("jiragate.renewed", err == nil)))
+	c.renewed(err == nil)
 	switch {
 	case errors.Is(err, oauth.ErrNeedsReauthorisation):
 		a.close()
@@ -81,6 +78,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	c.token = token
 	c.out = c.out.Clone(c.out.Context()) // the transport may hold on to the other
 	c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
+	c.repeats()
 	again, refused := g.send(c)
 	if refused == nil && again.response.StatusCode == http.StatusUnauthorized && c.reason(again) == "" {
 		c.noted = CodeCredentialRefused

@@ -163,20 +163,6 @@ func (c *Call) measured() context.Context {
 // away notes that the call has been waiting for somebody else since then.
 func (c *Call) away(since time.Time) { c.elsewhere += time.Since(since) }
 
-// failure is the error.type of the call: why the gateway refused it or cut its answer,
-// or the status where Jira failed.
-func (c *Call) failure() string {
-	switch code := Code(c.record.Code); {
-	case c.refused != nil:
-		return string(c.refused.code)
-	case code == CodeUpstreamResponseCut, code == CodeClientDisconnected, code == CodeResponseWithheld:
-		return string(code)
-	case c.record.Status >= http.StatusInternalServerError:
-		return strconv.Itoa(knownStatus(c.record.Status))
-	}
-	return ""
-}
-
 // knownStatus keeps the status attribute bounded: what is not registered counts as
 // the first of its class, and what has no class as a failure (RFC 9110, section 15).
 func knownStatus(status int) int {

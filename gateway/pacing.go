@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"jiragate/gateway/pace"
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -18,10 +20,14 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return nil
 	}
-	defer c.away(time.Now())
+	asked := time.Now()
+	defer c.away(asked)
 	pass, err := g.pacer.Enter(ctx, c.paced())
 	if err != nil {
-		return pacingRefusal(err)
+		return c.paceRefused(err)
+	}
+	if pass.Waited() {
+		c.paceWaited(time.Since(asked))
 	}
 	c.pass = pass
 	return nil
@@ -32,7 +38,7 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 func (c *Call) goes() *refusal {
 	if !c.sent {
 		if err := c.pass.Ready(); err != nil {
-			return pacingRefusal(err)
+			return c.paceRefused(err)
 		}
 		return nil
 	}
@@ -40,7 +46,7 @@ func (c *Call) goes() *refusal {
 	if err == nil {
 		return nil
 	}
-	refused := pacingRefusal(err)
+	refused := c.paceRefused(err)
 	refused.detail = "Jira refused the access token, which has been renewed; the read was not repeated with it, because it would have to wait. Try again after Retry-After."
 	return refused
 }
@@ -75,8 +81,12 @@ func (c *Call) leave() {
 }
 
 // heedLimits has the calls to come pause for as long as Jira asks.
-func (g *Gateway) heedLimits(c *Call, r *http.Response) {
-	g.pacer.Heed(c.paced(), pace.ReadSignal(r.StatusCode, r.Header, time.Now()))
+func (g *Gateway) heedLimits(span trace.Span, c *Call, r *http.Response) {
+	call, signal := c.paced(), pace.ReadSignal(r.StatusCode, r.Header, time.Now())
+	g.pacer.Heed(call, signal)
+	if signal.Pauses(call) {
+		askedToWait(span, signal)
+	}
 }
 
 // pacingDetail tells the client what its Retry-After is about.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"jiragate/policy"
 )
 
@@ -48,6 +46,7 @@ func (g *Gateway) contain(w http.ResponseWriter, c *Call) {
 		g.log.ErrorContext(c.context(), "panic in a call", "record", c.record.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
 			"hint", "a bug: report the stack and the program's version; the record says whether the call was sent")
 		if c.completed {
+			c.cut = CodeInternal
 			panic(http.ErrAbortHandler)
 		}
 		g.refuse(w, c, refuse(CodeInternal, "The gateway failed; the call may have been sent. Its operator finds the reason in the log under the record's id."))
@@ -156,7 +155,7 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 	c.decision = c.policy.Decide(c.request)
 	c.describe()
 	if !c.decision.Allowed() {
-		span.SetAttributes(attribute.String("jiragate.code", string(c.decision.Code)))
+		denied(span, c.decision.Code)
 		return policyRefusal(&c.decision)
 	}
 	body, refused := readBody(w, c)
@@ -166,7 +165,7 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 	c.body, c.decision = c.policy.DecideBody(c.decision, c.request, c.in.Header.Get("Content-Type"), body)
 	c.describe()
 	if !c.decision.Allowed() {
-		span.SetAttributes(attribute.String("jiragate.code", string(c.decision.Code)))
+		denied(span, c.decision.Code)
 		return policyRefusal(&c.decision)
 	}
 	return nil
@@ -176,7 +175,6 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 func (c *Call) describe() {
 	if op := c.decision.Operation; op != nil {
 		c.record.Operation = op.ID
-		c.span.SetName(op.ID)
 	}
 	if c.decision.Allowed() {
 		c.record.Path = c.decision.Path()
@@ -261,6 +259,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.setHeader(w.Header(), len(body))
 	c.origin.last(w.Header())
+	c.nameTrace(w.Header())
 	w.WriteHeader(m.status)
 	_, _ = w.Write(body) // the client may be gone; the record stands
 }

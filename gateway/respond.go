@@ -32,6 +32,7 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 	h.Set("Proxy-Status", proxyStatus)
 	// The answer is data for a program, whatever it says of itself.
 	h.Set("X-Content-Type-Options", "nosniff")
+	c.nameTrace(h)
 
 	if a.whole {
 		if status != http.StatusNoContent && status != http.StatusNotModified {
@@ -50,7 +51,7 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 	w.WriteHeader(status)
 	code := g.stream(w, c, a)
 	if code != "" {
-		c.record.Code = string(code)
+		c.record.Code, c.cut = string(code), code
 	}
 	g.complete(c)
 	if code != "" {

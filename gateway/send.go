@@ -17,9 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/http2"
 
 	"jiragate/gateway/egress"
@@ -57,16 +54,8 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	ctx, cancel := context.WithCancelCause(base)
 	queue := time.AfterFunc(upstreamConnTimeout, func() { cancel(errBusy) })
 	defer queue.Stop()
-	ctx, span := g.tracer.Start(ctx, c.out.Method, trace.WithSpanKind(trace.SpanKindClient))
+	ctx, span := g.startRequestSpan(ctx, c)
 	defer span.End()
-	span.SetAttributes(
-		attribute.String("http.request.method", c.out.Method),
-		attribute.String("server.address", c.out.URL.Hostname()),
-		attribute.Int("server.port", portOf(c.out.URL.Host)),
-	)
-	if span.IsRecording() {
-		span.SetAttributes(attribute.String("url.full", g.records.url(c)))
-	}
 	connected := false
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		connected, c.sent = true, true
@@ -92,19 +81,15 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 			refused.detail = "No connection to Jira could be made; nothing was sent."
 		}
 		g.measureJira(c, took, 0, refused.code)
-		span.SetStatus(codes.Error, string(refused.code))
-		span.SetAttributes(attribute.String("error.type", string(refused.code)))
+		c.reached(span)
+		failSpan(span, string(refused.code))
 		return nil, refused
 	}
-	span.SetAttributes(
-		attribute.Int("http.response.status_code", response.StatusCode),
-		attribute.String("network.peer.address", hostOf(c.record.UpstreamAddr)),
-		attribute.Int("network.peer.port", portOf(c.record.UpstreamAddr)),
-		attribute.String("jiragate.egress_ip", c.record.EgressIP),
-	)
+	c.reached(span)
+	answered(span, response)
 	g.measureJira(c, took, response.StatusCode, "")
 	g.heed(ctx, c, response)
-	g.heedLimits(c, response)
+	g.heedLimits(span, c, response)
 	if !c.creates(response) {
 		// The password is judged: from here on, who leaves ends the answer. But for
 		// that which has to be read to remember the issue.
@@ -114,6 +99,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })
 	a.body.waited = c.away
 	if refused := g.inspect(c, a); refused != nil {
+		failSpan(span, string(refused.code))
 		a.body.Close()
 		return nil, refused
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/gateway/audit"
@@ -22,7 +24,7 @@ const instrumentation = "jiragate/gateway"
 // if it sent one. The trace context goes no further: Jira is sent none.
 func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
 	ctx := g.propagator.Extract(c.in.Context(), propagation.HeaderCarrier(c.in.Header))
-	ctx, c.span = g.tracer.Start(ctx, c.in.Method, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.started))
+	ctx, c.span = g.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.started))
 	c.record.ID, c.record.Time = audit.NewID(), c.started
 	c.record.Method = c.in.Method
 	c.record.Path = c.asked()
@@ -55,68 +57,199 @@ func (c *Call) asked() string {
 	return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + tail
 }
 
-// endSpan ends the server span with what came of the call (OpenTelemetry
-// semantic conventions for HTTP server spans). Attributes are an allowlist:
-// no header, query value or body is among them, and of identifiers what the record
-// has.
+// endSpan ends the server span with what came of the call. All is set here and not
+// at its start, since most of it is known only now; the samplers of OTEL_* look
+// at none of it.
 func (g *Gateway) endSpan(c *Call) {
 	defer c.span.End()
 	if !c.span.IsRecording() {
 		return
 	}
-	attributes := []attribute.KeyValue{
-		attribute.String("http.request.method", knownMethod(c.in.Method)),
-		attribute.String("url.scheme", "https"),
-		attribute.String("network.protocol.version", protocolVersion(c.in)),
-		attribute.String("jiragate.door", string(c.door)),
+	c.span.SetName(spanName(c.in.Method, c.route()))
+	c.span.SetAttributes(g.attributes(c)...)
+	if failure := c.failure(); failure != "" {
+		failSpan(c.span, failure)
 	}
-	if c.completed {
-		attributes = append(attributes, attribute.String("jiragate.record", c.record.ID))
-	}
+}
+
+// attributes are those of the server span (OpenTelemetry semantic conventions
+// 1.43 for HTTP server spans), an allowlist: no header field, query value or body
+// is among them, and of identifiers what the record has. So there is no url.query, and
+// no user_agent.original: it is text of the client's own, which may name a person
+// or hold a token.
+func (g *Gateway) attributes(c *Call) []attribute.KeyValue {
 	written := g.records.of(c)
+	list := make([]attribute.KeyValue, 0, 32)
+	list = append(list,
+		semconv.URLScheme(c.scheme()),
+		semconv.NetworkProtocolVersion(protocolVersion(c.in.ProtoMajor, c.in.ProtoMinor)),
+		attribute.String("jiragate.door", string(c.door)),
+	)
+	list = appendMethod(list, c.in.Method)
+	list = appendServer(list, c)
 	switch {
 	case written.ClientAddr == "":
-	case written.ClientAddr == c.record.ClientAddr:
-		attributes = append(attributes, attribute.String("client.address", c.origin.peer.Addr().String()), attribute.Int("client.port", int(c.origin.peer.Port())))
+	case written.ClientAddr == c.record.ClientAddr: // nobody is in between: the client is the peer
+		address, port := c.origin.peer.Addr().String(), int(c.origin.peer.Port())
+		list = append(list, semconv.ClientAddress(address), semconv.ClientPort(port),
+			semconv.NetworkPeerAddress(address), semconv.NetworkPeerPort(port))
 	default: // a pseudonym
-		attributes = append(attributes, attribute.String("client.address", written.ClientAddr))
+		list = append(list, semconv.ClientAddress(written.ClientAddr))
 	}
-	if c.refused != nil {
-		attributes = append(attributes, attribute.String("error.type", string(c.refused.code)))
+	if path := pathOf(written.Path); path != "" {
+		list = append(list, semconv.URLPath(path))
+	}
+	if route := c.route(); route != "" {
+		list = append(list, semconv.HTTPRoute(route))
+	}
+	if c.record.BytesIn != 0 {
+		list = append(list, semconv.HTTPRequestBodySize(int(c.record.BytesIn)))
+	}
+	if c.record.Status != 0 {
+		list = append(list, semconv.HTTPResponseStatusCode(c.record.Status), semconv.HTTPResponseBodySize(int(c.record.BytesOut)))
+	}
+	if c.completed {
+		list = append(list, attribute.String("jiragate.record", c.record.ID))
 	}
 	for _, kv := range [...]struct{ key, value string }{
-		{"server.address", c.target.authority.host()},
-		{"url.path", written.Path},
 		{"jiragate.client", c.record.Client},
 		{"jiragate.connection", c.record.Connection},
 		{"jiragate.edition", c.record.Edition},
+		{"jiragate.region", c.record.Region},
 		{"jiragate.operation", c.record.Operation},
 		{"jiragate.decision", c.record.Decision},
 		{"jiragate.code", c.record.Code},
 		{"jiragate.policy_sha256", c.record.PolicySHA256},
 	} {
 		if kv.value != "" {
-			attributes = append(attributes, attribute.String(kv.key, kv.value))
+			list = append(list, attribute.String(kv.key, kv.value))
 		}
 	}
-	if c.decision.Operation != nil {
-		attributes = append(attributes, attribute.String("http.route", c.decision.Operation.Path))
+	return list
+}
+
+// appendServer adds where the client wanted to go: never by the Host field of a
+// request to the gateway itself, which may hold anything.
+func appendServer(list []attribute.KeyValue, c *Call) []attribute.KeyValue {
+	if c.target.authority != "" {
+		return append(list, semconv.ServerAddress(c.target.authority.host()), semconv.ServerPort(portOf(string(c.target.authority))))
 	}
-	if c.record.Status != 0 {
-		attributes = append(attributes, attribute.Int("http.response.status_code", c.record.Status))
+	local, ok := c.in.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if at := addrPort(local); ok && c.door == doorBase && at.IsValid() {
+		return append(list, semconv.ServerAddress(at.Addr().String()), semconv.ServerPort(int(at.Port())))
 	}
-	if c.record.Status >= http.StatusInternalServerError {
-		c.span.SetStatus(codes.Error, c.record.Code)
+	return list
+}
+
+// failure is the error.type of a call that failed, "" for any other. One that was
+// refused has not failed: of an answer below 500 the client is at fault, and
+// jiragate.code says why.
+func (c *Call) failure() string {
+	switch {
+	case c.cut != "":
+		return string(c.cut)
+	case c.refused != nil && (c.record.Status == 0 || c.record.Status >= http.StatusInternalServerError):
+		return string(c.refused.code)
+	case c.record.Status >= http.StatusInternalServerError:
+		return strconv.Itoa(knownStatus(c.record.Status))
 	}
-	c.span.SetAttributes(attributes...)
+	return ""
+}
+
+// failSpan marks a span as failed. Where the status of an answer says all, there is
+// no description.
+func failSpan(span trace.Span, errorType string) {
+	if !span.IsRecording() {
+		return
+	}
+	description := errorType
+	if _, err := strconv.Atoi(errorType); err == nil {
+		description = ""
+	}
+	span.SetStatus(codes.Error, description)
+	span.SetAttributes(semconv.ErrorTypeKey.String(errorType))
+}
+
+// route is the path template of the call's operation, below the base of its
+// connection; "" where it has none.
+func (c *Call) route() string {
+	if c.decision.Operation == nil {
+		return ""
+	}
+	return c.decision.Operation.Path
+}
+
+// scheme is that of the client's own request.
+func (c *Call) scheme() string {
+	secure := c.origin.listener != nil
+	switch c.door {
+	case doorTunnel:
+		secure = true
+	case doorAbsolute:
+		scheme, _, _ := strings.Cut(c.in.RequestURI, "://")
+		secure = strings.EqualFold(scheme, "https")
+	}
+	if secure {
+		return "https"
+	}
+	return "http"
+}
+
+// pathOf is the path of what a record holds of a request's target; CONNECT has none.
+func pathOf(recorded string) string {
+	if _, rest, ok := strings.Cut(recorded, "://"); ok && !strings.HasPrefix(recorded, "/") {
+		recorded = rest[max(0, strings.IndexByte(rest, '/')):]
+	}
+	if !strings.HasPrefix(recorded, "/") {
+		return ""
+	}
+	return recorded
+}
+
+// spanName is "{method} {target}", as the conventions ask.
+func spanName(method, target string) string {
+	if method = knownMethod(method); method == otherMethod {
+		method = "HTTP"
+	}
+	if target == "" {
+		return method
+	}
+	return method + " " + target
+}
+
+// traceparentField tells the client by which trace and span to find the call (W3C
+// Trace Context). It is the gateway's own, whatever Jira sends.
+const traceparentField = "Traceparent"
+
+// nameTrace puts the call's trace on its answer. Where tracing is switched off
+// there is only what the client has sent itself, and nothing to tell.
+func (c *Call) nameTrace(h http.Header) {
+	if sc := c.span.SpanContext(); sc.IsValid() && !sc.IsRemote() {
+		h[traceparentField] = []string{traceparent(sc)}
+	}
+}
+
+// traceparent is version 00: version, trace id, parent id, flags.
+func traceparent(sc trace.SpanContext) string {
+	var b [55]byte
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	copy(b[:], "00-")
+	hex.Encode(b[3:35], traceID[:])
+	b[35] = '-'
+	hex.Encode(b[36:52], spanID[:])
+	copy(b[52:], "-00")
+	if sc.IsSampled() {
+		b[54] = '1'
+	}
+	return string(b[:])
 }
 
 // protocolVersion is "1.0", "1.1" or "2", as the conventions write it.
-func protocolVersion(r *http.Request) string {
-	if r.ProtoMajor >= 2 {
-		return strconv.Itoa(r.ProtoMajor)
+func protocolVersion(major, minor int) string {
+	if major >= 2 {
+		return strconv.Itoa(major)
 	}
-	return strconv.Itoa(r.ProtoMajor) + "." + strconv.Itoa(r.ProtoMinor)
+	return strconv.Itoa(major) + "." + strconv.Itoa(minor)
 }
 
 func hostOf(address string) string {
@@ -133,13 +266,26 @@ func portOf(address string) int {
 	return n
 }
 
+// otherMethod stands for all methods that the conventions don't know.
+const otherMethod = "_OTHER"
+
 // knownMethod keeps the method attribute bounded, as the conventions ask.
 func knownMethod(m string) string {
 	switch m {
-	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY":
 		return m
 	}
-	return "_OTHER"
+	return otherMethod
+}
+
+// appendMethod adds the method, and the original where it is none that is known.
+func appendMethod(list []attribute.KeyValue, method string) []attribute.KeyValue {
+	known := knownMethod(method)
+	list = append(list, semconv.HTTPRequestMethodKey.String(known))
+	if known != method {
+		list = append(list, semconv.HTTPRequestMethodOriginal(method))
+	}
+	return list
 }
 
 // logRefusal logs why a call ended early: refusals for whoever looks closely,

@@ -140,11 +140,15 @@ func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Co
 	for _, r := range plan {
 		left += len(r.targets)
 	}
-	var upstream, local error
+	var upstream, local, last error
 	var failed []Address
-	for _, r := range plan {
+	for i, r := range plan {
+		if i > 0 {
+			failover(ctx, plan[i-1].from, r.from, last)
+		}
 		conn, err := e.tryRoute(ctx, call, r, left)
 		left -= len(r.targets)
+		last = err
 		switch {
 		case err == nil:
 			e.settle(ctx, call.connection, r.from, failed)

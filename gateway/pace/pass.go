@@ -18,6 +18,9 @@ type Pass struct {
 	ready chan struct{} // closed once it got the slot it waited for; nil: it did not wait
 }
 
+// Waited reports whether Enter waited for a slot.
+func (s *Pass) Waited() bool { return s != nil && s.ready != nil }
+
 // Ready is the last look before the call goes out: much can happen between Enter
 // and that. The error is a *[Refusal] if Jira has asked for a pause by now. The
 // pass must be ended all the same.

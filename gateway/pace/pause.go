@@ -20,7 +20,7 @@ func (p *Pacer) Heed(c Call, s Signal) {
 	if c.App && p.fund != nil && s.Told {
 		p.fund.adopt(s.AppLeft, s.AppReset, now)
 	}
-	if s.Wait <= 0 || s.Spent && c.App {
+	if !s.Pauses(c) {
 		return
 	}
 	until := now.Add(min(s.Wait, maxPause))

@@ -41,6 +41,10 @@ type Signal struct {
 	AppReset time.Duration
 }
 
+// Pauses reports whether the signal, which came with the answer to c, asks for a
+// pause.
+func (s Signal) Pauses(c Call) bool { return s.Wait > 0 && !(s.Spent && c.App) }
+
 // Field names are in the canonical form of MIME header keys.
 const (
 	fieldRetryAfter = "Retry-After"

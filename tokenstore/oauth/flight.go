@@ -3,7 +3,10 @@ package oauth
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -27,9 +30,12 @@ const (
 type flight struct {
 	demand  demand
 	edition policy.Edition
+	span    trace.Span
+	waited  atomic.Int64 // calls that have waited for it
 	done    chan struct{}
 	token   secret.Secret
 	err     error
+	result  result
 }
 
 // demand is what a refresh is wanted for.
@@ -168,7 +174,7 @@ func (m *Manager) join(ctx context.Context, h holder, c *tokenstore.Connection, 
 	f := &flight{demand: d, edition: c.Edition, done: make(chan struct{})}
 	r.running = f
 	// It is nobody's request: the trace goes on, the cancellation doesn't.
-	detached := context.WithoutCancel(ctx)
+	detached := f.startSpan(context.WithoutCancel(ctx), m.tracer, h)
 	m.running.Go(func() { m.refresh(detached, h, f) })
 	return f, nil
 }
@@ -196,7 +202,7 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 		early := margin(o.lifetime, r.spread)
 		r.last = experience{generation: o.generation, margin: early, renewAt: now.Add(o.lifetime - early)}
 	}
-	f.token, f.err = o.token, o.err
+	f.token, f.err, f.result = o.token, o.err, o.result
 	close(f.done)
 }
 

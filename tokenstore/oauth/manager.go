@@ -63,7 +63,8 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets a line for each refresh; nil means none.
 	Logger *slog.Logger
-	// Tracer gets a span "oauth.refresh" for each refresh; nil means none.
+	// Tracer gets a span "oauth.refresh" for each refresh, with links to the spans of
+	// those who wait for it, which get a link to it; nil means none.
 	Tracer trace.Tracer
 	// Meter gets the number of refreshes and their duration; nil means none.
 	Meter metric.Meter
@@ -180,10 +181,8 @@ func (m *Manager) accessToken(ctx context.Context, h holder) (secret.Secret, err
 // await waits for a refresh. Where it fails in passing, the token that is stored
 // by then serves, if it is valid and not the one that was refused.
 func (m *Manager) await(ctx context.Context, h holder, f *flight, refused secret.Secret) (secret.Secret, error) {
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		return secret.Secret{}, fmt.Errorf("waiting for a refresh: %w", ctx.Err())
+	if err := f.wait(ctx); err != nil {
+		return secret.Secret{}, err
 	}
 	if f.err == nil {
 		return f.token, nil

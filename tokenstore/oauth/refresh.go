@@ -8,9 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
-
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
@@ -35,8 +32,6 @@ func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 	began := m.now()
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
-	ctx, span := m.tracer.Start(ctx, "oauth.refresh",
-		trace.WithAttributes(attribute.String("jiragate.connection", h.connection)))
 	o := outcome{result: resultFailed, err: fmt.Errorf("%w: the refresh broke down", ErrUnavailable)}
 	defer func() {
 		// Nothing above this goroutine keeps a panic from ending the program. Its
@@ -45,7 +40,8 @@ func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 			m.log.ErrorContext(ctx, "panic in an OAuth refresh", "connection", h.connection,
 				"type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()), "hint", "a bug: report the stack and the program's version")
 		}
-		m.report(ctx, span, h.connection, o)
+		m.report(ctx, h.connection, o)
+		f.endSpan(o)
 		m.meters.measure(ctx, f.edition, o.result, m.now().Sub(began))
 		m.land(h, f, o)
 	}()

@@ -7,10 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/policy"
 )
@@ -30,11 +28,8 @@ const (
 	resultFailed               result = "failed"      // nothing to do with the authorization server
 )
 
-// report writes the span and the log line of a refresh. Errors of this package
-// hold nothing secret, but only the log gets their text.
-func (m *Manager) report(ctx context.Context, span trace.Span, connection string, o outcome) {
-	defer span.End()
-	span.SetAttributes(attribute.String("jiragate.result", string(o.result)))
+// report writes the log line of a refresh. Errors of this package hold nothing secret.
+func (m *Manager) report(ctx context.Context, connection string, o outcome) {
 	attrs := []slog.Attr{slog.String("connection", connection), slog.String("result", string(o.result))}
 	var level slog.Level
 	switch o.result {
@@ -49,7 +44,6 @@ func (m *Manager) report(ctx context.Context, span trace.Span, connection string
 		level = slog.LevelError
 	}
 	if o.err != nil {
-		span.SetStatus(codes.Error, string(o.result))
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
 	if level >= slog.LevelWarn {
