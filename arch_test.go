@@ -126,6 +126,8 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/gateway/egress/publication", "jiragate/tokenstore", "what is published names no customer"},
 	{"jiragate/gateway/egress/publication", "net/http", "documents are written, not served"},
 	{"jiragate/gateway/pace", "jiragate/...", "pacing knows ids and header fields only"},
+	{"jiragate/gateway/limit", "jiragate/...", "limits know no calls"},
+	{"jiragate/gateway/limit", "net/http", "limits know no HTTP"},
 	{"jiragate/gateway/diagnosis", "jiragate/...", "what Jira says is read from its answer alone"},
 	{"jiragate/gateway/audit/report", "net/http", "reports are written, not served"},
 	{"jiragate/gateway/audit/report", "jiragate/tokenstore", "reports are made of records, not of the store"},

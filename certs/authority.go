@@ -70,6 +70,7 @@ type Authority struct {
 	mu    sync.Mutex
 	hosts map[string]struct{} // replaced as a whole
 	cache *cache              // holds nothing for a host outside hosts
+	mint  mint
 }
 
 // Open reads the root in o.Dir, or makes one where there is none.
@@ -146,6 +147,12 @@ func (a *Authority) issue(host string, now time.Time) (*issued, error) {
 	is, err := a.find(host)
 	if err != nil || is.fresh(now) {
 		return is, err
+	}
+	if !a.mayMint(now) {
+		if is != nil && now.Before(is.leaf.Leaf.NotAfter) {
+			return is, nil // due, and good
+		}
+		return nil, ErrTooMany
 	}
 	var im *intermediate
 	if is != nil && is.by.fresh(now) {

@@ -9,6 +9,9 @@ var (
 	// of [Authority.SetHosts].
 	ErrHostNotPermitted = errors.New("host belongs to no connection")
 
+	// ErrTooMany: more certificates were asked for at once than are made.
+	ErrTooMany = errors.New("too many certificates are being made")
+
 	// ErrRootNotValid: the root has expired, or the clock stands before its
 	// first day.
 	ErrRootNotValid = errors.New("root certificate is not valid now")

@@ -40,7 +40,7 @@ func (g *Gateway) whoCalls(c *Call) (refused *refusal) {
 	case c.door == doorTunnel:
 		c.identity, refused = c.origin.tunnel.renew(g.directory())
 	default:
-		c.identity, refused = identify(g.directory(), c.in, c.origin.certificates())
+		c.identity, refused = g.identified(c)
 	}
 	c.record.Client = c.client()
 	return refused

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"jiragate/gateway/audit"
+	"jiragate/gateway/limit"
 	"jiragate/gateway/pace"
 	"jiragate/policy"
 	"jiragate/tokenstore"
@@ -32,6 +33,8 @@ type origin struct {
 	tunnel   *tunnel      // nil outside a tunnel
 	framing  *framedConn  // nil for HTTP/2
 	listener *listenerTLS // nil on a plain listener
+	seat     *seat        // among the listener's connections; nil inside a tunnel
+	life     *life        // nil: without end
 }
 
 // framingFault is why r is the stand-in of a request that was not let through,
@@ -43,13 +46,10 @@ func (o *origin) framingFault(r *http.Request) *framingFault {
 	return o.framing.fault.Load()
 }
 
-// last makes an answer the last one of its connection, where another process has the
-// client's socket only to pass bytes on.
-func (o *origin) last(answer http.Header) {
-	if o.moved {
-		answer.Set("Connection", "close")
-	}
-}
+// last reports whether the connection is to close after a call that begins now: when
+// it has had its time, or where another process has the client's socket only to pass
+// bytes on.
+func (o *origin) last(now time.Time) bool { return o.life.last(now) || o.moved }
 
 // Call is one request on its way through the gateway. Each station of
 // pipeline.go adds what it alone knows; none changes what an earlier one
@@ -68,6 +68,10 @@ type Call struct {
 	// From identify.
 	identity identity
 	operator bool // the gateway's own call, by an operator's command
+
+	// From room.
+	place *limit.Hold // among the calls at a time
+	held  *limit.Hold // of the bytes of bodies
 
 	// From resolve.
 	resolver   *resolver

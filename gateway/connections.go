@@ -50,6 +50,34 @@ func (cs *connections) call(take func(*framedConn)) {
 	}
 }
 
+// abandon closes those whose TLS handshake isn't over.
+func (cs *connections) abandon() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for f := range cs.open {
+		f.rest.mu.Lock()
+		if f.rest.shaking {
+			_ = f.Conn.Close()
+		}
+		f.rest.mu.Unlock()
+	}
+}
+
+// shaking reports whether there are any.
+func (cs *connections) shaking() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for f := range cs.open {
+		f.rest.mu.Lock()
+		shaking := f.rest.shaking
+		f.rest.mu.Unlock()
+		if shaking {
+			return true
+		}
+	}
+	return false
+}
+
 // follow is the servers' ConnState. For HTTP/1.x it is called by the goroutine that
 // serves the connection.
 func (cs *connections) follow(c net.Conn, state http.ConnState) {
@@ -79,6 +107,7 @@ type rest struct {
 	begun bool
 
 	mu       sync.Mutex
+	shaking  bool              // its TLS handshake isn't over
 	resting  bool              // net/http waits for a request of which nothing has come
 	reading  bool              // and is in Read for it
 	take     func(*framedConn) // who called the connection, if anybody
@@ -107,7 +136,7 @@ func (r *rest) call(f *framedConn, take func(*framedConn)) {
 func (r *rest) set() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.resting = true
+	r.resting, r.shaking = true, false
 }
 
 // waits is said before reading, where nothing is left of a request before. It

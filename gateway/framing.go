@@ -123,6 +123,11 @@ func (f *framedConn) Read(p []byte) (int, error) {
 	}
 }
 
+// shakesHands puts TLS under the framing, of which shake makes the handshake.
+func (f *framedConn) shakesHands(c net.Conn, shake func() error) {
+	f.Conn, f.handshake, f.rest.resting, f.rest.shaking = c, shake, false, true
+}
+
 // shakeHands makes the handshake of a listener with TLS before anything else, since
 // one that was interrupted can't be taken up again.
 func (f *framedConn) shakeHands() error {
@@ -130,8 +135,8 @@ func (f *framedConn) shakeHands() error {
 		return nil
 	}
 	err := f.handshake()
-	f.handshake = nil
 	if err == nil {
+		f.handshake = nil
 		f.rest.set()
 	}
 	return err

@@ -104,6 +104,9 @@ type Options struct {
 	// Pacing are the limits of what goes out to Jira; the zero value has none, and
 	// keeps the pauses that Jira asks for.
 	Pacing pace.Options
+	// Limits are those of clients and of memory; the zero value has the fixed bounds
+	// only.
+	Limits Limits
 	// APIURL is where Cloud calls are sent: https://api.atlassian.com, or a
 	// simulator. It must be https.
 	APIURL string
@@ -143,6 +146,7 @@ type Gateway struct {
 	pacer      *pace.Pacer
 
 	tunnels  *tunnels
+	bounds   *bounds
 	serving  atomic.Pointer[servers]
 	turnover sync.Mutex  // held while servers are put in place or stopped
 	holding  *holding    // what the last Yield has taken
@@ -188,6 +192,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("read the host of the Atlassian API URL: %w", err)
 	}
 	g.tunnels = newTunnels(g)
+	if g.bounds, err = newBounds(o.Limits, g); err != nil {
+		return nil, fmt.Errorf("make the limits' metrics: %w", err)
+	}
 	g.serving.Store(g.newServers())
 	if g.meters, err = newMeters(o.MeterProvider, g); err != nil {
 		return nil, fmt.Errorf("make the gateway's metrics: %w", err)

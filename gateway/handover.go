@@ -76,16 +76,17 @@ func (g *Gateway) Yield(ctx context.Context, patience time.Duration) ([]*Held, e
 	return h.all(), err
 }
 
-// connected waits until no tunnel is on its way from CONNECT to its server. Clients
-// that don't begin to speak are cut.
+// connected waits until no client is shaking hands, at the listener or between CONNECT
+// and its tunnel. Those that don't begin to speak are cut.
 func (s *servers) connected(ctx context.Context) error {
-	arrived := func() bool { return s.connecting.Load() == 0 }
+	arrived := func() bool { return s.connecting.Load() == 0 && !s.gateway.conns.shaking() }
 	early, cancel := context.WithTimeout(ctx, handshakePatience)
 	defer cancel()
 	if until(early, arrived) == nil {
 		return nil
 	}
 	s.gateway.tunnels.abandon()
+	s.gateway.conns.abandon()
 	return until(ctx, arrived)
 }
 
@@ -136,6 +137,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		_, _ = s.front.Close(), s.inside.Close()
 	}
 	s.end()
+	g.bounds.memory.Stop()
 	g.transports.close()
 	return err
 }
@@ -232,7 +234,7 @@ func (o *origin) provenance() Provenance {
 func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 	s := g.serving.Load()
 	s.begin()
-	o := &origin{peer: p.Peer, private: p.Private, moved: true}
+	o := &origin{peer: p.Peer, private: p.Private, moved: true, life: g.bounds.newLife()}
 	if len(p.Certificates) > 0 {
 		var shown []*x509.Certificate
 		for _, der := range p.Certificates {

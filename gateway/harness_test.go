@@ -67,6 +67,7 @@ type change struct {
 	rules   string // narrowing policy
 	oauth   func(*oauth.Options)
 	wrap    func(net.Listener) net.Listener
+	made    func(*gateway.Gateway) // before it serves
 }
 
 func newWorld(t testing.TB, c change) *world {
@@ -126,6 +127,9 @@ func newWorld(t testing.TB, c change) *world {
 	w.proxy = l.Addr().String()
 	if c.wrap != nil {
 		l = c.wrap(l)
+	}
+	if c.made != nil {
+		c.made(w.gateway)
 	}
 	served := make(chan error, 1)
 	go func() { served <- w.gateway.Serve(l) }()

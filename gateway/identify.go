@@ -19,6 +19,10 @@ type identity struct {
 	// byToken tells that the client proved itself by its token, so that
 	// rotating the token ends what rests on the old one.
 	byToken bool
+	// shown tells that it showed a token, right or wrong, and tried as whom; ""
+	// where the token alone tells.
+	shown bool
+	tried string
 }
 
 // connectionField is the request header field by which a client chooses among
@@ -45,8 +49,9 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 		}
 		return id, nil
 	}
+	id.shown = true
 	if len(fields) > 1 {
-		return identity{}, unidentified
+		return identity{shown: true}, unidentified
 	}
 	scheme, value, _ := strings.Cut(fields[0], " ")
 	value = strings.Trim(value, " ")
@@ -54,10 +59,11 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 	case strings.EqualFold(scheme, "Basic"):
 		raw, err := base64.StdEncoding.Strict().DecodeString(value)
 		if err != nil {
-			return identity{}, unidentified
+			return identity{shown: true}, unidentified
 		}
 		user, token, _ := strings.Cut(string(raw), ":")
 		name, chosen, _ := strings.Cut(user, "+")
+		id.tried = name
 		id.client = clientByToken(dir, name, token)
 		if chosen != "" {
 			if id.chosen != "" && id.chosen != chosen {
@@ -72,7 +78,7 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 		}
 	}
 	if id.client == nil {
-		return identity{}, unidentified
+		return identity{shown: true, tried: id.tried}, unidentified
 	}
 	id.byToken = true
 	return id, nil

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -89,13 +88,19 @@ func (ts *tunnels) reserve(t *tunnel) *refusal {
 	defer ts.mu.Unlock()
 	switch {
 	case len(ts.open) >= maxTunnels:
-		return refuse(CodeTunnelLimit, "The gateway has its "+strconv.Itoa(maxTunnels)+" tunnels open. Try again shortly.")
+		return limited(limitTunnels, CodeTunnelLimit, "The gateway has its "+strconv.Itoa(maxTunnels)+" tunnels open. Try again shortly.", busyRetry)
 	case ts.perClient[name] >= maxTunnelsPerClient:
-		return refuse(CodeTunnelLimit, "The client has its "+strconv.Itoa(maxTunnelsPerClient)+" tunnels open. Reuse or close some.")
+		return limited(limitTunnels, CodeTunnelLimit, "The client has its "+strconv.Itoa(maxTunnelsPerClient)+" tunnels open. Reuse or close some.", busyRetry)
 	}
 	ts.open[t] = true
 	ts.perClient[name]++
 	return nil
+}
+
+func (ts *tunnels) count() int {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return len(ts.open)
 }
 
 func (ts *tunnels) release(t *tunnel) {
@@ -146,11 +151,15 @@ func (g *Gateway) openTunnel(s *servers, r *http.Request, conn net.Conn) *tunnel
 }
 
 func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
-	if c.identity, refused = identify(g.directory(), c.in, c.origin.certificates()); refused != nil {
-		return refused
-	}
+	c.identity, refused = g.identified(c)
 	t.identity = c.identity
 	c.record.Client = c.client()
+	if refused != nil {
+		return refused
+	}
+	if g.bounds.memory.Short() {
+		return overloaded()
+	}
 	var err error
 	if t.authority, err = parseAuthority(c.in.RequestURI, ""); err != nil {
 		return refuse(CodeRequestMalformed, "The target of CONNECT must be host:port: "+err.Error()+".")
@@ -171,7 +180,7 @@ func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
 
 // origin is that of the requests inside.
 func (t *tunnel) origin() *origin {
-	return &origin{peer: t.from.peer, private: true, moved: t.from.moved, tunnel: t}
+	return &origin{peer: t.from.peer, private: true, moved: t.from.moved, tunnel: t, life: t.gateway.bounds.newLife()}
 }
 
 // renew looks the tunnel's client up again.
@@ -226,7 +235,7 @@ func (t *tunnel) handshake() error {
 	}
 	t.Conn = &earlyConn{Conn: t.Conn, early: first[:]}
 	tc := tls.Server(t, t.tunnels.tls)
-	if err := tc.HandshakeContext(context.Background()); err != nil {
+	if err := t.gateway.bounds.shake("client "+t.identity.client.Name, tc); err != nil {
 		return err
 	}
 	_ = t.Conn.SetDeadline(time.Time{})
@@ -263,6 +272,8 @@ func (t *tunnel) fail(err error) {
 	c.origin, c.identity = t.from, t.identity
 	_, end := t.gateway.startSpan(c)
 	defer end()
+	t.gateway.bounds.refused(c, refused)
+	c.refused = refused
 	c.record.Decision, c.record.Code, c.record.Status = decisionDeny, string(refused.code), refused.code.meaning().status
 	t.gateway.complete(c)
 	t.gateway.logRefusal(c, refused)

@@ -101,4 +101,74 @@ const (
 	maxTunnelsPerClient = 4 << 10
 	// maxStreams bounds the concurrent HTTP/2 requests of one tunnel.
 	maxStreams = 100
+	// receiveBuffer bounds what of request bodies an HTTP/2 tunnel takes before it is
+	// read. net/http's own megabyte each would be 16 GiB for all tunnels.
+	receiveBuffer = 128 << 10
+
+	// maxStrangers bounds the connections whose client has not said who it is, fairly
+	// shared by address, and maxStrangersPerAddress those of one address. Beyond,
+	// they are closed. All clients behind one proxy have one address, so this is
+	// more than they open at once.
+	maxStrangers           = 8 << 10
+	maxStrangersPerAddress = 2 << 10
+	// connectionLife is how long a tunnel or keep-alive connection takes calls, and
+	// lifeJitter how much longer it may be, at random, so that what was opened
+	// together does not end together. maxConnectionCalls is how many calls it takes.
+	// After that it closes with its next answer; calls under way finish.
+	connectionLife     = time.Hour
+	lifeJitter         = 10 * time.Minute
+	maxConnectionCalls = 100_000
+	// maxHandshakes bounds the TLS handshakes at a time, in tunnels and at the
+	// listener: each is a millisecond of a processor and some 30 KiB. They are
+	// shared fairly by client, at the listener by address; waitingHandshakes of
+	// each wait, for handshakeWait.
+	maxHandshakes     = 512
+	waitingHandshakes = 512
+	handshakeWait     = 5 * time.Second
+
+	// maxCalls bounds the calls at a time, fairly shared by client. A call is some
+	// 100 KiB besides its body. maxWaitingCalls of each client wait for a place, for
+	// callWait.
+	maxCalls        = 8 << 10
+	maxWaitingCalls = 256
+	callWait        = 5 * time.Second
+	// maxBodyBytes bounds the request bodies that are held at a time, fairly shared by
+	// client; under a memory limit, a quarter of that if it is less. The least is
+	// what two bodies take.
+	maxBodyBytes   = 256 << 20
+	memoryOfBodies = 4
+	// maxCallTime bounds a whole call. Jira's slowest answers take a minute or two.
+	maxCallTime = 10 * time.Minute
+	// minReadRate is how many bytes a second a client must take of an answer, on the
+	// whole, beyond the first writeTimeout. The time in which there is nothing to
+	// take does not count.
+	minReadRate = 1 << 10
+
+	// maxRatedClients bounds of how many clients the rate is remembered.
+	maxRatedClients = 64 << 10
+	// pairTries wrong tokens of one client from one address may come at once, and
+	// addressTries of all clients from there; after that one each pairPause and
+	// addressPause. A client that starts with an old token makes a few tries.
+	pairTries    = 10
+	pairPause    = 10 * time.Second
+	addressTries = 100
+	addressPause = time.Second
+	// knownFor is how long a client is known at its address, where other names'
+	// failures do not hold it up. maxTriers bounds what is remembered of either.
+	knownFor  = time.Hour
+	maxTriers = 10_000
+
+	// memoryShort and memoryEnough are the shares of the memory limit at which new
+	// calls and tunnels begin and cease to be refused. Beyond nine tenths the garbage
+	// collector would take most of the processors. memoryEvery is how often
+	// it is measured, which takes microseconds.
+	memoryShort  = 0.90
+	memoryEnough = 0.80
+	memoryEvery  = 200 * time.Millisecond
+
+	// floodRecords refusals by a limit are recorded one by one for each client (of
+	// strangers, each address), and then one each floodPause. The others are counted
+	// in metrics only: records must not be what brings the gateway down.
+	floodRecords = 20
+	floodPause   = time.Second
 )

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
@@ -25,23 +24,20 @@ type frontListener struct {
 }
 
 func (l *frontListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	c, err := l.gateway.bounds.accept(l.Listener)
 	if err != nil {
 		return nil, err
 	}
-	o := &origin{peer: addrPort(c.RemoteAddr()), private: addrPort(c.LocalAddr()).Addr().IsLoopback()}
-	var handshake func() error
-	if cfg := l.gateway.options.ProxyTLS; cfg != nil {
-		// The handshake takes place at the first read, under the server's
-		// header deadline.
-		tc := tls.Server(c, cfg)
-		shown := func() []*x509.Certificate { return tc.ConnectionState().PeerCertificates }
-		o.private, o.listener, c = true, &listenerTLS{shown: shown, clientCAs: cfg.ClientCAs}, tc
-		handshake = tc.Handshake
+	o := &origin{
+		peer: addrPort(c.RemoteAddr()), private: addrPort(c.LocalAddr()).Addr().IsLoopback(),
+		seat: c.seat, life: l.gateway.bounds.newLife(),
 	}
 	f := newFramedConn(c, o, l.gateway.marker)
-	if handshake != nil {
-		f.handshake, f.rest.resting = handshake, false
+	if cfg := l.gateway.options.ProxyTLS; cfg != nil {
+		tc := newShakenConn(c, cfg, l.gateway.bounds)
+		shown := func() []*x509.Certificate { return tc.ConnectionState().PeerCertificates }
+		o.private, o.listener = true, &listenerTLS{shown: shown, clientCAs: cfg.ClientCAs}
+		f.shakesHands(tc, tc.shake)
 	}
 	l.gateway.conns.add(f)
 	return f, nil

@@ -26,6 +26,7 @@ var hints = map[Code]string{
 	CodeCredentialUnavailable:  "see that the authorization server can be reached, and that jiragate store check finds nothing",
 	CodeCredentialUnconfigured: "set JIRAGATE_OAUTH_CLIENT_ID and JIRAGATE_OAUTH_CLIENT_SECRET_FILE to those of the app",
 
+	CodeOverloaded:               "see which limit in the docs' section on limits and jiragate.limit.use: give the gateway more memory, or let clients send less",
 	CodeEgressUnavailable:        "jiragate egress list says which address fails: see that an interface has it, or ask the proxy's provider",
 	CodeUpstreamAddressForbidden: "if this Jira is in a private network, allow it with JIRAGATE_EGRESS_ALLOW_PRIVATE; otherwise ask the customer about the name's DNS records",
 	CodeUpstreamUnresolvable:     "see that the machine's resolver works, and that the base URL in jiragate connection show is right",

@@ -51,6 +51,10 @@ func series(t *testing.T, reader *sdkmetric.ManualReader) map[string]map[attribu
 				for _, p := range data.DataPoints {
 					of[p.Attributes] = float64(p.Value)
 				}
+			case metricdata.Gauge[float64]:
+				for _, p := range data.DataPoints {
+					of[p.Attributes] = p.Value
+				}
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {
 					of[p.Attributes] = p.Sum

@@ -78,6 +78,8 @@ func (c *Call) leave() {
 		c.pass.Cancel()
 	}
 	c.pass.Leave()
+	c.held.Release()
+	c.place.Release()
 }
 
 // heedLimits has the calls to come pause for as long as Jira asks.

@@ -23,9 +23,14 @@ func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	defer end()
 	g.inFlight(c, 1)
 	defer g.inFlight(c, -1)
+	ctx, cancel := context.WithTimeout(ctx, maxCallTime)
+	defer cancel()
 	defer c.leave()
 	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)
+	if c.origin.last(time.Now()) {
+		w.Header().Set("Connection", "close") // over HTTP/2 net/http makes a GOAWAY of it
+	}
 
 	answer, refused := g.way(ctx, w, c)
 	if refused != nil {
@@ -56,6 +61,9 @@ func (g *Gateway) contain(w http.ResponseWriter, c *Call) {
 // way is the way of a call up to the first byte of Jira's answer.
 func (g *Gateway) way(ctx context.Context, w http.ResponseWriter, c *Call) (*answer, *refusal) {
 	if refused := g.admit(c); refused != nil {
+		return nil, refused
+	}
+	if refused := g.room(ctx, c); refused != nil {
 		return nil, refused
 	}
 	if refused := g.resolve(c); refused != nil {
@@ -158,10 +166,14 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 		denied(span, c.decision.Code)
 		return policyRefusal(&c.decision)
 	}
+	if refused := g.roomForBody(ctx, c); refused != nil {
+		return refused
+	}
 	body, refused := readBody(w, c)
 	if refused != nil {
 		return refused
 	}
+	c.held.Keep(int64(len(body)))
 	c.body, c.decision = c.policy.DecideBody(c.decision, c.request, c.in.Header.Get("Content-Type"), body)
 	c.describe()
 	if !c.decision.Allowed() {
@@ -231,7 +243,7 @@ const (
 func (g *Gateway) complete(c *Call) {
 	c.completed = true
 	// A log that has refused the intent counts the call.
-	if unrecorded := c.refused != nil && c.refused.code == CodeRecordUnavailable; !unrecorded {
+	if unrecorded := c.refused != nil && (c.refused.code == CodeRecordUnavailable || c.refused.unrecorded); !unrecorded {
 		if err := g.records.complete(c); err != nil {
 			g.log.ErrorContext(c.context(), "call record not written", "record", c.record.ID, "error", err,
 				"hint", "free the disk of JIRAGATE_DATA_DIR or make it writable; the record is written as soon as that works")
@@ -248,6 +260,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 		c.record.Decision = decisionDeny
 	}
 	c.record.Code, c.record.Status = string(r.code), m.status
+	g.bounds.refused(c, r)
 	body := r.body(c)
 	c.record.BytesOut = int64(len(body))
 	g.complete(c)
@@ -258,7 +271,6 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 	dropBody(w, c)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.setHeader(w.Header(), len(body))
-	c.origin.last(w.Header())
 	c.nameTrace(w.Header())
 	w.WriteHeader(m.status)
 	_, _ = w.Write(body) // the client may be gone; the record stands

@@ -34,6 +34,11 @@ const (
 	CodeClientUnidentified Code = "client_unidentified"
 	CodeClientRevoked      Code = "client_revoked"
 
+	CodeIdentificationPaused Code = "identification_paused"
+	CodeClientBusy           Code = "client_busy"
+	CodeClientRate           Code = "client_rate_exceeded"
+	CodeOverloaded           Code = "overloaded"
+
 	CodeConnectionUnknown     Code = "connection_unknown"
 	CodeConnectionAmbiguous   Code = "connection_ambiguous"
 	CodeNotGranted            Code = "not_granted"
@@ -112,6 +117,11 @@ var meanings = map[Code]meaning{
 	CodeClientUnidentified: {http.StatusProxyAuthRequired, "The client is not identified", "http_request_denied"},
 	CodeClientRevoked:      {http.StatusForbidden, "The client is no longer known", "http_request_denied"},
 
+	CodeIdentificationPaused: {http.StatusTooManyRequests, "Too many attempts failed", "http_request_denied"},
+	CodeClientBusy:           {http.StatusTooManyRequests, "The client has its share of the gateway", "connection_limit_reached"},
+	CodeClientRate:           {http.StatusTooManyRequests, "The client makes too many calls a second", "http_request_denied"},
+	CodeOverloaded:           {http.StatusServiceUnavailable, "The gateway has more to do than it can", "proxy_internal_error"},
+
 	CodeConnectionUnknown:     {http.StatusForbidden, "No connection of this client leads there", "http_request_denied"},
 	CodeConnectionAmbiguous:   {http.StatusForbidden, "More than one connection fits", "http_request_denied"},
 	CodeNotGranted:            {http.StatusForbidden, "The connection is not granted to this client", "http_request_denied"},
@@ -187,6 +197,9 @@ type refusal struct {
 	allow  []string // methods documented for the path
 
 	retryAfter time.Duration // when to try again; 0 where the status says enough
+
+	limit      limitName // of the gateway's own that was reached, or ""
+	unrecorded bool      // one of a flood: counted, not recorded
 }
 
 func refuse(code Code, detail string) *refusal { return &refusal{code: code, detail: detail} }
@@ -249,6 +262,9 @@ func (r *refusal) body(c *Call) []byte {
 		Type: problemType + string(r.code), Title: m.title, Status: m.status,
 		Detail: r.detail, Code: r.code,
 		Operation: c.record.Operation, TraceID: c.record.TraceID, Record: c.record.ID,
+	}
+	if r.unrecorded {
+		p.Record = ""
 	}
 	if c.connection != nil {
 		p.Connection = c.connection.ID

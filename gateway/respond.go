@@ -23,7 +23,6 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		h["Content-Type"] = nil // net/http would guess one
 	}
 	h.Set("Via", via(a.response.ProtoMajor))
-	c.origin.last(h)
 	proxyStatus := proxyName + "; received-status=" + strconv.Itoa(status)
 	if c.noted != "" {
 		c.record.Code = string(c.noted)
@@ -63,16 +62,21 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 // stream copies the answer until its end, and returns a code if it was cut.
 func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
 	control := http.NewResponseController(w)
+	var reader reader
 	pass := func(p []byte) bool {
 		if len(p) == 0 {
 			return true
 		}
 		now := time.Now()
 		defer c.away(now)
-		_ = control.SetWriteDeadline(now.Add(writeTimeout))
+		_ = control.SetWriteDeadline(now.Add(reader.patience()))
 		n, err := w.Write(p)
 		c.record.BytesOut += int64(n)
-		return err == nil && control.Flush() == nil
+		if err == nil {
+			err = control.Flush()
+		}
+		reader.took(n, time.Since(now))
+		return err == nil
 	}
 	if !pass(a.first) {
 		return CodeClientDisconnected

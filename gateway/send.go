@@ -91,9 +91,9 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	g.heed(ctx, c, response)
 	g.heedLimits(span, c, response)
 	if !c.creates(response) {
-		// The password is judged: from here on, who leaves ends the answer. But for
+		// The password is judged: from here on, who leaves ends the answer, and so does the end of its time. But for
 		// that which has to be read to remember the issue.
-		context.AfterFunc(c.in.Context(), func() { cancel(nil) })
+		context.AfterFunc(c.out.Context(), func() { cancel(nil) })
 	}
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
 	a.body = newPacedBody(response.Body, func() { cancel(nil) })

@@ -63,8 +63,12 @@ func (g *Gateway) newServers() *servers {
 	s.http2.Protocols.SetHTTP2(true)
 	s.http2.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams: maxStreams,
-		SendPingTimeout:      idleTimeout,
-		WriteByteTimeout:     writeTimeout,
+
+		MaxReceiveBufferPerConnection: receiveBuffer,
+		MaxReceiveBufferPerStream:     receiveBuffer,
+
+		SendPingTimeout:  idleTimeout,
+		WriteByteTimeout: writeTimeout,
 	}
 	return s
 }
@@ -95,6 +99,7 @@ func (s *servers) begin() {
 // error, http.ErrServerClosed after Shutdown and Yield, and closes l.
 func (g *Gateway) Serve(l net.Listener) error {
 	s := g.serving.Load()
+	g.bounds.memory.Start()
 	s.begin()
 	if !s.accept(l) {
 		return errors.Join(http.ErrServerClosed, l.Close())

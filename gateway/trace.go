@@ -291,6 +291,9 @@ func appendMethod(list []attribute.KeyValue, method string) []attribute.KeyValue
 // logRefusal logs why a call ended early: refusals for whoever looks closely,
 // failures on the way for everybody.
 func (g *Gateway) logRefusal(c *Call, r *refusal) {
+	if r.unrecorded {
+		return
+	}
 	attributes := []any{"code", string(r.code), "client", c.client(), "connection", c.record.Connection,
 		"operation", c.record.Operation, "record", c.record.ID}
 	if r.cause != nil {

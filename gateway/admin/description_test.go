@@ -113,6 +113,7 @@ var refusalTexts = map[int]string{
 	413: "The body is too large",
 	415: "The body is not application/json",
 	421: "The Host is not a name of the admin listener",
+	429: "Too many tokens from the caller's address were wrong; Retry-After tells for how long to wait",
 	500: "The gateway failed",
 	503: "What is needed for it is not there, or not at the moment; the detail says what",
 }
@@ -198,7 +199,7 @@ func (s *schemas) operation(t *testing.T, r route, d described) object {
 	if r.role == RoleNone {
 		op["security"] = []object{}
 	} else {
-		refusals = append(refusals, 401, 403, 503)
+		refusals = append(refusals, 401, 403, 429, 503)
 	}
 	var parameters []object
 	for _, m := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(r.path, -1) {

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"jiragate/gateway/admin/consent"
 	"jiragate/tokenstore/secret"
@@ -43,11 +45,23 @@ type Pages interface {
 // well, under which there is nothing else. refused is told of what is refused.
 func (g Guard) wrap(next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
 	want := sha256.Sum256([]byte(g.Token.Reveal()))
+	wrong := newWrongTokens()
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !g.hostAllowed(r.Host):
+		if !g.hostAllowed(r.Host) {
 			refused.write(w, r, wrongHost())
-		case !g.open(r) && !bearerMatches(r, want):
+			return
+		}
+		if g.open(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		right := bearerMatches(r, want)
+		wait := wrong.tried(r, right)
+		switch {
+		case wait > 0:
+			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+			refused.write(w, r, refuse(http.StatusTooManyRequests, CodeTooManyTries, "too many tokens from this address were wrong; try again after Retry-After"))
+		case !right:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
 			refused.write(w, r, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
 		default:

@@ -34,6 +34,7 @@ const (
 	CodeNoStore      = "no_store"
 	CodeUnavailable  = "unavailable"
 	CodeUnauthorised = "unauthorised"
+	CodeTooManyTries = "too_many_tries"
 	CodeForbidden    = "forbidden"
 	CodeTooLarge     = "too_large"
 	CodeMediaType    = "unsupported_media_type"

@@ -54,7 +54,7 @@ func (a *API) refused() *refusals {
 // write answers with p. Refusals for the sake of a Host or an origin are of interest
 // below /v1 only, since any name of this machine is asked for by anybody.
 func (f *refusals) write(w http.ResponseWriter, r *http.Request, p *Problem) {
-	if p.Code == CodeUnauthorised || strings.HasPrefix(r.URL.Path, "/v1/") {
+	if p.Code == CodeUnauthorised || p.Code == CodeTooManyTries || strings.HasPrefix(r.URL.Path, "/v1/") {
 		f.note(r, p)
 	}
 	writeProblem(w, p)

@@ -88,6 +88,10 @@ type Config struct {
 	ConnectionConcurrency count       `env:"CONNECTION_CONCURRENCY" envDefault:"64" type:"number" meaning:"How many calls of one connection may be at its Jira at a time; more wait. 0 is any number."`
 	ConnectionRate        perSecond   `env:"CONNECTION_RATE" envDefault:"0" type:"number" meaning:"How many requests a second one connection may make, fractions too; more are refused with 429. 0 is any number."`
 
+	ClientConcurrency count      `env:"CLIENT_CONCURRENCY" envDefault:"0" type:"number" meaning:"How many calls of one client may be under way at a time; a few more wait for 5s. 0 is its fair share: at most half of all, so that there is room for the others."`
+	ClientRate        perSecond  `env:"CLIENT_RATE" envDefault:"0" type:"number" meaning:"How many calls a second one client may make, fractions too; more are refused with 429. 0 is any number."`
+	MemoryLimit       memorySize `env:"MEMORY_LIMIT" shown:"GOMEMLIMIT, or nine tenths of the cgroup's limit" type:"size, as 512MiB" meaning:"How much memory the gateway tries to stay below; close to it, new calls and tunnels are refused with 503. From 64MiB to 1TiB."`
+
 	AuditSync           audit.SyncMode     `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
 	AuditSegmentSize    byteSize           `env:"AUDIT_SEGMENT_SIZE" envDefault:"64MiB" type:"size, as 64MiB" meaning:"When a file of the audit log is followed by the next before its hour is over. Closed files are compressed. From 1MiB to 1GiB."`
 	AuditRetention      retention          `env:"AUDIT_RETENTION" shown:"kept for ever" type:"days, as 400d" meaning:"How long call records are kept: then whole files are removed, and what is left can still be verified. At least 1d."`
@@ -270,6 +274,15 @@ func (c *Config) pacing() pace.Options {
 		o.AppPoints = defaultPoints
 	}
 	return o
+}
+
+// limits are those of clients and of memory.
+func (c *Config) limits(memory int64) gateway.Limits {
+	return gateway.Limits{
+		ClientRate:        float64(c.ClientRate),
+		ClientConcurrency: int(c.ClientConcurrency),
+		Memory:            uint64(memory),
+	}
 }
 
 // unknownVariables refuses each variable that begins like ours, in whatever

@@ -56,6 +56,9 @@ type checkpointInterval time.Duration
 // byteSize is a number of bytes, from 1 MiB to 1 GiB.
 type byteSize int64
 
+// memorySize is a number of bytes, from 64 MiB to 1 TiB; 0: not set.
+type memorySize int64
+
 // retention is a number of days, or not set.
 type retention time.Duration
 
@@ -90,6 +93,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[interval]():                parserOf(parseInterval),
 	reflect.TypeFor[checkpointInterval]():      parserOf(parseCheckpointInterval),
 	reflect.TypeFor[byteSize]():                parserOf(parseByteSize),
+	reflect.TypeFor[memorySize]():              parserOf(parseMemorySize),
 	reflect.TypeFor[retention]():               parserOf(parseRetention),
 	reflect.TypeFor[[]offsite.Place]():         parserOf(offsite.ParsePlaces),
 	reflect.TypeFor[pointBudget]():             parserOf(parsePointBudget),
@@ -208,6 +212,22 @@ func parseCheckpointInterval(s string) (checkpointInterval, error) {
 }
 
 func parseByteSize(s string) (byteSize, error) {
+	size, err := parseSize(s)
+	if err == nil && (size < 1<<20 || size > 1<<30) {
+		err = errors.New("it must be from 1MiB to 1GiB")
+	}
+	return byteSize(size), err
+}
+
+func parseMemorySize(s string) (memorySize, error) {
+	size, err := parseSize(s)
+	if err == nil && (size < 64<<20 || size > 1<<40) {
+		err = errors.New("it must be from 64MiB to 1TiB")
+	}
+	return memorySize(size), err
+}
+
+func parseSize(s string) (int64, error) {
 	number, unit := s, int64(1)
 	for suffix, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
 		if rest, ok := strings.CutSuffix(s, suffix); ok {
@@ -218,10 +238,7 @@ func parseByteSize(s string) (byteSize, error) {
 	if err != nil || n < 0 {
 		return 0, errForm
 	}
-	if size := n * unit; size < 1<<20 || size > 1<<30 {
-		return 0, errors.New("it must be from 1MiB to 1GiB")
-	}
-	return byteSize(n * unit), nil
+	return n * unit, nil
 }
 
 func parseRetention(s string) (retention, error) {

@@ -13,6 +13,7 @@ var meanings = map[string]struct{ reason, hint string }{
 	"audit":           {"call records can't be written, so calls are refused", "free the disk of the data directory or make it writable; the gateway goes on by itself"},
 	"egress":          {"calls can leave from no egress address", "jiragate egress list says which fails and why: see that an interface has it, or ask the proxy's provider"},
 	"policy":          {"no policy is loaded", "jiragate policy check, then start the gateway again"},
+	"memory":          {"memory is short, so new calls are refused", "raise JIRAGATE_MEMORY_LIMIT, or let clients send less; the gateway goes on by itself"},
 	"proxy":           {"the gateway is shutting down", "send calls to another gateway, or wait until this one has started again"},
 	"egress_verified": {"calls come from another address than the published one", "jiragate egress verify says from which; mend the route, NAT or provider's proxy, or publish the address"},
 }

@@ -240,6 +240,7 @@ func (s *Server) checks() []admin.Check {
 			}
 			return nil
 		}},
+		{Name: "memory", Run: func(context.Context) error { return s.engine.gateway.Ready() }},
 		{Name: "proxy", Run: func(context.Context) error {
 			if s.draining.Load() {
 				return errors.New("the gateway is shutting down")

@@ -119,7 +119,7 @@ func TestAdminListener(t *testing.T) {
 		want                            string
 	}{
 		{"health", "/healthz", "", "", 200, `"status":"ok"`},
-		{"readiness", "/readyz", "", "", 200, `"checks":{"audit":"ok","egress":"ok","policy":"ok","proxy":"ok","store":"ok"}`},
+		{"readiness", "/readyz", "", "", 200, `"checks":{"audit":"ok","egress":"ok","memory":"ok","policy":"ok","proxy":"ok","store":"ok"}`},
 		{"metrics on loopback", "/metrics", "", "", 200, "go_goroutines"},
 		{"API without token", "/v1/connections", "", "", 401, "unauthorised"},
 		{"API with token", "/v1/connections", bearer, "", 200, `"id":"globex"`},
