@@ -1,5 +1,6 @@
 # make test   everything CI runs: format, vet, staticcheck, tests with the race detector, fuzzing
 # make soak   an hour of mixed traffic with faults, then ten thousand idle tunnels; SOAK=10m for less
+# make conformance   h2spec, the TLS scans, and testssl.sh, which takes minutes
 # make demo   the demo, kept up until interrupted
 GO ?= go
 FUZZTIME ?= 3s
@@ -7,7 +8,7 @@ SOAK ?= 1h
 SOAK_RATE ?= 150
 SOAK_TUNNELS ?= 10000
 
-.PHONY: test check race fuzz bench soak demo build tools
+.PHONY: test check race fuzz conformance bench soak demo build tools
 
 test: check race fuzz
 
@@ -46,7 +47,7 @@ check:
 # need them may not be skipped.
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
-	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required $(GO) test -race -timeout 15m ./...
+	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required $(GO) test -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always
@@ -59,6 +60,19 @@ fuzz:
 	      { grep -q 'context deadline exceeded' .fuzz.log && ! grep -q 'Failing input' .fuzz.log; } || { cat .fuzz.log; exit 1; }; \
 	  done; \
 	done; rm -f .fuzz.log
+
+# HTTP/2 by h2spec, which the go command builds, and TLS by a scanner of our own are in
+# `make test`, too. testssl.sh is only here.
+conformance:
+	@command -v testssl >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no testssl.sh for the TLS scan: installing it"; \
+	    apt-get update -qq && apt-get install -y -qq testssl.sh; \
+	  else \
+	    echo "no testssl.sh for the TLS scan, and no way to install it here"; \
+	  fi; }
+	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
+	  CI_REQUIRE_CONFORMANCE=$$required $(GO) test -count=1 -timeout 45m ./internal/conformance -testssl
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,7 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/policy/history", "jiragate/tokenstore", "what is kept of policies knows no stores"},
 	{"jiragate/policy/history", "net/http", "what is kept of policies is files"},
 	{"jiragate/certs", "jiragate/...", "certificates know nothing else"},
+	{"jiragate/certs/baseline", "jiragate/...", "which TLS is spoken depends on nothing"},
 	{"jiragate/gateway/egress", "jiragate/tokenstore", "the dialer knows no connections or their credentials"},
 	{"jiragate/gateway/egress", "jiragate/policy", "the dialer knows no paths"},
 	{"jiragate/gateway/egress", "jiragate/gateway/...", "the dialer knows no calls or records"},
@@ -186,7 +188,7 @@ func TestSignInKnowsNoConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"jiragate/gateway/admin", "jiragate/gateway/admin/act", "jiragate/gateway/audit", "jiragate/tokenstore/secret"}
+	allowed := []string{"jiragate/certs/baseline", "jiragate/gateway/admin", "jiragate/gateway/admin/act", "jiragate/gateway/audit", "jiragate/tokenstore/secret"}
 	for _, dep := range strings.Fields(string(out)) {
 		if strings.HasPrefix(dep, "jiragate/") && !slices.Contains(allowed, dep) {
 			t.Errorf("gateway/admin/signin imports %s", dep)
@@ -205,6 +207,28 @@ func TestOnlyTheDemoImportsTheSimulator(t *testing.T) {
 		if slices.Contains(strings.Fields(imports), "jiragate/internal/jirasim") && pkg != "jiragate/internal/demo" {
 			t.Errorf("%s imports the simulator", pkg)
 		}
+	}
+}
+
+// Whatever the product speaks TLS to or is a TLS server for, it keeps to the baseline.
+// The rest of what is linked into it, clients of key services, has its own.
+func TestTLSKeepsToTheBaseline(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		simulated := strings.Contains(path, "testdata/") || strings.HasPrefix(path, "internal/") && !strings.HasPrefix(path, "internal/cli/")
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || simulated {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if text := string(b); strings.Count(text, "&tls.Config{") != strings.Count(text, "baseline.TLS(&tls.Config{") {
+			t.Errorf("%s has a tls.Config that is not given to baseline.TLS", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -23,9 +23,6 @@ import (
 	"jiragate/internal/jirasim"
 )
 
-// site is the Cloud site that connection acme is of.
-const site = "acme.atlassian.net"
-
 // keptOpen keeps the socket of a listener that a gateway closes.
 type keptOpen struct {
 	t       *testing.T

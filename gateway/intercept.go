@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jiragate/certs/baseline"
 	"jiragate/tokenstore"
 )
 
@@ -30,8 +31,7 @@ type tunnels struct {
 
 func newTunnels(g *Gateway) *tunnels {
 	ts := &tunnels{gateway: g, open: make(map[*tunnel]bool), perClient: make(map[string]int)}
-	ts.tls = &tls.Config{
-		MinVersion: tls.VersionTLS12,
+	ts.tls = baseline.TLS(&tls.Config{
 		NextProtos: []string{"h2", "http/1.1"},
 		// Called for resumed sessions too, which GetCertificate is not.
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -46,7 +46,7 @@ func newTunnels(g *Gateway) *tunnels {
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return g.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
 		},
-	}
+	})
 	ts.tls1 = ts.tls.Clone()
 	ts.tls1.NextProtos = []string{"http/1.1"}
 	return ts

@@ -12,6 +12,10 @@ const (
 	// ends the stream by itself. It is more, so that a header over
 	// maxHeadBytes gets an answer and a record.
 	maxHTTP2HeadBytes = 256 << 10
+	// maxFrameBytes bounds an HTTP/2 frame from a client. It is the least that RFC
+	// 9113 section 4.2 allows, and what clients send; net/http would take 1 MiB,
+	// which each tunnel may make it buffer.
+	maxFrameBytes = 16 << 10
 	// maxHeaderFields bounds the number of header field lines of a request.
 	maxHeaderFields = 100
 	// maxTargetBytes bounds the request target; RFC 9110 section 4.1 asks for

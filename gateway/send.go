@@ -279,8 +279,8 @@ func upstreamRefusal(client context.Context, err error) *refusal {
 		r.code, r.detail = CodeUpstreamAddressForbidden, "The connection's host resolves to an address that is not public. An operator may allow it with JIRAGATE_EGRESS_ALLOW_PRIVATE."
 	case errors.Is(err, egress.ErrResolve):
 		r.code, r.detail = CodeUpstreamUnresolvable, "The connection's host name could not be resolved."
-	case errors.As(err, &verification), errors.As(err, &unknownAuthority), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &record), errors.As(err, &alert):
-		r.code, r.detail = CodeUpstreamTLSFailed, "Jira's certificate or TLS could not be verified. For a private CA set up the connection with --upstream-ca-file."
+	case errors.As(err, &verification), errors.As(err, &unknownAuthority), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &network) && network.Op == "remote error":
+		r.code, r.detail = CodeUpstreamTLSFailed, "Jira's certificate could not be verified, or it speaks no TLS that the gateway does. For a private CA set up the connection with --upstream-ca-file."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &timeout) && timeout.Timeout():
 		r.code, r.detail = CodeUpstreamTimeout, "Jira did not answer in time. A write may have taken effect; look before sending it again."
 	case errors.As(err, &network) && network.Op == "dial":

@@ -63,6 +63,7 @@ func (g *Gateway) newServers() *servers {
 	s.http2.Protocols.SetHTTP2(true)
 	s.http2.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams: maxStreams,
+		MaxReadFrameSize:     maxFrameBytes,
 
 		MaxReceiveBufferPerConnection: receiveBuffer,
 		MaxReceiveBufferPerStream:     receiveBuffer,

@@ -10,12 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"jiragate/certs/baseline"
 	"jiragate/gateway/egress"
 	"jiragate/tokenstore"
 )
 
 // NewTransport makes a transport whose every socket leaves by e for a
-// connection: verified TLS from version 1.2, by roots and the connection's own; no
+// connection: verified TLS of the baseline, by roots and the connection's own; no
 // proxy whatever the environment says, no transparent compression. A nil roots
 // means the system's. It is also what authorization servers must be called with
 // (G8). The error is about the connection's CA certificates.
@@ -40,11 +41,10 @@ func newTransport(e *egress.Egress, connection string, roots *x509.CertPool, p p
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return e.DialContext(ctx, connection, network, address)
 		},
-		TLSClientConfig: &tls.Config{
-			MinVersion:         tls.VersionTLS12,
+		TLSClientConfig: baseline.TLS(&tls.Config{
 			RootCAs:            roots,
 			ClientSessionCache: tls.NewLRUClientSessionCache(8),
-		},
+		}),
 		Protocols:              protocols,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: p.after, PingTimeout: p.timeout, WriteByteTimeout: p.after + p.timeout},
 		DisableCompression:     true,

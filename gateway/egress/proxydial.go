@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/proxy"
+
+	"jiragate/certs/baseline"
 )
 
 // ProxyError is a failure of a provider's proxy itself, or of the way to it, or its
@@ -107,8 +109,8 @@ func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPo
 	if p.Scheme != ProxyHTTPS {
 		return conn, nil
 	}
-	// TLS 1.2 at least, and no ALPN: what is spoken is HTTP/1.1.
-	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Host, RootCAs: e.proxyRoots})
+	// No ALPN: what is spoken is HTTP/1.1.
+	secured := tls.Client(conn, baseline.TLS(&tls.Config{ServerName: p.Host, RootCAs: e.proxyRoots}))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close() // never used
 		return nil, &ProxyError{Proxy: p.String(), Detail: "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", Err: err}

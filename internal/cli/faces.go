@@ -54,6 +54,14 @@ func (s *Server) publicURL() string {
 	return "http://" + reachable(s.public) + "/"
 }
 
+// PublicAddr is the address of the public listener; "" where there is none.
+func (s *Server) PublicAddr() string {
+	if s.public == nil {
+		return ""
+	}
+	return s.public.Addr().String()
+}
+
 // publicPages makes the public pages, to be served below base.
 func (s *Server) publicPages(base string) (*public.Handler, error) {
 	key, err := s.foundation.auditKey.open()

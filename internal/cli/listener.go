@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"jiragate/certs/baseline"
 )
 
 func addrPort(l net.Listener) netip.AddrPort {
@@ -35,7 +37,7 @@ func listenerTLS(certFile, keyFile, variables string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variables, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	return baseline.TLS(&tls.Config{Certificates: []tls.Certificate{cert}}), nil
 }
 
 // encrypted is l, with TLS unless config is nil.

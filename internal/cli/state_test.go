@@ -27,7 +27,7 @@ func TestEachCheckIsExplained(t *testing.T) {
 	defer resp.Body.Close()
 	defer http.DefaultClient.CloseIdleConnections()
 	var r admin.Readiness
-	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || r.Status != "ready" || len(r.Dependencies) != 5 {
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || r.Status != "ready" || len(r.Dependencies) != 6 {
 		t.Fatalf("%v %+v", err, r)
 	}
 	names := []string{"egress_verified"}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"jiragate/certs/baseline"
 	"jiragate/gateway/egress"
 	"jiragate/gateway/egress/echo"
 	"jiragate/gateway/egress/register"
@@ -95,7 +96,7 @@ func (w *wayOut) from(public netip.Addr) http.RoundTripper {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return w.egress.DialFrom(ctx, public, network, address)
 		},
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.roots},
+		TLSClientConfig:        baseline.TLS(&tls.Config{RootCAs: w.roots}),
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableKeepAlives:      true,

@@ -14,6 +14,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"jiragate/certs/baseline"
 )
 
 // Bounds of what is exchanged with a provider.
@@ -31,7 +33,7 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil,
 		DialContext:            (&net.Dialer{Timeout: patience}).DialContext,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        baseline.TLS(&tls.Config{RootCAs: roots}),
 		TLSHandshakeTimeout:    patience,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // what is small may unpack to what is not

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"jiragate/certs/baseline"
 	"jiragate/tokenstore/secret"
 )
 
@@ -97,7 +98,7 @@ func newTransport(p Place, roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil,
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        baseline.TLS(&tls.Config{RootCAs: roots}),
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
