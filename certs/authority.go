@@ -61,15 +61,15 @@ func (o *Options) check() error {
 // concurrent use. Before the first [Authority.SetHosts] it refuses every host.
 type Authority struct {
 	dir    string
-	root   *root
 	now    func() time.Time
 	flight singleflight.Group // by host
 
 	resealing sync.Mutex
 
 	mu    sync.Mutex
+	root  *root
 	hosts map[string]struct{} // replaced as a whole
-	cache *cache              // holds nothing for a host outside hosts
+	cache *cache              // holds nothing for a host outside hosts, and nothing that another root signed
 	mint  mint
 }
 
@@ -120,15 +120,20 @@ func (a *Authority) SetHosts(hosts []string) error {
 // The error is [ErrHostNotPermitted] for a host outside the set, without any
 // work done, or says why none can be made, e.g. [ErrRootNotValid].
 func (a *Authority) Leaf(host string) (*tls.Certificate, error) {
-	now := a.now()
-	is, err := a.find(host)
-	if err == nil && !is.fresh(now) {
-		is, err = a.renew(host, now)
+	for {
+		now := a.now()
+		is, err := a.find(host)
+		if err == nil && !is.fresh(now) {
+			is, err = a.renew(host, now)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("certs: certificate for %q: %w", host, err)
+		case is.by.root == a.present():
+			return is.leaf, nil
+		}
+		// Another root has come: nobody is to see what the old one signed.
 	}
-	if err != nil {
-		return nil, fmt.Errorf("certs: certificate for %q: %w", host, err)
-	}
-	return is.leaf, nil
 }
 
 // renew is issue for one caller at a time; the others of the host wait for it.
@@ -157,7 +162,7 @@ func (a *Authority) issue(host string, now time.Time) (*issued, error) {
 	var im *intermediate
 	if is != nil && is.by.fresh(now) {
 		im = is.by
-	} else if im, err = newIntermediate(a.root, host, now); err != nil {
+	} else if im, err = newIntermediate(a.present(), host, now); err != nil {
 		return nil, fmt.Errorf("issue an intermediate: %w", err)
 	}
 	if is, err = im.issue(now); err != nil {
@@ -176,22 +181,25 @@ func (a *Authority) find(host string) (*issued, error) {
 	return a.cache.get(host), nil
 }
 
-// keep refuses what was made for a host that has gone in the meantime.
+// keep refuses what was made for a host that has gone in the meantime, and drops what
+// was signed by a root that has.
 func (a *Authority) keep(is *issued) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, ok := a.hosts[is.by.host]; !ok {
 		return ErrHostNotPermitted
 	}
-	a.cache.put(is)
+	if is.by.root == a.root {
+		a.cache.put(is)
+	}
 	return nil
 }
 
 // RootPEM returns the root's certificate as in ca.pem.
-func (a *Authority) RootPEM() []byte { return encodeCertificate(a.root.cert) }
+func (a *Authority) RootPEM() []byte { return encodeCertificate(a.present().cert) }
 
 // Root returns the root's certificate. Callers must not modify it.
-func (a *Authority) Root() *x509.Certificate { return a.root.cert }
+func (a *Authority) Root() *x509.Certificate { return a.present().cert }
 
 // Intermediates returns how many intermediates are kept that are still valid, and
 // when the first of them ends; the zero time where there is none. Each is renewed

@@ -28,18 +28,19 @@ const tinkPrefix = 5
 func (a *Authority) Reseal() (changed bool, err error) {
 	a.resealing.Lock()
 	defer a.resealing.Unlock()
-	sealed, changed, err := reseal(a.dir, a.root.sealer, func(r *root) error {
-		if !r.cert.Equal(a.root.cert) {
-			return fmt.Errorf("%w: %s holds another root than the one in use: restart", ErrFilesDisagree, keyFile)
+	present := a.present()
+	sealed, changed, err := reseal(a.dir, present.sealer, func(r *root) error {
+		if !r.cert.Equal(present.cert) {
+			return fmt.Errorf("%w: %s holds another root than the one in use: jiragate reload puts it in force", ErrFilesDisagree, keyFile)
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	a.root.mu.Lock()
-	defer a.root.mu.Unlock()
-	a.root.sealed = sealed
+	present.mu.Lock()
+	defer present.mu.Unlock()
+	present.sealed = sealed
 	return changed, nil
 }
 

@@ -229,7 +229,7 @@ func TestResealRefuses(t *testing.T) {
 		{name: "a sealer that doesn't open what it seals", is: ErrWrongSealer, want: "sealed again", spoil: func(t *testing.T, o *Options, _ string) {
 			o.Sealer = forgetful{o.Sealer}
 		}},
-		{name: "another root", open: true, is: ErrFilesDisagree, want: "restart", spoil: func(t *testing.T, o *Options, key string) {
+		{name: "another root", open: true, is: ErrFilesDisagree, want: "jiragate reload", spoil: func(t *testing.T, o *Options, key string) {
 			remove(t, key)
 			remove(t, filepath.Join(o.Dir, certFile))
 			mustOpen(t, *o)

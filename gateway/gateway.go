@@ -129,7 +129,7 @@ type Options struct {
 
 // Gateway is the forward proxy. Make one with New.
 type Gateway struct {
-	options    Options // without the log, which only records has
+	options    Options // without the log, which only records has; see proxyTLS and roots
 	records    *records
 	api        *url.URL
 	log        *slog.Logger
@@ -142,6 +142,8 @@ type Gateway struct {
 	resolved   atomic.Pointer[resolver]
 	resolving  sync.Mutex
 	transports transports
+	proxyTLS   atomic.Pointer[tls.Config]    // nil on a plain listener
+	roots      atomic.Pointer[x509.CertPool] // nil means the system's
 	proofs     proofs
 	pacer      *pace.Pacer
 
@@ -160,16 +162,6 @@ func New(o Options) (*Gateway, error) {
 	if err != nil || api.Scheme != "https" || api.Host == "" || api.User != nil || api.RawQuery != "" || api.Fragment != "" {
 		return nil, errors.New("the Atlassian API URL must be https://HOST[:PORT][/PATH], as https://api.atlassian.com")
 	}
-	if o.ProxyTLS != nil {
-		// CONNECT is taken over by hijacking, which HTTP/2 has not.
-		o.ProxyTLS = o.ProxyTLS.Clone()
-		o.ProxyTLS.NextProtos = []string{"http/1.1"}
-		if o.ProxyTLS.ClientCAs != nil {
-			// Verified by identify, so that a certificate that isn't good gets
-			// an answer and a record like any other failed identification.
-			o.ProxyTLS.ClientAuth = tls.RequestClientCert
-		}
-	}
 	if o.Privacy == nil {
 		o.Privacy = &privacy.Masker{}
 	}
@@ -184,6 +176,8 @@ func New(o Options) (*Gateway, error) {
 		userAgent: proxyName + "/" + o.Version,
 		marker:    rand.Text(),
 	}
+	g.proxyTLS.Store(proxyTLS(o.ProxyTLS))
+	g.roots.Store(o.UpstreamRoots)
 	o.Pacing.Meter = o.MeterProvider.Meter(instrumentation)
 	if g.pacer, err = pace.New(o.Pacing); err != nil {
 		return nil, err

@@ -244,10 +244,7 @@ func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 			}
 			shown = append(shown, c)
 		}
-		o.listener = &listenerTLS{shown: func() []*x509.Certificate { return shown }}
-		if cfg := g.options.ProxyTLS; cfg != nil {
-			o.listener.clientCAs = cfg.ClientCAs
-		}
+		o.listener = &listenerTLS{shown: func() []*x509.Certificate { return shown }, present: &g.proxyTLS}
 	}
 	if p.Connect == nil {
 		g.hold(s, &Held{conn, o})

@@ -15,12 +15,11 @@ import (
 	"jiragate/tokenstore"
 )
 
-// tunnels holds what all intercepted tunnels share: one TLS configuration, so
-// that sessions resume, and the counts that bound them.
+// tunnels holds what all intercepted tunnels share: one TLS configuration for each
+// root, so that sessions resume, and the counts that bound them.
 type tunnels struct {
 	gateway *Gateway
-	tls     *tls.Config
-	tls1    *tls.Config // the same without HTTP/2
+	tls     atomic.Pointer[insideTLS] // made when it is needed
 	// noHTTP2 is set while HTTP/2 connections are brought to their end.
 	noHTTP2 atomic.Bool
 
@@ -30,8 +29,12 @@ type tunnels struct {
 }
 
 func newTunnels(g *Gateway) *tunnels {
-	ts := &tunnels{gateway: g, open: make(map[*tunnel]bool), perClient: make(map[string]int)}
-	ts.tls = baseline.TLS(&tls.Config{
+	return &tunnels{gateway: g, open: make(map[*tunnel]bool), perClient: make(map[string]int)}
+}
+
+func (ts *tunnels) newConfig() *tls.Config {
+	var http1 *tls.Config // the same without HTTP/2
+	config := baseline.TLS(&tls.Config{
 		NextProtos: []string{"h2", "http/1.1"},
 		// Called for resumed sessions too, which GetCertificate is not.
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -39,17 +42,17 @@ func newTunnels(g *Gateway) *tunnels {
 				return nil, err
 			}
 			if ts.noHTTP2.Load() && slices.Contains(hello.SupportedProtos, "http/1.1") {
-				return ts.tls1, nil
+				return http1, nil
 			}
 			return nil, nil
 		},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return g.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
+			return ts.gateway.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
 		},
 	})
-	ts.tls1 = ts.tls.Clone()
-	ts.tls1.NextProtos = []string{"http/1.1"}
-	return ts
+	http1 = config.Clone()
+	http1.NextProtos = []string{"http/1.1"}
+	return config
 }
 
 // arrived says that t has shaken hands.
@@ -234,7 +237,7 @@ func (t *tunnel) handshake() error {
 		return refuse(CodeTunnelNotTLS, "Speak TLS inside the tunnel; there are no raw tunnels.")
 	}
 	t.Conn = &earlyConn{Conn: t.Conn, early: first[:]}
-	tc := tls.Server(t, t.tunnels.tls)
+	tc := tls.Server(t, t.tunnels.config())
 	if err := t.gateway.bounds.shake("client "+t.identity.client.Name, tc); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/elazarl/goproxy"
@@ -33,10 +35,10 @@ func (l *frontListener) Accept() (net.Conn, error) {
 		seat: c.seat, life: l.gateway.bounds.newLife(),
 	}
 	f := newFramedConn(c, o, l.gateway.marker)
-	if cfg := l.gateway.options.ProxyTLS; cfg != nil {
+	if cfg := l.gateway.proxyTLS.Load(); cfg != nil {
 		tc := newShakenConn(c, cfg, l.gateway.bounds)
 		shown := func() []*x509.Certificate { return tc.ConnectionState().PeerCertificates }
-		o.private, o.listener = true, &listenerTLS{shown: shown, clientCAs: cfg.ClientCAs}
+		o.private, o.listener = true, &listenerTLS{shown: shown, present: &l.gateway.proxyTLS}
 		f.shakesHands(tc, tc.shake)
 	}
 	l.gateway.conns.add(f)
@@ -45,38 +47,57 @@ func (l *frontListener) Accept() (net.Conn, error) {
 
 // listenerTLS is the TLS side of an HTTPS proxy's client connection.
 type listenerTLS struct {
-	shown     func() []*x509.Certificate // by the client, once the handshake is over
-	clientCAs *x509.CertPool             // nil where certificates identify nobody
-	once      sync.Once
-	chain     []*x509.Certificate
+	shown   func() []*x509.Certificate  // by the client, once the handshake is over
+	present *atomic.Pointer[tls.Config] // whose ClientCAs are nil where certificates identify nobody
+
+	mu       sync.Mutex
+	verified *x509.CertPool // by which chain was found
+	chain    []*x509.Certificate
 }
 
 // certificates are those by which the client identified itself, verified
-// against the client CAs; none where they don't lead there.
+// against the present client CAs; none where they don't lead there.
 func (o *origin) certificates() []*x509.Certificate {
-	if o.listener == nil || o.listener.clientCAs == nil {
+	if o.listener == nil {
 		return nil
 	}
-	o.listener.once.Do(o.listener.verify)
-	return o.listener.chain
+	return o.listener.certificates()
+}
+
+// certificates verifies again when other client CAs are in force: a connection that is
+// open, or a session that was resumed, is no way around them.
+func (l *listenerTLS) certificates() []*x509.Certificate {
+	config := l.present.Load()
+	if config == nil || config.ClientCAs == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.verified == nil || !l.verified.Equal(config.ClientCAs) {
+		l.chain = l.verify(config.ClientCAs)
+	}
+	l.verified = config.ClientCAs
+	return l.chain
 }
 
 // verify is called once the handshake is over, which has proved that the
 // client holds the key of its first certificate.
-func (l *listenerTLS) verify() {
+func (l *listenerTLS) verify(clientCAs *x509.CertPool) []*x509.Certificate {
 	shown := l.shown()
 	if len(shown) == 0 {
-		return
+		return nil
 	}
 	options := x509.VerifyOptions{
-		Roots: l.clientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: clientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	for _, c := range shown[1:] {
 		options.Intermediates.AddCert(c)
 	}
-	if chains, err := shown[0].Verify(options); err == nil {
-		l.chain = chains[0]
+	chains, err := shown[0].Verify(options)
+	if err != nil {
+		return nil
 	}
+	return chains[0]
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

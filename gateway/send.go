@@ -41,7 +41,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	if refused := c.goes(); refused != nil {
 		return nil, refused
 	}
-	transport, err := g.transports.of(c.connection, g.options.Egress, g.options.UpstreamRoots)
+	transport, err := g.transports.of(c.connection, g.options.Egress, g.roots.Load())
 	if err != nil {
 		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
 	}

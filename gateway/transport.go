@@ -67,19 +67,21 @@ type transports struct {
 
 type pooled struct {
 	*http.Transport
-	incarnation uint64 // that it was made for: where it leads and whom it trusts
-	inUse       uint64 // egress addresses, when its first socket was opened
+	incarnation uint64       // that it was made for: where it leads and whom it trusts
+	inUse       egress.InUse // when its first socket was opened
+	roots       *x509.CertPool
 }
 
 // of returns the transport of a connection, making it at first use, and anew
-// when another connection has come into its place, or when other egress addresses
-// are in use: no call may leave by a kept socket from a retired one.
+// when another connection has come into its place, when other egress addresses
+// are in use, or other roots: no call may leave by a kept socket from a retired one, or
+// to whom the new roots don't know.
 func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*http.Transport, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	p, ok := ts.byID[c.ID]
 	inUse := e.InUse()
-	if ok && p.incarnation == c.Incarnation && p.inUse == inUse {
+	if ok && p.incarnation == c.Incarnation && p.inUse == inUse && p.roots == roots {
 		return p.Transport, nil
 	}
 	t, err := NewTransport(e, c, roots)
@@ -89,7 +91,7 @@ func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509
 	if ok {
 		p.CloseIdleConnections()
 	}
-	p = pooled{t, c.Incarnation, inUse}
+	p = pooled{t, c.Incarnation, inUse, roots}
 	if ts.byID == nil {
 		ts.byID = make(map[string]pooled)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/admin/act"
@@ -14,6 +15,7 @@ import (
 	"jiragate/policy"
 	"jiragate/policy/history"
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/secret"
 )
 
 // Options is what [New] needs. Nil fields are allowed only where said.
@@ -71,9 +73,12 @@ type Options struct {
 	Started time.Time
 	// Warnings are what holds now that an operator may not mean; nil means none.
 	Warnings func() []Warning
-	// Reloaded is the last time that settings were read again; nil where they
+	// Reload reads the files again that the settings name; nil where no gateway runs.
+	// The error says that it couldn't be recorded, so that nothing has changed.
+	Reload func(context.Context) (Reloaded, error)
+	// LastReload is the last time that settings were read again; nil where they
 	// can't be, and its result where they have not been.
-	Reloaded func() *Reload
+	LastReload func() *LastReload
 	// Metrics serves /metrics; nil where nothing is measured.
 	Metrics http.Handler
 	Version string
@@ -99,6 +104,7 @@ type API struct {
 
 	reading *reading
 	prober  *prober
+	token   atomic.Pointer[tokenDigest] // of the network face
 }
 
 // New makes the API. It refuses options that leave a route without its part.
@@ -162,11 +168,16 @@ func (a *API) Network(g Guard, pages ...Pages) (http.Handler, error) {
 	if g.Token.IsZero() {
 		return nil, errors.New("admin: a network listener needs an admin token")
 	}
+	a.token.Store(digestOf(g.Token))
 	routes := as(func(r *http.Request) Caller {
 		return Caller{Actor{Name: AdminTokenActor, Addr: r.RemoteAddr}, RoleAdmin}
 	}, a.mux(readinessByName))
-	return a.recovered(secure(g.wrap(routes, a.flow, pages, a.refused()))), nil
+	return a.recovered(secure(g.wrap(&a.token, routes, a.flow, pages, a.refused()))), nil
 }
+
+// SetToken is the [Guard.Token] of the network face from now on. It has been checked
+// with [CheckToken].
+func (a *API) SetToken(token secret.Secret) { a.token.Store(digestOf(token)) }
 
 // Acts is the journal that the API's changes are written to, for what else is one.
 func (a *API) Acts() *act.Journal { return a.acts }

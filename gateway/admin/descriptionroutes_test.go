@@ -75,6 +75,10 @@ var descriptions = map[string]described{
 	"GET /v1/overview": {id: "getOverview", summary: "The state of the gateway at a glance",
 		description: "Counts, the policy in force, the egress addresses, the checks of /readyz with their errors, and warnings of what holds now and may not be meant.", answer: Overview{}},
 
+	"POST /v1/reload": {id: "reload", summary: "Read the files again that the settings name",
+		description: "Policy, certificates and keys of the listeners, CAs, egress addresses, keyset and secrets. Each is checked first. If one is broken, all stay as they were, and ok is false. Environment variables themselves can't be read again.",
+		answer:      Reloaded{}},
+
 	"GET /v1/connections": {id: "listConnections", summary: "List the connections, sorted by id",
 		description: "All that match the query. Without limit, the rows have no grant, no last call and nothing else that takes a look into a credential. A parameter that is empty is as if it weren't there.",
 		query: []parameter{

@@ -45,6 +45,7 @@ var sources = map[string]string{
 // enums are the values of fields that are strings in Go, by type and field of the
 // document.
 var enums = map[string][]string{
+	"ReloadedPart.result":    texts(PartUnchanged, PartReloaded, PartKept),
 	"Connection.edition":     texts(policy.Cloud, policy.DataCenter),
 	"Connection.region":      texts(tokenstore.RegionUS, tokenstore.RegionEU),
 	"Connection.credential":  texts(tokenstore.KindBasic, tokenstore.KindPAT, tokenstore.KindOAuth1, tokenstore.KindOAuth2),

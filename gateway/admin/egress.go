@@ -24,6 +24,8 @@ const verifyTimeout = time.Minute
 type Egress struct {
 	// Addresses are those configured; none means unpinned.
 	Addresses []egress.Address
+	// Present are those configured now. Optional: nil means Addresses.
+	Present func() []egress.Address
 	// Register says which addresses are published, and since when.
 	Register *register.Register
 	// Health is what is known of each address that is configured; nil where no
@@ -35,6 +37,13 @@ type Egress struct {
 	// Verify asks the services (those configured, if none are given) through each
 	// address.
 	Verify func(ctx context.Context, services []string) (*echo.Report, error)
+}
+
+func (e *Egress) addresses() []egress.Address {
+	if e.Present != nil {
+		return e.Present()
+	}
+	return e.Addresses
 }
 
 // EgressView is the egress of this gateway: no addresses means unpinned.
@@ -113,7 +122,7 @@ func (a *API) showEgress(w http.ResponseWriter, _ *http.Request) error {
 		return v
 	}
 	configured := map[netip.Addr]bool{}
-	for _, e := range a.o.Egress.Addresses {
+	for _, e := range a.o.Egress.addresses() {
 		configured[e.Public] = true
 		v := shown(e.Public)
 		v.Configured = true
@@ -218,7 +227,7 @@ func (a *API) verifyEgress(w http.ResponseWriter, r *http.Request, t *task) (ans
 		return answer{}, err
 	}
 	switch {
-	case len(a.o.Egress.Addresses) == 0:
+	case len(a.o.Egress.addresses()) == 0:
 		p := refuse(http.StatusConflict, CodeNotConfigured, "no egress address is configured, so there is none to verify")
 		p.Hint = "set JIRAGATE_EGRESS; until then calls leave by the system's default route and are recorded as unpinned"
 		return answer{}, p

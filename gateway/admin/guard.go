@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/admin/consent"
@@ -42,9 +43,8 @@ type Pages interface {
 
 // wrap puts g before the routes of the API. Beside them it lets browsers without a
 // token to pages, and to the consents: those under the host of the redirect URL as
-// well, under which there is nothing else. refused is told of what is refused.
-func (g Guard) wrap(next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
-	want := sha256.Sum256([]byte(g.Token.Reveal()))
+// well, under which there is nothing else. want is the token now; refused is told of what is refused.
+func (g Guard) wrap(want *atomic.Pointer[tokenDigest], next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
 	wrong := newWrongTokens()
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.hostAllowed(r.Host) {
@@ -55,7 +55,7 @@ func (g Guard) wrap(next http.Handler, consents *consent.Flow, pages []Pages, re
 			next.ServeHTTP(w, r)
 			return
 		}
-		right := bearerMatches(r, want)
+		right := bearerMatches(r, *want.Load())
 		wait := wrong.tried(r, right)
 		switch {
 		case wait > 0:
@@ -132,9 +132,17 @@ func (g Guard) hostAllowed(hostport string) bool {
 	return host == "localhost" || slices.Contains(g.Hosts, host)
 }
 
+// tokenDigest is the SHA-256 of a token.
+type tokenDigest [sha256.Size]byte
+
+func digestOf(token secret.Secret) *tokenDigest {
+	d := tokenDigest(sha256.Sum256([]byte(token.Reveal())))
+	return &d
+}
+
 // bearerMatches compares digests, so that neither the token's length nor a
 // common prefix shows in the time it takes.
-func bearerMatches(r *http.Request, want [sha256.Size]byte) bool {
+func bearerMatches(r *http.Request, want tokenDigest) bool {
 	fields := r.Header.Values("Authorization")
 	if len(fields) != 1 {
 		return false

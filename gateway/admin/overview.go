@@ -15,9 +15,9 @@ type Overview struct {
 	Egress      EgressCounts     `json:"egress"`
 	Checks      []CheckResult    `json:"checks"` // those of /readyz, in its order
 
-	Started  *time.Time `json:"started,omitempty"` // since when the gateway serves
-	Reload   *Reload    `json:"reload,omitempty"`  // the last one, if there was one
-	Warnings []Warning  `json:"warnings"`          // what holds now and may not be meant
+	Started  *time.Time  `json:"started,omitempty"` // since when the gateway serves
+	Reload   *LastReload `json:"reload,omitempty"`  // if there was one
+	Warnings []Warning   `json:"warnings"`          // what holds now and may not be meant
 }
 
 // Warning is something that an operator may not mean. Calls go on all the same.
@@ -28,8 +28,8 @@ type Warning struct {
 	Hint    string `json:"hint"`              // what to do about it
 }
 
-// Reload is an attempt to read settings again.
-type Reload struct {
+// LastReload is the last attempt to read settings again.
+type LastReload struct {
 	Time  time.Time `json:"time"`
 	Error string    `json:"error,omitempty"` // why all stayed as it was
 }
@@ -62,7 +62,7 @@ func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 		Connections: ConnectionCounts{Total: len(d.Connections()), ByState: map[string]int{}, ByEdition: map[string]int{}},
 		Clients:     len(d.Clients()),
 		Policy:      PolicyName{p.SHA256(), p.Version()},
-		Egress:      EgressCounts{Configured: len(a.o.Egress.Addresses), Up: len(a.o.Egress.Addresses)},
+		Egress:      EgressCounts{Configured: len(a.o.Egress.addresses()), Up: len(a.o.Egress.addresses())},
 		Checks:      a.checkResults(readinessInFull),
 		Warnings:    []Warning{},
 	}
@@ -81,8 +81,8 @@ func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 	if !a.o.Started.IsZero() {
 		view.Started = &a.o.Started
 	}
-	if a.o.Reloaded != nil {
-		view.Reload = a.o.Reloaded()
+	if a.o.LastReload != nil {
+		view.Reload = a.o.LastReload()
 	}
 	if a.o.Warnings != nil {
 		view.Warnings = append(view.Warnings, a.o.Warnings()...)

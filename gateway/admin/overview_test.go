@@ -30,8 +30,8 @@ func TestOverview(t *testing.T) {
 	o.Started = started
 	unpinned := admin.Warning{Code: "egress_unpinned", Message: "calls leave from anywhere", Hint: "set JIRAGATE_EGRESS"}
 	o.Warnings = func() []admin.Warning { return []admin.Warning{unpinned} }
-	reload := &admin.Reload{Time: started.Add(time.Hour), Error: "line 3"}
-	o.Reloaded = func() *admin.Reload { return reload }
+	reload := &admin.LastReload{Time: started.Add(time.Hour), Error: "line 3"}
+	o.LastReload = func() *admin.LastReload { return reload }
 	var got admin.Overview
 	get(t, local(t, o), "/v1/overview", &got)
 	for i := range got.Checks {

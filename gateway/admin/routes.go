@@ -88,6 +88,8 @@ func (a *API) routes(detail readinessDetail) []route {
 	change(RoleAdmin, "POST", "/v1/egress/addresses/{address}/announce", "admin.egress.announce", a.announceEgress)
 	change(RoleAdmin, "POST", "/v1/egress/addresses/{address}/retire", "admin.egress.retire", a.retireEgress)
 
+	change(RoleAdmin, "POST", "/v1/reload", "admin.reload", a.reload)
+
 	change(RoleAdmin, "GET", "/v1/store/backup", "admin.store.backup", a.backup)
 	stored(RoleAdmin, "POST", "/v1/store/check", a.checkStore)
 	return list

@@ -12,25 +12,17 @@ import (
 	"time"
 )
 
-// DialContext connects to address ("host:port", where host is a name or an IP
-// literal and port a number) on behalf of connection, the id of a customer's
-// Jira. network is "tcp", "tcp4" or "tcp6". It returns a *[Conn], or an error
-// that matches one of [ErrForbiddenAddress], [ErrResolve], [ErrUnavailable], or
-// is the last failure to connect. It takes 10 seconds at most, less if ctx ends
-// before.
-//
-// The egress addresses in use are tried in the connection's order; from each, up
-// to three addresses of the host.
-func (e *Egress) DialContext(ctx context.Context, connection, network, address string) (net.Conn, error) {
-	return e.dial(ctx, connection, network, address, func() ([]Address, error) {
-		if len(e.addresses) == 0 {
+// dialFor is [Egress.DialContext].
+func (w *ways) dialFor(ctx context.Context, connection, network, address string) (net.Conn, error) {
+	return w.dial(ctx, connection, network, address, func() ([]Address, error) {
+		if len(w.addresses) == 0 {
 			return []Address{{}}, nil
 		}
-		usable := e.usable()
+		usable := w.usable()
 		if len(usable) == 0 {
 			return nil, fmt.Errorf("%w: no configured address is in use at this time: jiragate egress list", ErrUnavailable)
 		}
-		ordered := e.health.order(connection, rank(connection, usable))
+		ordered := w.health.order(connection, rank(connection, usable))
 		if len(ordered) == 0 {
 			return nil, fmt.Errorf("%w: each proxy has failed a moment ago and is not asked until its cool-down is over", ErrUnavailable)
 		}
@@ -38,11 +30,10 @@ func (e *Egress) DialContext(ctx context.Context, connection, network, address s
 	})
 }
 
-// DialFrom is DialContext from one egress address and no other, whether or not
-// it is in use yet: to find out what the other side sees.
-func (e *Egress) DialFrom(ctx context.Context, public netip.Addr, network, address string) (net.Conn, error) {
-	return e.dial(ctx, "", network, address, func() ([]Address, error) {
-		for _, a := range e.addresses {
+// dialFrom is [Egress.DialFrom].
+func (w *ways) dialFrom(ctx context.Context, public netip.Addr, network, address string) (net.Conn, error) {
+	return w.dial(ctx, "", network, address, func() ([]Address, error) {
+		for _, a := range w.addresses {
 			if a.Public == public {
 				return []Address{a}, nil
 			}
@@ -52,7 +43,7 @@ func (e *Egress) DialFrom(ctx context.Context, public netip.Addr, network, addre
 }
 
 // dial connects from the first of the egress addresses in from that can.
-func (e *Egress) dial(ctx context.Context, connection, network, address string, from func() ([]Address, error)) (net.Conn, error) {
+func (w *ways) dial(ctx context.Context, connection, network, address string, from func() ([]Address, error)) (net.Conn, error) {
 	host, port, err := splitTarget(address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -64,7 +55,7 @@ func (e *Egress) dial(ctx context.Context, connection, network, address string, 
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	targets, err := e.resolve(dialing, call, port)
+	targets, err := w.resolve(dialing, call, port)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
@@ -72,7 +63,7 @@ func (e *Egress) dial(ctx context.Context, connection, network, address string, 
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	conn, err := e.attempt(dialing, call, plan)
+	conn, err := w.attempt(dialing, call, plan)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
@@ -135,7 +126,7 @@ func plan(from []Address, network string, targets []netip.AddrPort) ([]route, er
 // attempt works through plan until a connection stands. If that fails, the
 // error matches ErrUnavailable where no egress address got as far as asking the
 // upstream, otherwise it is the last failure to reach it.
-func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Conn, error) {
+func (w *ways) attempt(ctx context.Context, call errand, plan []route) (net.Conn, error) {
 	left := 0
 	for _, r := range plan {
 		left += len(r.targets)
@@ -146,12 +137,12 @@ func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Co
 		if i > 0 {
 			failover(ctx, plan[i-1].from, r.from, last)
 		}
-		conn, err := e.tryRoute(ctx, call, r, left)
+		conn, err := w.tryRoute(ctx, call, r, left)
 		left -= len(r.targets)
 		last = err
 		switch {
 		case err == nil:
-			e.settle(ctx, call.connection, r.from, failed)
+			w.settle(ctx, call.connection, r.from, failed)
 			return conn, nil
 		case errors.Is(err, ErrForbiddenAddress) && !errors.Is(err, ErrUnavailable):
 			return nil, err
@@ -173,20 +164,20 @@ func (e *Egress) attempt(ctx context.Context, call errand, plan []route) (net.Co
 
 // tryRoute tries the targets of one egress address. left is the number of
 // attempts that share the time of ctx, these ones included.
-func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (net.Conn, error) {
+func (w *ways) tryRoute(ctx context.Context, call errand, r route, left int) (net.Conn, error) {
 	pinned := r.from.Public.IsValid()
-	switch admitted, trial := e.health.admit(r.from); {
+	switch admitted, trial := w.health.admit(r.from); {
 	case !admitted:
 		return nil, fmt.Errorf("%w: %s has failed a moment ago, and is not asked until its cool-down is over or another call has tried it", ErrUnavailable, r.from)
 	case trial:
-		defer e.health.retry(r.from) // if nothing came of it
+		defer w.health.retry(r.from) // if nothing came of it
 	}
 	var upstream, local error
 	for i, target := range r.targets {
-		conn, err := e.connect(ctx, call, r.from, target, left-i)
+		conn, err := w.connect(ctx, call, r.from, target, left-i)
 		if err == nil {
 			if pinned {
-				e.noteUp(r.from)
+				w.noteUp(r.from)
 			}
 			return conn, nil
 		}
@@ -194,17 +185,17 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 		_, silent := errors.AsType[*silentError](err)
 		switch {
 		case isProxy && proxied.refused:
-			e.noteUp(r.from)
+			w.noteUp(r.from)
 			return nil, err
 		case isProxy:
 			if !abandoned(ctx) {
-				e.noteDown(r.from, proxied)
+				w.noteDown(r.from, proxied)
 			}
 			return nil, err
 		case errors.Is(err, ErrForbiddenAddress):
 			return nil, err
 		case pinned && bindFailed(err):
-			e.noteDown(r.from, err)
+			w.noteDown(r.from, err)
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case pinned && outOfPorts(err):
 			local = fmt.Errorf("%w: no free port: %w", ErrUnavailable, err)
@@ -214,9 +205,9 @@ func (e *Egress) tryRoute(ctx context.Context, call errand, r route, left int) (
 		switch {
 		case r.from.Proxy == nil:
 		case !silent:
-			e.noteUp(r.from) // the proxy has answered for the upstream
+			w.noteUp(r.from) // the proxy has answered for the upstream
 		case !abandoned(ctx):
-			e.noteSilent(r.from, call.connection, err)
+			w.noteSilent(r.from, call.connection, err)
 		}
 		if ctx.Err() != nil {
 			break
@@ -231,9 +222,9 @@ func abandoned(ctx context.Context) bool { return errors.Is(ctx.Err(), context.C
 
 // connect makes one attempt, in its share of the time that ctx has left, and counts
 // it.
-func (e *Egress) connect(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
-	used := e.useOf(from)
-	conn, err := e.open(ctx, call, from, target, left)
+func (w *ways) connect(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
+	used := w.useOf(from)
+	conn, err := w.open(ctx, call, from, target, left)
 	used.tried(ctx, err)
 	if err != nil {
 		return nil, err
@@ -241,18 +232,18 @@ func (e *Egress) connect(ctx context.Context, call errand, from Address, target 
 	return used.hold(conn, target), nil
 }
 
-func (e *Egress) open(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
+func (w *ways) open(ctx context.Context, call errand, from Address, target netip.AddrPort, left int) (net.Conn, error) {
 	if from.Proxy != nil {
 		ctx, cancel := share(ctx, left)
 		defer cancel()
 		// The address that was judged is the one that is asked for; its name stays here.
-		if err := e.check(call, target); err != nil {
+		if err := w.check(call, target); err != nil {
 			return nil, err
 		}
-		return e.tunnelled(ctx, from.Proxy, target)
+		return w.tunnelled(ctx, from.Proxy, target)
 	}
-	check := func(actual netip.AddrPort) error { return e.check(call, actual) }
-	conn, err := e.connectShared(ctx, from.Local, target, check, left)
+	check := func(actual netip.AddrPort) error { return w.check(call, actual) }
+	conn, err := w.connectShared(ctx, from.Local, target, check, left)
 	if err != nil {
 		return nil, err
 	}
@@ -267,10 +258,10 @@ func (e *Egress) open(ctx context.Context, call errand, from Address, target net
 }
 
 // connectShared opens a socket, in its share of the time that ctx has left.
-func (e *Egress) connectShared(ctx context.Context, local netip.Addr, target netip.AddrPort, check checkFunc, left int) (net.Conn, error) {
+func (w *ways) connectShared(ctx context.Context, local netip.Addr, target netip.AddrPort, check checkFunc, left int) (net.Conn, error) {
 	ctx, cancel := share(ctx, left)
 	defer cancel()
-	return e.system.connect(ctx, local, target, check)
+	return w.system.connect(ctx, local, target, check)
 }
 
 // share gives one of left attempts its part of the time of ctx.
@@ -282,13 +273,13 @@ func share(ctx context.Context, left int) (context.Context, context.CancelFunc) 
 }
 
 // settle remembers what a dial that succeeded from used has taught.
-func (e *Egress) settle(ctx context.Context, connection string, used Address, failed []Address) {
+func (w *ways) settle(ctx context.Context, connection string, used Address, failed []Address) {
 	if !used.Public.IsValid() {
 		return
 	}
-	e.health.settle(connection, used, failed)
+	w.health.settle(connection, used, failed)
 	for _, a := range failed {
-		e.logger.WarnContext(ctx, "egress address passed over: upstream answers another one only",
+		w.logger.WarnContext(ctx, "egress address passed over: upstream answers another one only",
 			slog.String("connection", connection), slog.String("address", a.String()), slog.String("used", used.String()),
 			slog.String("hint", "see whether the customer allows each published address, and whether the one that was passed over is blocked: jiragate egress verify"))
 	}

@@ -1,15 +1,15 @@
 package egress
 
 import (
+	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -42,17 +42,11 @@ type Options struct {
 
 // Egress dials. It is safe for concurrent use.
 type Egress struct {
-	addresses          []Address
-	reaches4, reaches6 bool
-	inUse              func(netip.Addr) bool
-	proxyRoots         *x509.CertPool
-	lostSeen           atomic.Pointer[lostSet]
-	judge              *judge
-	health             *health
-	uses               []*use // of addresses, in their order
-	resolver           Resolver
-	system             system
-	logger             *slog.Logger
+	system  system
+	options Options // with its defaults; of the addresses and the roots, those at the start
+
+	replacing sync.Mutex
+	current   atomic.Pointer[ways]
 }
 
 // New returns an Egress. It fails if an egress address is not on this machine,
@@ -72,22 +66,7 @@ func newOn(sys system, o Options) (*Egress, error) {
 	if o.InUse == nil {
 		o.InUse = func(netip.Addr) bool { return true }
 	}
-	e := &Egress{
-		addresses:  slices.Clone(o.Addresses),
-		inUse:      o.InUse,
-		proxyRoots: o.ProxyRoots,
-		judge: &judge{
-			allow:      slices.Clone(o.AllowPrivate),
-			own:        slices.Clone(o.Own),
-			addresses:  slices.Clone(o.Addresses),
-			interfaces: sys.interfaces,
-		},
-		health:   newHealth(o.Now),
-		uses:     newUses(o.Addresses),
-		resolver: o.Resolver,
-		system:   sys,
-		logger:   o.Logger,
-	}
+	o.AllowPrivate, o.Own = slices.Clone(o.AllowPrivate), slices.Clone(o.Own)
 	for _, own := range o.Own {
 		if !own.IsValid() || own.Port() == 0 {
 			return nil, fmt.Errorf("own listener %s: its address and port must be known before the egress is made", own)
@@ -102,108 +81,71 @@ func newOn(sys system, o Options) (*Egress, error) {
 				slog.String("hint", "take it out of JIRAGATE_EGRESS_ALLOW_PRIVATE unless this is one"))
 		}
 	}
-	if len(o.Addresses) > maxAddresses {
-		return nil, fmt.Errorf("%d egress addresses: at most %d can be used", len(o.Addresses), maxAddresses)
+	e := &Egress{system: sys, options: o}
+	w, err := e.waysBy(o.Addresses, o.ProxyRoots)
+	if err != nil {
+		return nil, err
 	}
-	if len(o.Addresses) == 0 {
-		e.reaches4, e.reaches6 = true, true
-		o.Logger.Warn("no egress address is configured: calls leave by the system's default route and their records say "+Unpinned,
-			slog.String("hint", "set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow"))
-		return e, nil
-	}
-	for _, a := range o.Addresses {
-		if err := e.checkAddress(a); err != nil {
-			return nil, err
-		}
-		e.reaches4 = e.reaches4 || a.Public.Is4()
-		e.reaches6 = e.reaches6 || a.Public.Is6()
-	}
+	e.current.Store(w)
 	return e, nil
 }
 
-// checkAddress refuses an address that could not work. Whether a proxy answers is
-// seen later, since it may be out of order for a while as any address may.
-func (e *Egress) checkAddress(a Address) error {
-	switch {
-	case a.Proxy != nil && a.Public.IsValid() && !a.Local.IsValid():
-		if addr, err := netip.ParseAddr(a.Proxy.Host); err == nil {
-			if err := e.judge.checkProxy(a.Proxy.Host, netip.AddrPortFrom(addr, a.Proxy.Port)); err != nil {
-				return fmt.Errorf("egress address %s: its proxy: %w", a, err)
-			}
-			if addr.IsLoopback() {
-				e.logger.Warn("the proxy of an egress address is on this machine; this is for tests, unless it passes calls on", slog.String("address", a.String()),
-					slog.String("hint", "name the provider's proxy in JIRAGATE_EGRESS"))
-			}
-		}
-		if a.Proxy.Scheme != ProxyHTTPS && !a.Proxy.Username.IsZero() {
-			e.logger.Warn("the credentials of a proxy cross the network unencrypted; use https:// where the provider has it", slog.String("address", a.String()),
-				slog.String("hint", "change the scheme in JIRAGATE_EGRESS to https, or let the provider know the gateway by its address"))
-		}
-		return nil
-	case !a.Public.IsValid() || !a.Local.IsValid() || a.Public.Is4() != a.Local.Is4():
-		return fmt.Errorf("egress address %s: public and local address must be IP addresses of the same family", a)
+// Replace checks other addresses, and roots for their proxies, as [New] does. Where
+// they can be used, put lets calls leave by them and by no others, all at once; until
+// then, and after an error, nothing has changed. A dial that is under way goes on by
+// the addresses it began with, and connections stay open: [Egress.InUse] tells who
+// keeps some that it is another set. Put is called once or never.
+func (e *Egress) Replace(addresses []Address, proxyRoots *x509.CertPool) (put func(), err error) {
+	next, err := e.waysBy(addresses, proxyRoots)
+	if err != nil {
+		return nil, err
 	}
-	if err := e.system.bindable(a.Local); err != nil {
-		return fmt.Errorf("egress address %s: local address %s is not on this machine; add it to an interface (ip address add), or name the address that the machine has behind NAT: %w", a, a.Local, err)
-	}
-	return nil
+	return func() {
+		e.replacing.Lock()
+		defer e.replacing.Unlock()
+		old := e.current.Load()
+		next.number = old.number + 1
+		next.health = old.health.carried(next.addresses, old.addresses)
+		next.uses = carriedUses(next.uses, old.uses)
+		e.current.Store(next)
+	}, nil
 }
 
 // Addresses returns the egress addresses as configured; none if unpinned.
-func (e *Egress) Addresses() []Address { return slices.Clone(e.addresses) }
+func (e *Egress) Addresses() []Address { return slices.Clone(e.current.Load().addresses) }
 
 // InUse identifies the set of addresses that calls may leave from at the moment:
 // those in use, without local ones that this machine has lost. A connection that
 // was opened while it was another may have left from an address that is no longer
 // in use, or that is lost: what is sent by it then goes nowhere, and only a time-out
 // tells.
-func (e *Egress) InUse() uint64 {
-	lost := e.lostAddresses()
-	var set uint64
-	for i, a := range e.addresses {
-		if e.inUse(a.Public) && lost&(1<<i) == 0 {
-			set |= 1 << i
-		}
-	}
-	return set
+func (e *Egress) InUse() InUse { return e.current.Load().used() }
+
+// DialContext connects to address ("host:port", where host is a name or an IP
+// literal and port a number) on behalf of connection, the id of a customer's
+// Jira. network is "tcp", "tcp4" or "tcp6". It returns a *[Conn], or an error
+// that matches one of [ErrForbiddenAddress], [ErrResolve], [ErrUnavailable], or
+// is the last failure to connect. It takes 10 seconds at most, less if ctx ends
+// before.
+//
+// The egress addresses in use are tried in the connection's order; from each, up
+// to three addresses of the host.
+func (e *Egress) DialContext(ctx context.Context, connection, network, address string) (net.Conn, error) {
+	return e.current.Load().dialFor(ctx, connection, network, address)
 }
 
-// lostAddresses is the set of those that are lost, as it was at most lostAge ago:
-// finding out takes a system call for each address.
-func (e *Egress) lostAddresses() uint64 {
-	if seen := e.lostSeen.Load(); seen != nil && time.Since(seen.at) < lostAge {
-		return seen.set
-	}
-	seen := &lostSet{at: time.Now()}
-	for i, a := range e.addresses {
-		if e.lost(a) {
-			seen.set |= 1 << i
-		}
-	}
-	e.lostSeen.Store(seen)
-	return seen.set
+// DialFrom is DialContext from one egress address and no other, whether or not
+// it is in use yet: to find out what the other side sees.
+func (e *Egress) DialFrom(ctx context.Context, public netip.Addr, network, address string) (net.Conn, error) {
+	return e.current.Load().dialFrom(ctx, public, network, address)
 }
 
-// lostSet is a set of local addresses that are not on this machine, at a time.
-type lostSet struct {
-	at  time.Time
-	set uint64
-}
+// Ready returns an error, matching [ErrUnavailable], if calls could leave from no
+// egress address at the moment. It tries to bind each local one, and connects to
+// each proxy that has failed as soon as its cool-down is over, so it also notices
+// that an address is back. It takes 10 seconds at most.
+func (e *Egress) Ready(ctx context.Context) error { return e.current.Load().ready(ctx) }
 
-// lost reports whether a is bound locally and its address not on this machine. A
-// bind that fails for another reason, such as too many open files, says nothing
-// about what is open already.
-func (e *Egress) lost(a Address) bool {
-	return a.Proxy == nil && errors.Is(e.system.bindable(a.Local), syscall.EADDRNOTAVAIL)
-}
-
-// usable are the addresses that calls may leave from at the moment.
-func (e *Egress) usable() []Address {
-	var usable []Address
-	for _, a := range e.addresses {
-		if e.inUse(a.Public) {
-			usable = append(usable, a)
-		}
-	}
-	return usable
-}
+// Health returns what is known of each address, in the configured order, without
+// trying anything.
+func (e *Egress) Health() []Health { return e.current.Load().known() }

@@ -38,7 +38,7 @@ func TestEventsOfFailover(t *testing.T) {
 			e := newFake(t, n, Options{Addresses: []Address{usEast, usWest, third}})
 			spans := tracetest.NewSpanRecorder()
 			ctx, span := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("").Start(t.Context(), "GET")
-			_, _ = e.dial(ctx, "initech", "tcp", jira, func() ([]Address, error) { return e.addresses, nil })
+			_, _ = e.current.Load().dial(ctx, "initech", "tcp", jira, func() ([]Address, error) { return e.Addresses(), nil })
 			span.End()
 			var got [][3]string
 			for _, event := range spans.Ended()[0].Events() {

@@ -1,7 +1,9 @@
 package egress
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -177,6 +179,35 @@ func (h *health) markUp(a Address) bool {
 	o := h.outages[a.Public]
 	delete(h.outages, a.Public)
 	return o != nil && o.down
+}
+
+// carried is what is known still when next come in the place of addresses: what was
+// found out about one with another password says nothing. Dials that are under way
+// tell the old one what they find out.
+func (h *health) carried(next, addresses []Address) *health {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fresh := newHealth(h.now)
+	for _, a := range next {
+		if !slices.ContainsFunc(addresses, a.equal) {
+			continue
+		}
+		if o := h.outages[a.Public]; o != nil {
+			kept := *o
+			kept.silent = maps.Clone(o.silent)
+			if o.trial {
+				kept.until = h.now() // its end will not be told
+			}
+			kept.trial, kept.probe = false, false
+			fresh.outages[a.Public] = &kept
+		}
+		for p, until := range h.pairs {
+			if p.public == a.Public {
+				fresh.pairs[p] = until
+			}
+		}
+	}
+	return fresh
 }
 
 // retry ends a trial that has not ended yet, and lets the next dial try again.

@@ -31,8 +31,8 @@ func TestLostAddressChangesWhatIsInUse(t *testing.T) {
 		{"back again", nil, 0b111},
 	} {
 		failure = test.failure
-		e.lostSeen.Store(nil) // some time later
-		if got := e.InUse(); got != test.want {
+		e.current.Load().lostSeen.Store(nil) // some time later
+		if got := e.InUse().set; got != test.want {
 			t.Errorf("%s: in use %03b, want %03b", test.name, got, test.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,18 @@ func (a Address) String() string {
 	}
 	return a.Public.String() + "=" + a.Local.String()
 }
+
+// equal reports whether a and b are reached the same way, by the same credentials.
+func (a Address) equal(b Address) bool {
+	if a.Public != b.Public || a.Local != b.Local || (a.Proxy == nil) != (b.Proxy == nil) {
+		return false
+	}
+	return a.Proxy == nil || a.Proxy.equal(b.Proxy)
+}
+
+// SameAddresses reports whether a and b are the same addresses in the same order,
+// reached the same way.
+func SameAddresses(a, b []Address) bool { return slices.EqualFunc(a, b, Address.equal) }
 
 // ParseAddresses reads the form of JIRAGATE_EGRESS: entries separated by commas,
 // without spaces, each of them PUBLIC_IP=LOCAL_IP, a single IP that stands for

@@ -107,3 +107,8 @@ func judgeProxy(addr netip.Addr) *AddressError {
 		return &AddressError{Addr: addr, Class: r.class, Source: r.source}
 	}
 }
+
+// equal reports whether p and q are the same proxy, and let in by the same credentials.
+func (p *Proxy) equal(q *Proxy) bool {
+	return p.Scheme == q.Scheme && p.Host == q.Host && p.Port == q.Port && p.Username.Equal(q.Username) && p.Password.Equal(q.Password)
+}

@@ -58,8 +58,8 @@ func (e *silentError) Unwrap() error { return e.err }
 // tunnelled asks the proxy p for a connection to target, which has been judged.
 // The error is a *ProxyError, a *silentError, or what the proxy said of the
 // upstream in the form of a failed connect(2).
-func (e *Egress) tunnelled(ctx context.Context, p *Proxy, target netip.AddrPort) (net.Conn, error) {
-	conn, err := e.reachProxy(ctx, p)
+func (w *ways) tunnelled(ctx context.Context, p *Proxy, target netip.AddrPort) (net.Conn, error) {
+	conn, err := w.reachProxy(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +82,14 @@ func (e *Egress) tunnelled(ctx context.Context, p *Proxy, target netip.AddrPort)
 
 // reachProxy connects to the proxy, as far as TLS where it has that. The error is
 // a *ProxyError.
-func (e *Egress) reachProxy(ctx context.Context, p *Proxy) (net.Conn, error) {
-	targets, err := e.proxyTargets(ctx, p)
+func (w *ways) reachProxy(ctx context.Context, p *Proxy) (net.Conn, error) {
+	targets, err := w.proxyTargets(ctx, p)
 	if err != nil {
 		return nil, &ProxyError{Proxy: p.String(), Detail: "its name could not be resolved", Err: err}
 	}
 	for i, t := range targets {
 		var conn net.Conn
-		if conn, err = e.reachProxyAt(ctx, p, t, len(targets)-i); err == nil {
+		if conn, err = w.reachProxyAt(ctx, p, t, len(targets)-i); err == nil {
 			return conn, nil
 		}
 	}
@@ -98,11 +98,11 @@ func (e *Egress) reachProxy(ctx context.Context, p *Proxy) (net.Conn, error) {
 
 // reachProxyAt is reachProxy at one address of the proxy, in its share of the time
 // that ctx has left.
-func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPort, left int) (net.Conn, error) {
+func (w *ways) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPort, left int) (net.Conn, error) {
 	ctx, cancel := share(ctx, left)
 	defer cancel()
-	check := func(actual netip.AddrPort) error { return e.judge.checkProxy(p.Host, actual) }
-	conn, err := e.system.connect(ctx, netip.Addr{}, target, check)
+	check := func(actual netip.AddrPort) error { return w.judge.checkProxy(p.Host, actual) }
+	conn, err := w.system.connect(ctx, netip.Addr{}, target, check)
 	if err != nil {
 		return nil, &ProxyError{Proxy: p.String(), Detail: "no connection to it could be made", Err: err}
 	}
@@ -110,7 +110,7 @@ func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPo
 		return conn, nil
 	}
 	// No ALPN: what is spoken is HTTP/1.1.
-	secured := tls.Client(conn, baseline.TLS(&tls.Config{ServerName: p.Host, RootCAs: e.proxyRoots}))
+	secured := tls.Client(conn, baseline.TLS(&tls.Config{ServerName: p.Host, RootCAs: w.proxyRoots}))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close() // never used
 		return nil, &ProxyError{Proxy: p.String(), Detail: "its TLS could not be verified; a private CA goes into JIRAGATE_UPSTREAM_CA_FILE", Err: err}
@@ -119,13 +119,13 @@ func (e *Egress) reachProxyAt(ctx context.Context, p *Proxy, target netip.AddrPo
 }
 
 // proxyTargets resolves the proxy's own name. Its family is its own business.
-func (e *Egress) proxyTargets(ctx context.Context, p *Proxy) ([]netip.AddrPort, error) {
+func (w *ways) proxyTargets(ctx context.Context, p *Proxy) ([]netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(p.Host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(addr, p.Port)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	answers, err := e.resolver.LookupNetIP(ctx, "ip", p.Host)
+	answers, err := w.resolver.LookupNetIP(ctx, "ip", p.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (e *Egress) proxyTargets(ctx context.Context, p *Proxy) ([]netip.AddrPort, 
 	var refused error
 	for _, addr := range answers[:min(len(answers), maxTargets)] {
 		t := netip.AddrPortFrom(addr.Unmap(), p.Port)
-		if err := e.judge.checkProxy(p.Host, t); err != nil {
+		if err := w.judge.checkProxy(p.Host, t); err != nil {
 			refused = err
 			continue
 		}

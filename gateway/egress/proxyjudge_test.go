@@ -145,7 +145,7 @@ func TestRebindingByProxy(t *testing.T) {
 func TestTargetIsJudgedOnceMoreBeforeTheProxyIsAsked(t *testing.T) {
 	n, calls := &proxyNetwork{}, 0
 	e := newProxied(t, n, Options{Addresses: []Address{eastByProxy}, Own: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}, Resolver: answers("104.192.141.1")})
-	e.judge.interfaces = func() ([]net.Addr, error) {
+	e.current.Load().judge.interfaces = func() ([]net.Addr, error) {
 		calls++
 		if calls == 1 {
 			return nil, nil

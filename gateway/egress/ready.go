@@ -9,21 +9,18 @@ import (
 	"sync"
 )
 
-// Ready returns an error, matching [ErrUnavailable], if calls could leave from no
-// egress address at the moment. It tries to bind each local one, and connects to
-// each proxy that has failed as soon as its cool-down is over, so it also notices
-// that an address is back. It takes 10 seconds at most.
-func (e *Egress) Ready(ctx context.Context) error {
-	if len(e.addresses) == 0 {
+// ready is [Egress.Ready].
+func (w *ways) ready(ctx context.Context) error {
+	if len(w.addresses) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	usable := e.usable()
+	usable := w.usable()
 	results := make([]error, len(usable))
 	var probes sync.WaitGroup
 	for i, a := range usable {
-		probes.Go(func() { results[i] = e.probe(ctx, a) })
+		probes.Go(func() { results[i] = w.probe(ctx, a) })
 	}
 	probes.Wait()
 	var failures []error
@@ -48,38 +45,37 @@ type Health struct {
 	Up     bool // nothing is known against it
 }
 
-// Health returns what is known of each address, in the configured order, without
-// trying anything.
-func (e *Egress) Health() []Health {
-	list := make([]Health, len(e.addresses))
-	for i, a := range e.addresses {
-		down, _ := e.health.outageOf(a)
-		list[i] = Health{Public: a.Public, InUse: e.inUse(a.Public), Up: !down}
+// known is [Egress.Health].
+func (w *ways) known() []Health {
+	list := make([]Health, len(w.addresses))
+	for i, a := range w.addresses {
+		down, _ := w.health.outageOf(a)
+		list[i] = Health{Public: a.Public, InUse: w.inUse(a.Public), Up: !down}
 	}
 	return list
 }
 
 // probe finds out whether a works, as far as that shows without an upstream.
-func (e *Egress) probe(ctx context.Context, a Address) error {
+func (w *ways) probe(ctx context.Context, a Address) error {
 	if a.Proxy == nil {
-		err := e.system.bindable(a.Local)
+		err := w.system.bindable(a.Local)
 		if err != nil {
-			e.noteDown(a, err)
+			w.noteDown(a, err)
 			return err
 		}
-		e.noteUp(a)
+		w.noteUp(a)
 		return nil
 	}
-	down, until := e.health.outageOf(a)
+	down, until := w.health.outageOf(a)
 	if !down {
 		return nil
 	}
-	if !e.health.beginProbe(a) {
+	if !w.health.beginProbe(a) {
 		return fmt.Errorf("its proxy has failed, and is tried again after %s", until.UTC().Format("15:04:05 UTC"))
 	}
-	conn, err := e.reachProxy(ctx, a.Proxy)
+	conn, err := w.reachProxy(ctx, a.Proxy)
 	// Time that was too short says nothing.
-	e.health.endProbe(a, err != nil && ctx.Err() == nil)
+	w.health.endProbe(a, err != nil && ctx.Err() == nil)
 	if err != nil {
 		return err
 	}
@@ -92,23 +88,23 @@ func (e *Egress) probe(ctx context.Context, a Address) error {
 // unusableHint is what to do about an address that fails.
 const unusableHint = "a local address: see that an interface has it (ip address show); a proxy: ask its provider. Calls leave from the others meanwhile"
 
-func (e *Egress) noteDown(a Address, err error) {
-	if e.health.markDown(a) {
-		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
+func (w *ways) noteDown(a Address, err error) {
+	if w.health.markDown(a) {
+		w.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
 	}
 }
 
-func (e *Egress) noteSilent(a Address, connection string, err error) {
+func (w *ways) noteSilent(a Address, connection string, err error) {
 	if connection == "" {
 		return // an echo service is nobody's Jira
 	}
-	if e.health.markSilent(a, connection) {
-		e.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
+	if w.health.markSilent(a, connection) {
+		w.logger.Error("egress address cannot be used", slog.String("address", a.String()), slog.Any("error", err), slog.String("hint", unusableHint))
 	}
 }
 
-func (e *Egress) noteUp(a Address) {
-	if e.health.markUp(a) {
-		e.logger.Info("egress address can be used again", slog.String("address", a.String()))
+func (w *ways) noteUp(a Address) {
+	if w.health.markUp(a) {
+		w.logger.Info("egress address can be used again", slog.String("address", a.String()))
 	}
 }

@@ -61,7 +61,7 @@ func TestControlHookJudgesAgain(t *testing.T) {
 			if actual != target {
 				t.Errorf("judged %s, connecting to %s", actual, target)
 			}
-			return e.check(errand{"acme", "jira.acme.com"}, actual)
+			return e.current.Load().check(errand{"acme", "jira.acme.com"}, actual)
 		})
 		var refused *AddressError
 		if !errors.As(err, &refused) || refused.Class != ClassLoopback {
@@ -124,7 +124,9 @@ func TestControlHookFailsClosed(t *testing.T) {
 		{"another family", "[2401:1d80:3000::1]:443", ClassOtherFamily},
 	}
 	e := newFake(t, &fakeNetwork{}, Options{Addresses: usAddresses()})
-	hook := control(usEast.Local, func(actual netip.AddrPort) error { return e.check(errand{"acme", "jira.acme.com"}, actual) })
+	hook := control(usEast.Local, func(actual netip.AddrPort) error {
+		return e.current.Load().check(errand{"acme", "jira.acme.com"}, actual)
+	})
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			err := hook(t.Context(), "tcp4", test.address, noSocket{t})

@@ -32,11 +32,11 @@ func (r *systemResolver) LookupNetIP(ctx context.Context, network, host string) 
 
 // resolve returns the addresses to try for the host of call, judged, in the order
 // to try them; at least one if err is nil, at most maxTargets.
-func (e *Egress) resolve(ctx context.Context, call errand, port uint16) ([]netip.AddrPort, error) {
+func (w *ways) resolve(ctx context.Context, call errand, port uint16) ([]netip.AddrPort, error) {
 	host := call.host
 	if addr, err := netip.ParseAddr(host); err == nil {
 		target := netip.AddrPortFrom(addr, port)
-		if err := e.check(call, target); err != nil {
+		if err := w.check(call, target); err != nil {
 			return nil, err
 		}
 		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), port)}, nil
@@ -44,16 +44,16 @@ func (e *Egress) resolve(ctx context.Context, call errand, port uint16) ([]netip
 	if !validHostName(host) {
 		return nil, &AddressError{Host: host, Class: ClassMalformed}
 	}
-	answers, err := e.lookup(ctx, host)
+	answers, err := w.lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
 	var targets []netip.AddrPort
 	var refused error
 	for _, addr := range answers[:min(len(answers), maxAnswers)] {
-		if err := e.check(call, netip.AddrPortFrom(addr, port)); err != nil {
+		if err := w.check(call, netip.AddrPortFrom(addr, port)); err != nil {
 			refused = err
-			e.logger.WarnContext(ctx, "upstream address refused", slog.Any("error", err),
+			w.logger.WarnContext(ctx, "upstream address refused", slog.Any("error", err),
 				slog.String("hint", "if this Jira is in a private network, allow it with JIRAGATE_EGRESS_ALLOW_PRIVATE; otherwise ask the customer about the name's DNS records"))
 			continue
 		}
@@ -69,17 +69,17 @@ func (e *Egress) resolve(ctx context.Context, call errand, port uint16) ([]netip
 	return targets[:min(len(targets), maxTargets)], nil
 }
 
-func (e *Egress) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+func (w *ways) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	network := "ip"
 	switch {
-	case e.reaches4 && !e.reaches6:
+	case w.reaches4 && !w.reaches6:
 		network = "ip4"
-	case e.reaches6 && !e.reaches4:
+	case w.reaches6 && !w.reaches4:
 		network = "ip6"
 	}
-	answers, err := e.resolver.LookupNetIP(ctx, network, host)
+	answers, err := w.resolver.LookupNetIP(ctx, network, host)
 	if err != nil {
 		return nil, fmt.Errorf("look up %s (%s): %w: %w", host, network, ErrResolve, err)
 	}
@@ -91,11 +91,11 @@ func (e *Egress) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 
 // check is the judgement on one address of the host of call, that of its family
 // included.
-func (e *Egress) check(call errand, target netip.AddrPort) error {
-	if err := e.judge.check(call.connection, call.host, target); err != nil {
+func (w *ways) check(call errand, target netip.AddrPort) error {
+	if err := w.judge.check(call.connection, call.host, target); err != nil {
 		return err
 	}
-	if is4 := target.Addr().Unmap().Is4(); is4 && !e.reaches4 || !is4 && !e.reaches6 {
+	if is4 := target.Addr().Unmap().Is4(); is4 && !w.reaches4 || !is4 && !w.reaches6 {
 		return &AddressError{Host: call.host, Addr: target.Addr(), Class: ClassOtherFamily}
 	}
 	return nil

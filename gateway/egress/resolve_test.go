@@ -44,7 +44,7 @@ func TestWhichAddressesOfAnAnswerAreTried(t *testing.T) {
 				answer = append(answer, addr)
 			}
 			e := newFake(t, &fakeNetwork{}, Options{Addresses: test.addresses, Resolver: resolverFunc(func(context.Context, string, string) ([]netip.Addr, error) { return answer, nil })})
-			targets, err := e.resolve(t.Context(), errand{"acme", "jira.acme.com"}, 443)
+			targets, err := e.current.Load().resolve(t.Context(), errand{"acme", "jira.acme.com"}, 443)
 			if test.class != "" {
 				var refused *AddressError
 				if !errors.As(err, &refused) || refused.Class != test.class || refused.Host != "jira.acme.com" {
@@ -69,7 +69,7 @@ func TestEndlessAnswerIsCut(t *testing.T) {
 		hosts = append(hosts, "10.0.0.1")
 	}
 	e := newFake(t, &fakeNetwork{}, Options{Resolver: answers(append(hosts, "104.192.141.1")...)})
-	if targets, err := e.resolve(t.Context(), errand{"acme", "jira.acme.com"}, 443); !errors.Is(err, ErrForbiddenAddress) {
+	if targets, err := e.current.Load().resolve(t.Context(), errand{"acme", "jira.acme.com"}, 443); !errors.Is(err, ErrForbiddenAddress) {
 		t.Errorf("targets %v, %v; the answer was read beyond %d addresses", targets, err, maxAnswers)
 	}
 }
@@ -242,7 +242,7 @@ func FuzzResolve(f *testing.F) {
 			}
 			return []netip.Addr{answer}, nil
 		})})
-		targets, err := e.resolve(t.Context(), errand{"acme", host}, 443)
+		targets, err := e.current.Load().resolve(t.Context(), errand{"acme", host}, 443)
 		if err == nil && len(targets) == 0 {
 			t.Error("no target and no error")
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -41,8 +42,9 @@ type Use struct {
 // Use returns the use of each egress address, in the configured order; where there
 // is none, that of whatever address the system chooses.
 func (e *Egress) Use() []Use {
-	all := make([]Use, len(e.uses))
-	for i, u := range e.uses {
+	uses := e.current.Load().uses
+	all := make([]Use, len(uses))
+	for i, u := range uses {
 		all[i] = Use{PublicIP: u.public, Open: u.open.Load(), Attempts: make(map[Outcome]int64)}
 		for j, o := range Outcomes() {
 			all[i].Attempts[o] = u.attempts[j].Load()
@@ -69,13 +71,26 @@ func newUses(addresses []Address) []*use {
 	return all
 }
 
-func (e *Egress) useOf(a Address) *use {
-	for i, known := range e.addresses {
-		if known.Public == a.Public {
-			return e.uses[i]
+// carriedUses lets an address that stays go on counting.
+func carriedUses(next, old []*use) []*use {
+	carried := slices.Clone(next)
+	for i, n := range next {
+		for _, o := range old {
+			if o.public == n.public {
+				carried[i] = o
+			}
 		}
 	}
-	return e.uses[0] // unpinned
+	return carried
+}
+
+func (w *ways) useOf(a Address) *use {
+	for i, known := range w.addresses {
+		if known.Public == a.Public {
+			return w.uses[i]
+		}
+	}
+	return w.uses[0] // unpinned
 }
 
 // tried counts an attempt that ended with err.

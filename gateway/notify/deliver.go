@@ -81,7 +81,7 @@ func (n *Notifier) request(ctx context.Context, what news) (*http.Request, error
 		return nil, err
 	}
 	id, at := messageID(what.announcement()), n.now()
-	signature, err := sign(n.secret, id, at, body)
+	signature, err := sign(*n.secret.Load(), id, at, body)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ type Options struct {
 type Notifier struct {
 	store     Store
 	url       string
-	secret    secret.Secret
+	secret    atomic.Pointer[secret.Secret]
 	serves    func(*tokenstore.Connection) bool
 	transport http.RoundTripper
 	userAgent string
@@ -100,7 +100,6 @@ func New(o Options) (*Notifier, error) {
 	n := &Notifier{
 		store:     o.Store,
 		url:       o.URL,
-		secret:    o.Secret,
 		serves:    o.Serves,
 		transport: o.Transport,
 		userAgent: "jiragate",
@@ -126,8 +125,19 @@ func New(o Options) (*Notifier, error) {
 	if err := n.measureBy(o.Meter); err != nil {
 		return nil, fmt.Errorf("notify: %w", err)
 	}
+	n.secret.Store(&o.Secret)
 	n.backlog.Store(&Backlog{})
 	return n, nil
+}
+
+// SetSecret is [Options.Secret] for each attempt from now on. The error is that of
+// [CheckSecret], and changes nothing.
+func (n *Notifier) SetSecret(s secret.Secret) error {
+	if err := CheckSecret(s); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	n.secret.Store(&s)
+	return nil
 }
 
 func (n *Notifier) measureBy(meter metric.Meter) (err error) {

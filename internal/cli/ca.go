@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,9 @@ func newCAInit(a *app) *cobra.Command {
 		Short: "Make the root certificate, or bring one",
 		Long: `Make the root certificate, as the gateway does at its first start; or bring one, with its key, as
 PEM files. The key is stored sealed under the keyset; the files that were brought are not touched.
-The gateway must be stopped.`,
+
+With --replace, the gateway may run: it signs by the new root from then on, as after jiragate reload.
+Give each client the new one first, beside the old one: that is why one has to be brought.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (certFile == "") != (keyFile == "") {
@@ -36,8 +39,11 @@ The gateway must be stopped.`,
 				return usage("--replace needs --cert-file and --key-file")
 			}
 			f, err := openFoundation(cmd.Context(), a.config, commandLockTimeout)
+			if errors.Is(err, tokenstore.ErrLocked) && replace {
+				return a.replaceLive(cmd.Context(), certFile, keyFile)
+			}
 			if errors.Is(err, tokenstore.ErrLocked) {
-				return hint(err, "stop the gateway first")
+				return hint(err, "stop the gateway first, or bring a root with --replace")
 			}
 			if err != nil {
 				return err
@@ -59,6 +65,29 @@ The gateway must be stopped.`,
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "its private key (PEM, not encrypted)")
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace the present root; each client must then be given the new one")
 	return cmd
+}
+
+// replaceLive brings a root while a gateway has the store, which puts it on record and
+// in force.
+func (a *app) replaceLive(ctx context.Context, certFile, keyFile string) error {
+	keys, err := openKeyset(ctx, a.config, false)
+	if err != nil {
+		return fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
+	}
+	if err := importRoot(certs.Options{Dir: a.config.DataDir, Sealer: keys, Replace: true}, certFile, keyFile); err != nil {
+		return err
+	}
+	done, err := a.reload(ctx)
+	if err != nil {
+		return hint(err, "the new root is in %s and not in force yet: jiragate reload", a.config.DataDir)
+	}
+	if !done.OK {
+		if err := writeReloaded(a, done); err != nil {
+			return err
+		}
+		return hint(errors.New("the new root is stored and not in force"), "see to what is broken, and then jiragate reload")
+	}
+	return a.showRoot(asTable)
 }
 
 func makeRoot(o certs.Options, c Config) error {

@@ -97,6 +97,7 @@ gateway runs and while it is stopped.`,
 	}
 	root.AddCommand(
 		newServe(a),
+		newReload(a),
 		newStatus(a),
 		newConfig(a),
 		newConnection(a),

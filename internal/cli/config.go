@@ -69,7 +69,7 @@ type Config struct {
 	EgressVerify       interval                `env:"EGRESS_VERIFY" type:"duration, as 15m" meaning:"How often, and at start, it is verified that calls leave from the published addresses. /readyz fails while an address in use differs. From 1m to 24h."`
 	EgressAllowPrivate []egress.PrivateNetwork `env:"EGRESS_ALLOW_PRIVATE" type:"[CONNECTION=]CIDR,..." meaning:"Networks that a Jira host may be in although they are not public, that of one connection or of any. Loopback only when named here; link-local and metadata addresses never."`
 
-	PolicyFile string             `env:"POLICY_FILE" type:"file" meaning:"Rules (YAML) that narrow the policy; read again on SIGHUP."`
+	PolicyFile string             `env:"POLICY_FILE" type:"file" meaning:"Rules (YAML) that narrow the policy; read again by jiragate reload and on SIGHUP."`
 	Delete     gateway.DeleteRule `env:"DELETE" envDefault:"published" type:"published, any or none" meaning:"Which issues may be deleted: those published through this gateway, any, or none."`
 
 	AtlassianAPIURL  httpsURL `env:"ATLASSIAN_API_URL" envDefault:"https://api.atlassian.com" type:"https URL" meaning:"Where Jira Cloud calls go; another one is for simulators and tests."`

@@ -105,9 +105,9 @@ func (c *Config) checkFiles() error {
 	}
 	_, policy := openPolicy(c.PolicyFile)
 	_, proxy := proxyTLS(*c)
-	_, admin := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
-	_, public := listenerTLS(c.PublicTLSCert, c.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
-	_, roots := upstreamRoots(c.UpstreamCAFile)
+	_, admin := webTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
+	_, public := webTLS(c.PublicTLSCert, c.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
+	_, _, roots := upstreamRoots(c.UpstreamCAFile)
 	problems = []error{policy, proxy, admin, public, roots}
 	for _, s := range []struct{ variable, file string }{
 		{"OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile}, {"WEBHOOK_SECRET_FILE", c.WebhookSecretFile},

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,10 +30,10 @@ type engine struct {
 	activity  *activity.Board
 	courier   *offsite.Courier // nil where checkpoints stay here
 	wayOut    *wayOut
+	proxyTLS  *liveTLS // nil on a plain listener
 	tokens    *oauth.Manager
 	gateway   *gateway.Gateway
-	shipping  bool        // copies of audit records go to a collector
-	proxyTLS  *tls.Config // nil for a plain proxy listener
+	shipping  bool // copies of audit records go to a collector
 }
 
 // openEngine puts the parts together. own are the addresses of the listeners
@@ -102,8 +100,8 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		Pacing:            c.pacing(),
 		Limits:            c.limits(memoryLimit(int64(c.MemoryLimit))),
 		APIURL:            string(c.AtlassianAPIURL),
-		UpstreamRoots:     e.wayOut.roots,
-		ProxyTLS:          e.proxyTLS,
+		UpstreamRoots:     e.wayOut.roots.Load(),
+		ProxyTLS:          e.proxyTLS.config(),
 		TracerProvider:    e.telemetry.TracerProvider(),
 		MeterProvider:     e.telemetry.MeterProvider(),
 		ConnectionMetrics: bool(c.MetricsConnections),
@@ -112,6 +110,9 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	})
 	if err != nil {
 		return nil, err
+	}
+	if e.proxyTLS != nil {
+		e.proxyTLS.put = e.gateway.SetProxyTLS
 	}
 	return e, nil
 }
@@ -152,6 +153,7 @@ func (e *engine) newMonitor(logger *slog.Logger) (*echo.Monitor, error) {
 	}
 	m, err := echo.NewMonitor(echo.MonitorOptions{
 		Options:  e.wayOut.echoOptions(nil),
+		Present:  e.wayOut.public,
 		Interval: time.Duration(e.wayOut.config.EgressVerify),
 		Logger:   logger,
 		Meter:    e.telemetry.MeterProvider().Meter("jiragate/gateway/egress/echo"),
@@ -182,24 +184,6 @@ func (e *engine) flush(ctx context.Context) error {
 		return nil
 	}
 	return e.telemetry.Shutdown(ctx)
-}
-
-// proxyTLS is the configuration of an HTTPS proxy listener, nil for a plain
-// one. A client certificate is asked for, not demanded: a client may have a
-// token instead.
-func proxyTLS(c Config) (*tls.Config, error) {
-	config, err := listenerTLS(c.ProxyTLSCert, c.ProxyTLSKey, "JIRAGATE_PROXY_TLS_CERT and _KEY")
-	if config == nil {
-		return nil, err
-	}
-	if c.ProxyClientCA != "" {
-		config.ClientCAs = x509.NewCertPool()
-		config.ClientAuth = tls.VerifyClientCertIfGiven
-		if err := addRoots(config.ClientCAs, c.ProxyClientCA); err != nil {
-			return nil, fmt.Errorf("JIRAGATE_PROXY_CLIENT_CA: %w", err)
-		}
-	}
-	return config, nil
 }
 
 // probeOnce is a connection test without a running gateway: an engine for one call.

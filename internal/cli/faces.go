@@ -26,6 +26,7 @@ func (s *Server) pages(token secret.Secret) ([]admin.Pages, error) {
 		return nil, err
 	}
 	if c != nil {
+		s.console = c
 		pages = append(pages, c)
 	}
 	if s.public != nil {
@@ -99,11 +100,11 @@ func (s *Server) servePublic() error {
 	if err != nil {
 		return err
 	}
-	config, err := listenerTLS(s.config.PublicTLSCert, s.config.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
+	config, err := webTLS(s.config.PublicTLSCert, s.config.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
 	if err != nil {
 		return err
 	}
-	s.shown["public"] = config
+	s.publicTLS = config
 	server := public.NewServer(h, s.foundation.privacy.ErrorLog(s.log))
 	s.servers = append(s.servers, server)
 	l := encrypted(netutil.LimitListener(s.public, public.MaxConnections), config)

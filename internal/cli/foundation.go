@@ -107,9 +107,8 @@ func anythingSealed(c Config) (bool, error) {
 
 // livePolicy is the policy in force. Reading it takes no lock.
 type livePolicy struct {
-	file     string
-	current  atomic.Pointer[policy.Policy]
-	reloaded atomic.Pointer[admin.Reload] // the last attempt to read it again
+	file    string
+	current atomic.Pointer[policy.Policy]
 }
 
 func openPolicy(file string) (*livePolicy, error) {
@@ -201,28 +200,37 @@ func probeResult(r *gateway.ProbeResult) admin.ProbeResult {
 }
 
 // upstreamRoots are the system's roots and those of the file; nil, which means
-// the system's alone, without one.
-func upstreamRoots(file string) (*x509.CertPool, error) {
+// the system's alone, without one. The sum is that of the file.
+func upstreamRoots(file string) (*x509.CertPool, digest, error) {
 	if file == "" {
-		return nil, nil
+		return nil, digest{}, nil
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		return nil, fmt.Errorf("reading the system's roots: %w", err)
+		return nil, digest{}, fmt.Errorf("reading the system's roots: %w", err)
 	}
-	if err := addRoots(roots, file); err != nil {
-		return nil, fmt.Errorf("JIRAGATE_UPSTREAM_CA_FILE: %w", err)
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = addRootsOf(roots, file, content)
 	}
-	return roots, nil
+	if err != nil {
+		return nil, digest{}, fmt.Errorf("JIRAGATE_UPSTREAM_CA_FILE: %w", err)
+	}
+	return roots, sumOf(content), nil
 }
 
-// addRoots adds each certificate of a PEM file. Unlike AppendCertsFromPEM it
-// refuses a file of which it cannot read everything.
+// addRoots adds each certificate of a PEM file.
 func addRoots(pool *x509.CertPool, file string) error {
-	rest, err := os.ReadFile(file)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
+	return addRootsOf(pool, file, content)
+}
+
+// addRootsOf adds each certificate of a PEM file with that content. Unlike
+// AppendCertsFromPEM it refuses a file of which it cannot read everything.
+func addRootsOf(pool *x509.CertPool, file string, rest []byte) error {
 	found := 0
 	for {
 		var block *pem.Block

@@ -20,7 +20,7 @@ func newGrants(c Config, o oauth.Options) *oauth.Manager {
 // grants is for one request to an authorization server: they are an hour apart, so
 // a kept connection would only be in the way.
 func (w *wayOut) grants(c *tokenstore.Connection) http.RoundTripper {
-	t, err := gateway.NewTransport(w.egress, c, w.roots)
+	t, err := gateway.NewTransport(w.egress, c, w.roots.Load())
 	if err != nil {
 		return unusable{err}
 	}

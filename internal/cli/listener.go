@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"crypto/tls"
-	"fmt"
 	"net"
 	"net/netip"
-
-	"jiragate/certs/baseline"
 )
 
 func addrPort(l net.Listener) netip.AddrPort {
@@ -26,26 +22,4 @@ func reachable(l net.Listener) string {
 		a = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
 	}
 	return a.String()
-}
-
-// listenerTLS is the configuration of a listener with a certificate; nil without one.
-func listenerTLS(certFile, keyFile, variables string) (*tls.Config, error) {
-	if certFile == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variables, err)
-	}
-	return baseline.TLS(&tls.Config{Certificates: []tls.Certificate{cert}}), nil
-}
-
-// encrypted is l, with TLS unless config is nil.
-func encrypted(l net.Listener, config *tls.Config) net.Listener {
-	if config == nil {
-		return l
-	}
-	config = config.Clone()
-	config.NextProtos = []string{"h2", "http/1.1"}
-	return tls.NewListener(l, config)
 }

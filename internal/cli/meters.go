@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"time"
 
@@ -112,8 +110,8 @@ func measureIdentity(current func() *policy.Policy, meter metric.Meter) error {
 }
 
 // measureCertificates shows when certificates end: the CA's, and those of the
-// listeners by their names. A configuration that is nil is none.
-func (e *engine) measureCertificates(listeners map[string]*tls.Config) error {
+// listeners by their names.
+func (e *engine) measureCertificates(listeners map[string]*liveTLS) error {
 	g := gauges{meter: e.telemetry.MeterProvider().Meter("jiragate/certs")}
 	ends := g.seconds("jiragate.certificate.not_after", "When a certificate ends, in seconds of Unix time.")
 	return g.observe(func(o metric.Observer) {
@@ -124,30 +122,12 @@ func (e *engine) measureCertificates(listeners map[string]*tls.Config) error {
 		if n, first := e.authority.Intermediates(); n > 0 {
 			observe("intermediate", first)
 		}
-		for name, config := range listeners {
-			if cert := presented(config); cert != nil {
-				observe(name, cert.NotAfter)
+		for name, live := range listeners {
+			if config := live.config(); config != nil {
+				observe(name, config.Certificates[0].Leaf.NotAfter)
 			}
 		}
 	})
-}
-
-// presented is the certificate that a listener shows at the moment; nil for a plain
-// one.
-func presented(config *tls.Config) *x509.Certificate {
-	switch {
-	case config == nil:
-		return nil
-	case len(config.Certificates) > 0:
-		return config.Certificates[0].Leaf
-	case config.GetCertificate == nil:
-		return nil
-	}
-	cert, err := config.GetCertificate(&tls.ClientHelloInfo{})
-	if err != nil {
-		return nil
-	}
-	return cert.Leaf
 }
 
 // measureKeys shows since when keys have been in use.

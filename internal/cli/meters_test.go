@@ -308,26 +308,3 @@ func TestIdentityMetrics(t *testing.T) {
 		})
 	}
 }
-
-// A listener whose certificate can change shows the one of the moment.
-func TestPresented(t *testing.T) {
-	certificate, key, _ := certificateFiles(t)
-	pair, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tt := range map[string]struct {
-		config *tls.Config
-		shows  bool
-	}{
-		"plain":   {nil, false},
-		"fixed":   {&tls.Config{Certificates: []tls.Certificate{pair}}, true},
-		"changes": {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }}, true},
-		"fails":   {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, io.EOF }}, false},
-		"nothing": {&tls.Config{}, false},
-	} {
-		if got := presented(tt.config); (got == pair.Leaf) != tt.shows {
-			t.Errorf("%s: shows %v", name, got)
-		}
-	}
-}

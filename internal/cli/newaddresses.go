@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"jiragate/gateway/admin/act"
 	"jiragate/gateway/audit"
 )
 
@@ -15,14 +14,14 @@ import (
 // been announced.
 const operationUseAddress = "admin.egress.use"
 
-// recordAddresses publishes the configured addresses that the register has never
-// heard of as in use from now on, each with a record.
-func (s *Server) recordAddresses(ctx context.Context) error {
-	for _, public := range publicAddresses(s.config) {
+// recordAddresses publishes the addresses that the register has never heard of as in
+// use from now on, each with a record of whoever ctx says.
+func (s *Server) recordAddresses(ctx context.Context, addresses []netip.Addr) error {
+	for _, public := range addresses {
 		if s.foundation.register.Heard(public) {
 			continue
 		}
-		using, err := s.journal(s.policy.current.Load()).Begin(act.With(ctx, processActor()),
+		using, err := s.journal(s.policy.current.Load()).Begin(ctx,
 			audit.Record{Operation: operationUseAddress, Path: "/v1/egress/addresses/" + public.String()})
 		if err != nil {
 			return fmt.Errorf("publishing egress address %s: %w", public, err)

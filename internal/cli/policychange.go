@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/admin/reporting"
 	"jiragate/gateway/audit"
@@ -18,39 +17,6 @@ const (
 	operationLoadPolicy = reporting.OperationLoadPolicy
 	codePolicyInvalid   = "policy_invalid"
 )
-
-// ReloadPolicy reads the policy file again. If it is broken, can't be kept, or the
-// change can't be put on record, the policy stays as it was and the error says why.
-func (s *Server) ReloadPolicy() (err error) {
-	defer func() {
-		attempt := &admin.Reload{Time: time.Now()}
-		if err != nil {
-			attempt.Error = err.Error()
-		}
-		s.policy.reloaded.Store(attempt)
-	}()
-	who := processActor()
-	who.Addr = "signal:SIGHUP"
-	ctx := act.With(context.Background(), who)
-	p, err := loadPolicy(s.policy.file)
-	if err != nil {
-		s.journal(s.policy.current.Load()).Refuse(ctx, s.policyRecord(), http.StatusBadRequest, codePolicyInvalid)
-		return err
-	}
-	if p.SHA256() != s.policy.current.Load().SHA256() {
-		if err := keepPolicy(s.config, p); err != nil {
-			return err
-		}
-		loading, err := s.journal(p).Begin(ctx, s.policyRecord())
-		if err != nil {
-			return err
-		}
-		defer loading.End(http.StatusOK, "")
-	}
-	s.policy.current.Store(p)
-	s.log.Info("policy reloaded", "version", p.Version(), "sha256", p.SHA256())
-	return nil
-}
 
 // recordPolicy puts a policy on record with which the gateway starts, unless the
 // records show that it was in force before. A first start without rules changes

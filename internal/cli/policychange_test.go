@@ -62,18 +62,18 @@ func TestPolicyChangesAreOnRecord(t *testing.T) {
 	serve(ruled, noise)
 	want("with rules", 1, 0)
 	serve(ruled, func(s *Server) {
-		if err := s.ReloadPolicy(); err != nil {
+		if err := s.Reload(); err != nil {
 			t.Error(err)
 		}
 	})
 	want("the same again", 1, 0)
 	serve(ruled, func(s *Server) {
 		write("version: 1\nrules:\n  - name: no-deletes\n    deny: [issue.delete, issue.create]\n")
-		if err := s.ReloadPolicy(); err != nil {
+		if err := s.Reload(); err != nil {
 			t.Error(err)
 		}
 		write("version: 1\nrules: nonsense\n")
-		if err := s.ReloadPolicy(); err == nil {
+		if err := s.Reload(); err == nil {
 			t.Error("a broken policy was taken")
 		}
 		noise(s)

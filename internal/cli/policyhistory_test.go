@@ -53,7 +53,7 @@ func TestAPolicyThatCannotBeKeptDoesNotComeIntoForce(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, second+".policy"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ReloadPolicy(); err == nil || !strings.Contains(err.Error(), "doesn't come into force") || !strings.Contains(err.Error(), "not a regular file") {
+	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "doesn't come into force") || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("the policy was taken: %v", err)
 	}
 	if now := s.policy.current.Load().SHA256(); now != first {
@@ -66,7 +66,7 @@ func TestAPolicyThatCannotBeKeptDoesNotComeIntoForce(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, second+".policy")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ReloadPolicy(); err != nil {
+	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if last, _ := lastPolicy(c.auditDir()); last != second {

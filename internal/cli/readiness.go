@@ -33,5 +33,5 @@ func (s *Server) tellState(o *admin.Options) {
 		}
 		return list
 	}
-	o.Reloaded = s.policy.reloaded.Load
+	o.LastReload = s.reloads.last.Load
 }

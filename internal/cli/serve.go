@@ -26,9 +26,10 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Run the gateway until it is told to stop. SIGINT and SIGTERM let the calls in flight finish first;
-a second one ends it at once. SIGHUP reads the policy file again; if it is broken, the policy stays
-as it was. SIGUSR2 hands over to a new process with the program that is on disk then, without losing
-a call. Sockets that systemd has opened are taken (FileDescriptorName=proxy, admin or public).
+a second one ends it at once. SIGHUP reads the files again that the settings name, as jiragate reload
+does: if one of them is broken, everything stays as it was. SIGUSR2 hands over to a new process with
+the program that is on disk then, without losing a call. Sockets that systemd has opened are taken
+(FileDescriptorName=proxy, admin or public).
 
 ` + environmentHelp(),
 		Args: cobra.NoArgs,
@@ -57,9 +58,7 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 		case ended = <-server.Failed():
 			stop = true
 		case <-a.hangup:
-			if err := server.ReloadPolicy(); err != nil {
-				logger.Error("the policy stays as it was", "error", err, "hint", "mend JIRAGATE_POLICY_FILE (jiragate policy check), then send SIGHUP again")
-			}
+			_ = server.Reload() // which logs what came of it
 		case <-a.upgrade:
 			server, err = a.succession(options).handOver(ctx, server)
 			switch {

@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +13,16 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/net/netutil"
 
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
+	"jiragate/gateway/admin/console"
 	"jiragate/gateway/egress/echo"
+	"jiragate/gateway/notify"
 	"jiragate/tokenstore/secret"
 )
 
@@ -35,10 +38,13 @@ type Server struct {
 	reader     *auditReader
 
 	proxy, admin, socket net.Listener
-	public               net.Listener           // nil where the public pages are on admin
-	shown                map[string]*tls.Config // by the names of listeners; nil for plain ones
+	public               net.Listener // nil where the public pages are on admin
 	servers              []*http.Server
 	api                  *admin.API
+	console              *console.Console // nil where nobody could sign in
+	adminTLS, publicTLS  *liveTLS         // nil without TLS
+	notifier             *notify.Notifier // nil without a webhook
+	reloads              *reloads
 
 	draining    atomic.Bool
 	handedOver  bool // the sockets are another's from now on
@@ -63,7 +69,8 @@ type StartOptions struct {
 	// tests.
 	Spans sdktrace.SpanExporter
 
-	sockets sockets // that are open already
+	sockets          sockets       // that are open already
+	certificateCheck time.Duration // of tests; 0 means certificateCheck
 }
 
 // Start opens everything that c names and serves. When it returns, clients can
@@ -107,10 +114,13 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err := s.recordPolicy(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.recordAddresses(ctx); err != nil {
+	if err := s.recordAddresses(act.With(ctx, processActor()), publicAddresses(c)); err != nil {
 		return nil, err
 	}
 	if s.monitor, err = s.engine.newMonitor(o.Logger); err != nil {
+		return nil, err
+	}
+	if s.reloads, err = newReloads(s.engine.telemetry.MeterProvider().Meter("jiragate/internal/cli")); err != nil {
 		return nil, err
 	}
 	network, local, err := s.adminHandlers()
@@ -123,23 +133,21 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if err := o.sockets.unused(); err != nil {
 		return nil, err
 	}
-	adminTLS, err := listenerTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
-	if err != nil {
-		return nil, err
-	}
-	s.shown = map[string]*tls.Config{"proxy": s.engine.proxyTLS, "admin": adminTLS}
-	if err := s.startBackground(ctx, o); err != nil {
+	if s.adminTLS, err = webTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY"); err != nil {
 		return nil, err
 	}
 	if err := s.servePublic(); err != nil {
 		return nil, err
 	}
-	if err := s.engine.measureCertificates(s.shown); err != nil {
+	if err := s.startBackground(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := s.engine.measureCertificates(map[string]*liveTLS{"proxy": s.engine.proxyTLS, "admin": s.adminTLS, "public": s.publicTLS}); err != nil {
 		return nil, err
 	}
 	s.serve("proxy", func() error { return s.engine.gateway.Serve(s.proxy) })
 	errorLog := s.foundation.privacy.ErrorLog(s.log)
-	s.serveAdmin("admin", admin.NewServer(network, errorLog), s.admin, adminTLS)
+	s.serveAdmin("admin", admin.NewServer(network, errorLog), s.admin, s.adminTLS)
 	socket := admin.NewServer(local, errorLog)
 	socket.ConnContext = withPeer
 	s.serveAdmin("socket", socket, peerListener{s.socket}, nil)
@@ -149,8 +157,11 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 
 // startBackground starts what goes on without anybody calling.
 func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
-	notifier, err := newNotifier(s.config, s.foundation.store, s.engine, o.Logger)
-	if err != nil {
+	var err error
+	if s.notifier, err = newNotifier(s.config, s.foundation.store, s.engine, o.Logger); err != nil {
+		return err
+	}
+	if s.reloads.secrets, err = s.secretFiles(); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -165,9 +176,10 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 	}
 	s.background.Go(func() { s.keepIndex(running) })
 	s.background.Go(func() { s.readBack(running) })
-	if notifier != nil {
-		s.background.Go(func() { notifier.Run(running) })
+	if s.notifier != nil {
+		s.background.Go(func() { s.notifier.Run(running) })
 	}
+	s.background.Go(func() { s.watchCertificates(running, cmp.Or(o.certificateCheck, certificateCheck)) })
 	return nil
 }
 
@@ -189,7 +201,9 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	}
 	o.Probe = s.engine.probe
 	o.Consenter = s.engine.tokens
-	o.ResealCA = s.engine.authority.Reseal
+	o.ResealCA = s.resealCA
+	o.Reload = s.reload
+	o.Egress.Present = s.engine.wayOut.egress.Addresses
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
 	s.tellState(&o)
@@ -256,10 +270,10 @@ func (s *Server) checks() []admin.Check {
 	return checks
 }
 
-func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener, config *tls.Config) {
+func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener, live *liveTLS) {
 	server.RegisterOnShutdown(s.api.EndStreams)
 	s.servers = append(s.servers, server)
-	l = encrypted(netutil.LimitListener(l, admin.MaxConnections), config)
+	l = encrypted(netutil.LimitListener(l, admin.MaxConnections), live)
 	s.serve(name, func() error { return server.Serve(l) })
 }
 

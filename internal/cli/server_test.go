@@ -238,7 +238,7 @@ func TestReload(t *testing.T) {
 	}
 	write("version: 1\nrules: [")
 	hangup <- os.Interrupt // the value does not matter
-	waitFor("the policy stays as it was")
+	waitFor("everything stays as it was")
 	write(rules("issue.create"))
 	hangup <- os.Interrupt
 	waitFor("policy reloaded")

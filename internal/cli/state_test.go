@@ -88,7 +88,7 @@ func TestStatusWarns(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("rules: 7\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ReloadPolicy(); err == nil {
+	if err := s.Reload(); err == nil {
 		t.Fatal("a broken policy was loaded")
 	}
 	if _, r, text = status(); r.Reload == nil || r.Reload.Error == "" || !strings.Contains(fmt.Sprint(r.Warnings), "reload_failed") || !strings.Contains(text, "stayed as it was") {
@@ -97,7 +97,7 @@ func TestStatusWarns(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ReloadPolicy(); err != nil {
+	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if _, r, text = status(); r.Reload == nil || r.Reload.Error != "" || strings.Contains(fmt.Sprint(r.Warnings), "reload_failed") || strings.Contains(text, "stayed") {

@@ -48,7 +48,7 @@ func (s *Server) warnings(now time.Time) []warning {
 		list = append(list, warning{admin.Warning{Code: code, Message: message, Subject: subject, Hint: hint}, key})
 	}
 	c := s.config
-	if len(c.Egress) == 0 {
+	if len(s.engine.wayOut.public()) == 0 {
 		warn(warnUnpinned, "calls leave by the system's default route, and their records say unpinned", "", "",
 			"set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow")
 	}
@@ -68,14 +68,14 @@ func (s *Server) warnings(now time.Time) []warning {
 		warn("atlassian_elsewhere", "Jira Cloud is not at Atlassian's addresses: this is for simulators and tests", "api", string(c.AtlassianAPIURL),
 			"unset JIRAGATE_ATLASSIAN_API_URL and JIRAGATE_ATLASSIAN_AUTH_URL unless this is one")
 	}
-	for _, public := range publicAddresses(c) {
+	for _, public := range s.engine.wayOut.public() {
 		if !s.foundation.register.InUse(public, now) {
 			warn("egress_not_in_use", "an egress address is configured and not in use: no call leaves from it", "address", public.String(),
 				"jiragate egress list says since when or until when; announce it, or take it out of JIRAGATE_EGRESS")
 		}
 	}
 	for _, e := range s.foundation.register.Entries() {
-		if e.State(now) == register.StateInUse && !slices.Contains(publicAddresses(c), e.Address) {
+		if e.State(now) == register.StateInUse && !slices.Contains(s.engine.wayOut.public(), e.Address) {
 			warn("egress_not_configured", "an egress address is published as in use and not configured", "address", e.Address.String(),
 				"tell customers with jiragate egress retire, or name it in JIRAGATE_EGRESS")
 		}
@@ -91,9 +91,14 @@ func (s *Server) warnings(now time.Time) []warning {
 	for _, cert := range s.expiring(now) {
 		warn("certificate_ends", "a certificate "+cert.what, "certificate", cert.name, cert.hint)
 	}
-	if r := s.policy.reloaded.Load(); r != nil && r.Error != "" {
-		warn("reload_failed", "the policy file was broken when it was last read, and the policy stayed as it was", "since", r.Time.UTC().Format(time.RFC3339),
-			"mend JIRAGATE_POLICY_FILE (jiragate policy check), then send SIGHUP again")
+	kept, why := s.keptCertificates()
+	for _, name := range kept {
+		warn("certificate_kept", "the certificate of a listener has changed and can't be used, so the old one stays: "+why[name], "part", name,
+			"put its files in order; they are looked at every minute")
+	}
+	if r := s.reloads.last.Load(); r != nil && r.Error != "" {
+		warn("reload_failed", "something was broken when the settings' files were last read again, and everything stayed as it was", "since", r.Time.UTC().Format(time.RFC3339),
+			"jiragate reload says what is broken; mend it, and reload again")
 	}
 	return list
 }

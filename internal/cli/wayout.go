@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"jiragate/certs/baseline"
@@ -23,7 +24,8 @@ type wayOut struct {
 	config   Config
 	egress   *egress.Egress
 	register *register.Register
-	roots    *x509.CertPool
+	roots    atomic.Pointer[x509.CertPool] // nil means the system's
+	rootsSum digest                        // of their file; for who reads it again
 }
 
 // openWayOut makes the egress. Calls leave from the addresses that are in use by
@@ -33,13 +35,13 @@ func openWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *sl
 	if err := pinnedAsPublished(c, r); err != nil {
 		return nil, err
 	}
-	roots, err := upstreamRoots(c.UpstreamCAFile)
+	roots, sum, err := upstreamRoots(c.UpstreamCAFile)
 	if err != nil {
 		return nil, err
 	}
 	e, err := egress.New(egress.Options{
 		Addresses:    c.Egress,
-		InUse:        func(public netip.Addr) bool { return r.InUse(public, time.Now()) || !r.Heard(public) },
+		InUse:        func(public netip.Addr) bool { return mayLeave(r, public) },
 		ProxyRoots:   roots,
 		AllowPrivate: c.EgressAllowPrivate,
 		Own:          own,
@@ -48,7 +50,14 @@ func openWayOut(c Config, r *register.Register, own []netip.AddrPort, logger *sl
 	if err != nil {
 		return nil, fmt.Errorf("JIRAGATE_EGRESS: %w", err)
 	}
-	return &wayOut{config: c, egress: e, register: r, roots: roots}, nil
+	w := &wayOut{config: c, egress: e, register: r, rootsSum: sum}
+	w.roots.Store(roots)
+	return w, nil
+}
+
+// mayLeave reports whether calls may leave from an address at this time.
+func mayLeave(r *register.Register, public netip.Addr) bool {
+	return r.InUse(public, time.Now()) || !r.Heard(public)
 }
 
 // pinnedAsPublished refuses to call from anywhere while customers are told of
@@ -70,13 +79,18 @@ func openRegister(c Config) (*register.Register, error) {
 	return register.Open(c.registerFile(), string(c.Region))
 }
 
-func publicAddresses(c Config) []netip.Addr {
+func publicAddresses(c Config) []netip.Addr { return publicOf(c.Egress) }
+
+func publicOf(addresses []egress.Address) []netip.Addr {
 	var public []netip.Addr
-	for _, a := range c.Egress {
+	for _, a := range addresses {
 		public = append(public, a.Public)
 	}
 	return public
 }
+
+// public are the egress addresses as they are now.
+func (w *wayOut) public() []netip.Addr { return publicOf(w.egress.Addresses()) }
 
 // echoOptions ask services, or those configured if there are none, through each
 // egress address.
@@ -87,7 +101,7 @@ func (w *wayOut) echoOptions(services []string) echo.Options {
 	if len(services) == 0 {
 		services = strings.Split(echo.DefaultServices, ",")
 	}
-	return echo.Options{Addresses: publicAddresses(w.config), Services: services, Transport: w.from}
+	return echo.Options{Addresses: w.public(), Services: services, Transport: w.from}
 }
 
 // from is a transport whose sockets leave from one egress address and no other.
@@ -96,7 +110,7 @@ func (w *wayOut) from(public netip.Addr) http.RoundTripper {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return w.egress.DialFrom(ctx, public, network, address)
 		},
-		TLSClientConfig:        baseline.TLS(&tls.Config{RootCAs: w.roots}),
+		TLSClientConfig:        baseline.TLS(&tls.Config{RootCAs: w.roots.Load()}),
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableKeepAlives:      true,

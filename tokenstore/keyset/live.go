@@ -119,6 +119,45 @@ func (l *Live) change(ctx context.Context, f func(*Keyset) (*Keyset, error)) (*K
 	return next, nil
 }
 
+// Reload reads the keyset again, which somebody may have brought from elsewhere. It
+// must have each key of the one in use, enabled: what is sealed under a key that is
+// not there would be lost. put, which is nil where nothing has changed, puts it in
+// use; until then, and after an error, nothing has changed. The error matches
+// [ErrReadOnly] where the keyset can't be read again.
+func (l *Live) Reload(ctx context.Context) (put func(), err error) {
+	if l.place == nil {
+		return nil, fmt.Errorf("%w: it comes from an environment variable, which is read at the start only", ErrReadOnly)
+	}
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	// First by its sum: a key management service is called for what has changed only.
+	sum, err := l.place.sum()
+	if err != nil {
+		return nil, fmt.Errorf("reading the keyset again: %w", err)
+	}
+	if sum == l.stored {
+		return nil, nil
+	}
+	next, sum, err := l.place.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the keyset again: %w", err)
+	}
+	present := l.keys.Load()
+	for _, k := range present.keys() {
+		if !slices.ContainsFunc(next.keys(), func(n KeyInfo) bool { return n.ID == k.ID && n.Status == k.Status }) {
+			return nil, fmt.Errorf("reading the keyset again: file %s has no key %d as the one in use has it: put the keyset back, or add that key to it; keys are dropped with jiragate key rewrap --drop-old-keys", l.place.path, k.ID)
+		}
+	}
+	return func() {
+		l.changing.Lock()
+		defer l.changing.Unlock()
+		if l.keys.Load() == present { // otherwise the file has changed back and been rotated since
+			l.keys.Store(next)
+			l.stored = sum
+		}
+	}, nil
+}
+
 // Format implements [fmt.Formatter], as that of [Keyset].
 func (l *Live) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, l.String())

@@ -45,13 +45,28 @@ func (p *place) load(ctx context.Context, o Options) (*Keyset, privatefile.Sum, 
 	return k, sum, nil
 }
 
-func (p *place) read(ctx context.Context) (*Keyset, privatefile.Sum, error) {
+// sum is that of the file as it is now.
+func (p *place) sum() (privatefile.Sum, error) {
+	content, err := p.content()
+	if err != nil {
+		return privatefile.Sum{}, err
+	}
+	defer clear(content)
+	return privatefile.SumOf(content), nil
+}
+
+func (p *place) content() ([]byte, error) {
 	f, err := privatefile.Open(p.path, os.O_RDONLY)
 	if err != nil {
-		return nil, privatefile.Sum{}, err
+		return nil, err
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxKeyset+1))
-	if err = errors.Join(err, f.Close()); err != nil {
+	return content, errors.Join(err, f.Close())
+}
+
+func (p *place) read(ctx context.Context) (*Keyset, privatefile.Sum, error) {
+	content, err := p.content()
+	if err != nil {
 		return nil, privatefile.Sum{}, err
 	}
 	k, err := p.decode(ctx, content)

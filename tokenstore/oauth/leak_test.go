@@ -71,7 +71,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 			for e := err; e != nil; e = errors.Unwrap(e) {
 				fmt.Fprintf(&all, "%v %+v %#v\n", e, e, e)
 			}
-			fmt.Fprintf(&all, "%v %+v\n", m.clientSecret, Options{ClientSecret: m.clientSecret})
+			fmt.Fprintf(&all, "%v %+v\n", m.clientSecret.Load(), Options{ClientSecret: *m.clientSecret.Load()})
 			all.WriteString(logged.String())
 			var refresh sdktrace.ReadOnlySpan
 			for _, span := range spans.Ended() {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -77,7 +78,7 @@ type Manager struct {
 	authURL      string
 	apiURL       string
 	clientID     string
-	clientSecret secret.Secret
+	clientSecret atomic.Pointer[secret.Secret]
 	redirectURL  string
 	transportFor func(*tokenstore.Connection) http.RoundTripper
 	serves       func(*tokenstore.Connection) bool
@@ -109,7 +110,6 @@ func New(o Options) *Manager {
 		authURL:      o.AuthURL,
 		apiURL:       o.APIURL,
 		clientID:     o.ClientID,
-		clientSecret: o.ClientSecret,
 		redirectURL:  o.RedirectURL,
 		transportFor: o.Transport,
 		serves:       o.Serves,
@@ -119,6 +119,7 @@ func New(o Options) *Manager {
 		meters:       newMeters(o.Meter),
 		renewals:     make(map[holder]*renewal),
 	}
+	m.SetClientSecret(o.ClientSecret)
 	if m.serves == nil {
 		m.serves = func(*tokenstore.Connection) bool { return true }
 	}
@@ -133,6 +134,9 @@ func New(o Options) *Manager {
 	}
 	return m
 }
+
+// SetClientSecret is [Options.ClientSecret] for each request from now on.
+func (m *Manager) SetClientSecret(s secret.Secret) { m.clientSecret.Store(&s) }
 
 // AccessToken returns a token for the calls of a connection. A token that is
 // returned is on disk, and belongs to that incarnation

@@ -50,14 +50,14 @@ type provider struct {
 // ErrNotConfigured.
 func (m *Manager) provider(c *tokenstore.Connection, cred *tokenstore.Credential) (provider, error) {
 	if c.Edition == policy.Cloud {
-		if m.clientID == "" || m.clientSecret.IsZero() {
+		if m.clientID == "" || m.clientSecret.Load().IsZero() {
 			return provider{}, errMissingClient
 		}
 		return provider{
 			party:  "Atlassian",
 			remedy: "compare JIRAGATE_OAUTH_CLIENT_ID and JIRAGATE_OAUTH_CLIENT_SECRET_FILE with the app registered there",
 
-			clientID: m.clientID, clientSecret: m.clientSecret, redirectURL: m.redirectURL,
+			clientID: m.clientID, clientSecret: *m.clientSecret.Load(), redirectURL: m.redirectURL,
 			endpoint: endpoint(m.authURL+"/authorize", m.authURL+"/oauth/token"),
 			scopes:   scopesAskedFor(),
 			extra: []oauth2.AuthCodeOption{

@@ -13,6 +13,7 @@ import (
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/page"
 	"jiragate/gateway/admin/signin"
+	"jiragate/tokenstore/secret"
 )
 
 const (
@@ -81,6 +82,9 @@ func New(o Options) (*Console, error) {
 	c.mux = c.routes()
 	return c, nil
 }
+
+// SetToken is the admin token that signs in from now on, where one does.
+func (c *Console) SetToken(token secret.Secret) { c.signin.SetToken(token) }
 
 // Serves reports whether a path is the console's.
 func (c *Console) Serves(path string) bool {

@@ -119,6 +119,17 @@ func (t *sessions) begin(who identity) (id string) {
 	return id
 }
 
+// endAll ends the sessions of those that whose names.
+func (t *sessions) endAll(whose func(identity) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, s := range t.byID {
+		if whose(s.who) {
+			delete(t.byID, key)
+		}
+	}
+}
+
 // shrink leaves at most n of those that count. One at a time comes, so one at most
 // goes.
 func (t *sessions) shrink(n int, counts func(*session) bool) {

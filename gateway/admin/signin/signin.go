@@ -2,12 +2,12 @@ package signin
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/admin/act"
@@ -67,9 +67,9 @@ type Page struct {
 // Signin knows who is signed in. It is safe for concurrent use.
 type Signin struct {
 	o        Options
-	provider *provider // nil without OIDC
-	key      [32]byte  // of form tokens and of known browsers, for this process
-	want     [sha256.Size]byte
+	provider *provider              // nil without OIDC
+	key      [32]byte               // of form tokens and of known browsers, for this process
+	want     atomic.Pointer[digest] // of the admin token
 	sessions sessions
 	pending  shelf
 	tries    tries
@@ -93,12 +93,12 @@ func New(o Options) (*Signin, error) {
 	}
 	s := &Signin{
 		o:        o,
-		want:     sha256.Sum256([]byte(o.Token.Reveal())),
 		sessions: sessions{now: o.Now, byID: map[digest]*session{}},
 		tries:    tries{now: o.Now, byWhom: map[string]time.Time{}},
 		trace:    trace{acts: o.Acts, logger: o.Logger, now: o.Now},
 		mux:      http.NewServeMux(),
 	}
+	s.setWant(o.Token)
 	rand.Read(s.key[:]) // never fails: crypto/rand ends the process instead
 	if o.Provider != nil {
 		p, err := newProvider(*o.Provider, o.Secure, o.Now)

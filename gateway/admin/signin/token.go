@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"jiragate/gateway/admin"
+	"jiragate/tokenstore/secret"
 )
 
 // page is where somebody can sign in.
@@ -42,7 +43,7 @@ func (s *Signin) byToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	got := sha256.Sum256([]byte(strings.TrimSpace(r.PostForm.Get(FieldToken)))) // pasted with its newline
-	if subtle.ConstantTimeCompare(got[:], s.want[:]) != 1 {
+	if subtle.ConstantTimeCompare(got[:], s.want.Load()[:]) != 1 {
 		s.refuse(w, r, to, tokenWrong())
 		return
 	}
@@ -51,6 +52,21 @@ func (s *Signin) byToken(w http.ResponseWriter, r *http.Request) {
 		s.know(w)
 	}
 	s.admit(w, r, to, identity{actor: admin.AdminTokenActor, name: "admin token", role: admin.RoleAdmin})
+}
+
+// SetToken is [Options.Token] from now on. Who has signed in with the one before is
+// signed out. It changes nothing where nobody signs in with it.
+func (s *Signin) SetToken(token secret.Secret) {
+	if s.o.Token.IsZero() || token.IsZero() {
+		return
+	}
+	s.setWant(token)
+	s.sessions.endAll(func(who identity) bool { return who.actor == admin.AdminTokenActor })
+}
+
+func (s *Signin) setWant(token secret.Secret) {
+	d := digest(sha256.Sum256([]byte(token.Reveal())))
+	s.want.Store(&d)
 }
 
 // signOut ends the session of a browser, whether that can be recorded or not.

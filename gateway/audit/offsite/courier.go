@@ -59,6 +59,7 @@ type Courier struct {
 	newest      atomic.Pointer[checkpoint]
 	routes      []*route
 	lastAttempt time.Duration
+	token       atomic.Pointer[secret.Secret]
 }
 
 // New returns a Courier, which does nothing until [Courier.Run]. It touches no
@@ -77,17 +78,16 @@ func New(o Options) (*Courier, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Token = secret.New(strings.TrimSpace(o.Token.Reveal()))
-	if err := checkToken(o.Token.Reveal()); err != nil {
+	c := &Courier{lastAttempt: o.LastAttempt}
+	if err := c.SetToken(o.Token); err != nil {
 		return nil, err
 	}
 	m, err := newMeters(o.Meter)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}
-	c := &Courier{lastAttempt: o.LastAttempt}
 	for i, p := range o.Places {
-		way, err := wayTo(p, o)
+		way, err := c.wayTo(p, o)
 		if err != nil {
 			return nil, fmt.Errorf("place %d for checkpoints: %w", i+1, err)
 		}
@@ -104,13 +104,29 @@ func New(o Options) (*Courier, error) {
 	return c, nil
 }
 
+// CheckToken reports what keeps [Courier.SetToken] from taking a token.
+func (c *Courier) CheckToken(token secret.Secret) error {
+	return checkToken(strings.TrimSpace(token.Reveal()))
+}
+
+// SetToken is [Options.Token] for each attempt from now on. After an error, which
+// quotes nothing of it, the one before stays.
+func (c *Courier) SetToken(token secret.Secret) error {
+	token = secret.New(strings.TrimSpace(token.Reveal()))
+	if err := checkToken(token.Reveal()); err != nil {
+		return err
+	}
+	c.token.Store(&token)
+	return nil
+}
+
 // way is how checkpoints come to a place. It is called by one goroutine at a time.
 // Its errors say what the place's problem is, and no secrets.
 type way interface {
 	carry(ctx context.Context, c *checkpoint) error
 }
 
-func wayTo(p Place, o Options) (way, error) {
+func (c *Courier) wayTo(p Place, o Options) (way, error) {
 	switch p.kind {
 	case KindDirectory:
 		return &directory{path: p.dir, storage: disk{}, log: o.Logger}, nil
@@ -120,7 +136,7 @@ func wayTo(p Place, o Options) (way, error) {
 		}
 		return &lines{w: o.Stdout}, nil
 	case KindEndpoint:
-		return &endpoint{url: p.url, token: o.Token, transport: newTransport(p, o.Roots)}, nil
+		return &endpoint{url: p.url, token: &c.token, transport: newTransport(p, o.Roots)}, nil
 	}
 	return nil, errors.New("it does not come from ParsePlaces")
 }

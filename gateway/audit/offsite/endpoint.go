@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -84,7 +85,7 @@ func checkToken(s string) error {
 // endpoint posts checkpoints.
 type endpoint struct {
 	url       secret.Secret
-	token     secret.Secret // may be empty
+	token     *atomic.Pointer[secret.Secret] // which may be empty
 	transport http.RoundTripper
 }
 
@@ -126,8 +127,8 @@ func (e *endpoint) carry(ctx context.Context, c *checkpoint) error {
 	}
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	req.Header.Set("User-Agent", "jiragate")
-	if !e.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+e.token.Reveal())
+	if token := e.token.Load(); !token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
 	// The transport itself: it follows no redirect and keeps no cookie.
 	res, err := e.transport.RoundTrip(req)

@@ -19,6 +19,9 @@ import (
 // MonitorOptions are the options of a [Monitor].
 type MonitorOptions struct {
 	Options
+	// Present are the addresses that a round verifies. Optional: nil means Addresses,
+	// which are those at the start.
+	Present func() []netip.Addr
 
 	// Interval is the time from the end of a round to the next one, give or take
 	// a tenth, so that the gateways of a fleet don't ask all at once. It is
@@ -39,6 +42,8 @@ type MonitorOptions struct {
 // for concurrent use, but [Monitor.Run] runs once at a time.
 type Monitor struct {
 	options  Options
+	present  func() []netip.Addr
+	again    chan struct{}
 	interval time.Duration
 	log      *slog.Logger
 	last     atomic.Pointer[Report] // of a whole round; nil before the first
@@ -59,8 +64,11 @@ func NewMonitor(o MonitorOptions) (*Monitor, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Monitor{options: o.Options, interval: o.Interval, log: o.Logger}
-	m.options.Addresses = slices.Clone(o.Addresses)
+	m := &Monitor{options: o.Options, present: o.Present, again: make(chan struct{}, 1), interval: o.Interval, log: o.Logger}
+	if m.present == nil {
+		addresses := slices.Clone(o.Addresses)
+		m.present = func() []netip.Addr { return addresses }
+	}
 	m.options.Services = slices.Clone(o.Services)
 	if err := m.measureBy(o.Meter); err != nil {
 		return nil, fmt.Errorf("monitor the egress addresses: %w", err)
@@ -72,16 +80,33 @@ func NewMonitor(o MonitorOptions) (*Monitor, error) {
 // is under way then is given up and counts for nothing.
 func (m *Monitor) Run(ctx context.Context) {
 	for {
-		report, err := Verify(ctx, m.options)
-		if err != nil { // the options were checked, so ctx has ended
+		round := m.options
+		round.Addresses = m.present()
+		report, err := Verify(ctx, round)
+		if ctx.Err() != nil {
 			return
+		}
+		if err != nil { // of the addresses: the others were checked
+			m.log.ErrorContext(ctx, "the egress addresses can't be verified", slog.Any("error", err),
+				slog.String("hint", "the last report stays; mend JIRAGATE_EGRESS_FILE if the addresses are wrong"))
+			report = m.last.Load()
 		}
 		m.note(ctx, m.last.Swap(report), report)
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.again:
 		case <-time.After(jitter(m.interval)):
 		}
+	}
+}
+
+// Again begins a round now, or when the one that is under way is over: the addresses
+// are others.
+func (m *Monitor) Again() {
+	select {
+	case m.again <- struct{}{}:
+	default:
 	}
 }
 
@@ -107,13 +132,15 @@ func (m *Monitor) Ready() error {
 }
 
 // note writes a line for each address of which something else is known than
-// before. Both reports are about the same addresses; there may be none before.
+// before. There may be no report before, or one about other addresses.
 func (m *Monitor) note(ctx context.Context, before, now *Report) {
+	if now == nil {
+		return
+	}
 	for i := range now.Addresses {
 		a := &now.Addresses[i]
 		attributes := []any{slog.String("address", a.Public.String()), slog.String("verdict", string(a.Verdict))}
-		if before != nil {
-			was := &before.Addresses[i]
+		if was := before.of(a.Public); was != nil {
 			if was.Verdict == a.Verdict && slices.Equal(was.others(), a.others()) {
 				continue
 			}
@@ -152,10 +179,10 @@ func (m *Monitor) measureBy(meter metric.Meter) error {
 
 func (m *Monitor) observeVerdicts(_ context.Context, observer metric.Int64Observer) error {
 	last := m.last.Load()
-	for i, public := range m.options.Addresses {
+	for _, public := range m.present() {
 		verdict := VerdictUnknown
-		if last != nil {
-			verdict = last.Addresses[i].Verdict
+		if known := last.of(public); known != nil {
+			verdict = known.Verdict
 		}
 		observer.Observe(gauge(verdict), egressIP(public))
 	}

@@ -252,3 +252,22 @@ func TestMonitorRefusesIntervals(t *testing.T) {
 		}
 	}
 }
+
+// Addresses that come or go are verified in the next round, which can be asked for.
+func TestMonitorFollowsTheAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, map[netip.Addr]netip.Addr{first: first, second: second})
+		present := []netip.Addr{first}
+		w.present = func() []netip.Addr { return present }
+		w.run(t)
+		present = []netip.Addr{second}
+		w.Again()
+		synctest.Wait()
+		if last := w.Last(); len(last.Addresses) != 1 || last.Addresses[0].Public != second {
+			t.Errorf("verified %+v", last.Addresses)
+		}
+		if verified, _ := w.gauges(t); len(verified) != 1 {
+			t.Errorf("gauges %v", verified)
+		}
+	})
+}

@@ -129,3 +129,16 @@ func (a *AddressReport) problems() string {
 	}
 	return strings.Join(texts, "; ")
 }
+
+// of is what a report says of an address; nil if it doesn't, or is nil itself.
+func (r *Report) of(public netip.Addr) *AddressReport {
+	if r == nil {
+		return nil
+	}
+	for i := range r.Addresses {
+		if r.Addresses[i].Public == public {
+			return &r.Addresses[i]
+		}
+	}
+	return nil
+}
