@@ -196,6 +196,9 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
+// Load is how many calls are under way, and how many tunnels are open.
+func (g *Gateway) Load() (calls, tunnels int) { return int(g.calls.Load()), g.tunnels.count() }
+
 // directory is the present picture of connections and clients.
 func (g *Gateway) directory() *tokenstore.Directory { return g.options.Directory() }
 

@@ -71,6 +71,8 @@ type Options struct {
 	Checks []Check
 	// Started is when the gateway began to serve; zero where none does.
 	Started time.Time
+	// Load is what it has to do at the moment; nil where no gateway serves.
+	Load func() Load
 	// Warnings are what holds now that an operator may not mean; nil means none.
 	Warnings func() []Warning
 	// Reload reads the files again that the settings name; nil where no gateway runs.

@@ -16,8 +16,15 @@ type Overview struct {
 	Checks      []CheckResult    `json:"checks"` // those of /readyz, in its order
 
 	Started  *time.Time  `json:"started,omitempty"` // since when the gateway serves
+	Load     *Load       `json:"load,omitempty"`    // of a gateway that serves
 	Reload   *LastReload `json:"reload,omitempty"`  // if there was one
 	Warnings []Warning   `json:"warnings"`          // what holds now and may not be meant
+}
+
+// Load is what the gateway has to do at the moment.
+type Load struct {
+	Calls   int `json:"calls"`   // under way
+	Tunnels int `json:"tunnels"` // open
 }
 
 // Warning is something that an operator may not mean. Calls go on all the same.
@@ -80,6 +87,10 @@ func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 	}
 	if !a.o.Started.IsZero() {
 		view.Started = &a.o.Started
+	}
+	if a.o.Load != nil {
+		load := a.o.Load()
+		view.Load = &load
 	}
 	if a.o.LastReload != nil {
 		view.Reload = a.o.LastReload()

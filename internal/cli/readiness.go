@@ -26,6 +26,10 @@ func (s *Server) tellState(o *admin.Options) {
 		o.Checks[i].Reason, o.Checks[i].Hint = m.reason, m.hint
 	}
 	o.Started = time.Now()
+	o.Load = func() admin.Load {
+		calls, tunnels := s.engine.gateway.Load()
+		return admin.Load{Calls: calls, Tunnels: tunnels}
+	}
 	o.Warnings = func() []admin.Warning {
 		list := []admin.Warning{}
 		for _, w := range s.warnings(time.Now()) {

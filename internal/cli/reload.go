@@ -41,8 +41,21 @@ func newReloads(meter metric.Meter) (*reloads, error) {
 	return &reloads{counter: counter, warnings: map[string]string{}}, err
 }
 
+// zero shows each series before it counts, so that a rate can be told.
+func (r *reloads) zero(ctx context.Context, parts []part) {
+	for _, p := range parts {
+		for _, result := range []string{admin.PartReloaded, admin.PartKept} {
+			r.counter.Add(ctx, 0, series(p.name, result))
+		}
+	}
+}
+
+func series(part, result string) metric.AddOption {
+	return metric.WithAttributes(attribute.String("jiragate.part", part), attribute.String("jiragate.result", result))
+}
+
 func (r *reloads) count(ctx context.Context, part, result string) {
-	r.counter.Add(ctx, 1, metric.WithAttributes(attribute.String("jiragate.part", part), attribute.String("jiragate.result", result)))
+	r.counter.Add(ctx, 1, series(part, result))
 }
 
 // part is one thing that can be read again while the gateway serves.

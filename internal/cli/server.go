@@ -164,6 +164,7 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 	if s.reloads.secrets, err = s.secretFiles(); err != nil {
 		return err
 	}
+	s.reloads.zero(ctx, s.parts())
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.background.Go(func() {

@@ -91,6 +91,9 @@ func (r *statusReport) fields() [][2]string {
 		gateway = "running, version " + r.Version
 	}
 	list := [][2]string{{"gateway", gateway}}
+	if r.Load != nil {
+		list = append(list, [2]string{"  calls", strconv.Itoa(r.Load.Calls) + " under way"}, [2]string{"  tunnels", strconv.Itoa(r.Load.Tunnels) + " open"})
+	}
 	if r.Started != nil {
 		list = append(list, [2]string{"  since", fmt.Sprintf("%s (%s)", timeText(*r.Started), time.Since(*r.Started).Round(time.Second))})
 	}
