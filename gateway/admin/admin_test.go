@@ -116,13 +116,19 @@ func (l *lockedLog) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func options(t *testing.T, store tokenstore.Store) admin.Options {
 	t.Helper()
 	var log lockedLog
 	t.Cleanup(func() {
 		for _, secret := range []string{"S3cret", "jgi_", "jgc_", "PRIVATE KEY"} {
-			if strings.Contains(log.text.String(), secret) {
-				t.Errorf("the log holds a secret (%s):\n%s", secret, log.text.String())
+			if text := log.String(); strings.Contains(text, secret) {
+				t.Errorf("the log holds a secret (%s):\n%s", secret, text)
 			}
 		}
 	})

@@ -71,10 +71,15 @@ func ask(conn net.Conn, text string) (int, error) {
 
 const soakAuthority = "soak-0.atlassian.net:443"
 
-// outsider has a wrong token.
-func (r *rude) outsider(context.Context, *rand.Rand) {
+// outsider has a wrong token. Each comes from another address of this machine: after a
+// few tries from one, the gateway would answer nobody there.
+func (r *rude) outsider(ctx context.Context, random *rand.Rand) {
 	id, traceparent := r.ledger.begin(false)
-	conn, err := r.dial()
+	from := net.Dialer{Timeout: callTimeout, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1+byte(random.IntN(200)), byte(random.IntN(256)), 1+byte(random.IntN(254)))}}
+	conn, err := from.DialContext(ctx, "tcp", r.proxy)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(callTimeout))
+	}
 	if err != nil {
 		r.ledger.violation("an outsider cannot connect: %v", err)
 		return
