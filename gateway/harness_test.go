@@ -45,6 +45,7 @@ type world struct {
 	t           testing.TB
 	dir         string
 	sim         *jirasim.Sim
+	keys        certs.Sealer
 	store       *bolt.Store
 	gateway     *gateway.Gateway
 	options     gateway.Options // of gateway
@@ -82,6 +83,7 @@ func newWorld(t testing.TB, c change) *world {
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	keys := must(keyset.New())(t)
+	w.keys = keys
 	w.store = must(bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(w.dir, "store.db"), AEAD: keys}))(t)
 	authority := must(certs.Open(certs.Options{Dir: w.dir, Sealer: keys}))(t)
 	w.roots = x509.NewCertPool()
@@ -303,6 +305,12 @@ func (w *world) tunnel(authority, serverName string, alpn ...string) *tls.Conn {
 // tunnelOn is tunnel on a connection of the caller's.
 func (w *world) tunnelOn(conn net.Conn, authority, serverName string, alpn ...string) *tls.Conn {
 	w.t.Helper()
+	return tls.Client(w.connected(conn, authority), &tls.Config{RootCAs: w.roots, ServerName: serverName, NextProtos: alpn})
+}
+
+// connected is what is in the tunnel after a CONNECT.
+func (w *world) connected(conn net.Conn, authority string) net.Conn {
+	w.t.Helper()
 	w.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	io.WriteString(conn, "CONNECT "+authority+" HTTP/1.1\r\nHost: "+authority+"\r\nProxy-Authorization: "+basic("billing", w.token)+"\r\n\r\n")
@@ -310,7 +318,7 @@ func (w *world) tunnelOn(conn net.Conn, authority, serverName string, alpn ...st
 	if _, err := io.ReadFull(conn, status); err != nil || !bytes.HasPrefix(status, []byte("HTTP/1.1 200")) {
 		w.t.Fatalf("CONNECT %s: %q, %v", authority, status, err)
 	}
-	return tls.Client(conn, &tls.Config{RootCAs: w.roots, ServerName: serverName, NextProtos: alpn})
+	return conn
 }
 
 func basic(user, password string) string {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,7 @@ type meters struct {
 func newMeters(p metric.MeterProvider, g *Gateway) (*meters, error) {
 	meter := p.Meter(instrumentation)
 	m := &meters{connections: g.options.ConnectionMetrics, byMethod: make(map[string][]metric.AddOption)}
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", knownMethod("")} {
+	for _, method := range append(slices.Clone(knownMethods), otherMethod) {
 		m.byMethod[method] = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("http.request.method", method), attribute.String("url.scheme", "https")))}
 	}

@@ -3,11 +3,15 @@ package gateway_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/tokenstore"
 )
@@ -128,5 +132,50 @@ func TestUpstreamRootsAreReplaced(t *testing.T) {
 	w.gateway.SetUpstreamRoots(roots(w.sim.CAPEM()))
 	if code := call(); code != "" {
 		t.Errorf("with the root again: %s", code)
+	}
+}
+
+// Sessions inside tunnels end with the root that they began under: a client that
+// doesn't trust the new one is to notice.
+func TestTunnelsOfAnotherRootAreNotResumed(t *testing.T) {
+	w := newWorld(t, change{})
+	sessions := tls.NewLRUClientSessionCache(8)
+	roots := x509.NewCertPool()
+	open := func() tls.ConnectionState {
+		t.Helper()
+		roots.AppendCertsFromPEM(w.options.Authority.RootPEM())
+		conn := must(net.Dial("tcp", w.proxy))(t)
+		c := tls.Client(w.connected(conn, site+":443"), &tls.Config{RootCAs: roots, ServerName: site, ClientSessionCache: sessions})
+		defer c.Close()
+		// The ticket comes with what the server says first.
+		if _, err := io.WriteString(c, "GET /rest/api/3/myself HTTP/1.1\r\nHost: "+site+"\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(c); err != nil {
+			t.Fatal(err)
+		}
+		return c.ConnectionState()
+	}
+	open()
+	if !open().DidResume {
+		t.Fatal("the second tunnel did not resume the session")
+	}
+	elsewhere := t.TempDir()
+	next := must(certs.Open(certs.Options{Dir: elsewhere, Sealer: w.keys}))(t)
+	for _, name := range []string{"ca.pem", "ca-key.pem"} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), must(os.ReadFile(filepath.Join(elsewhere, name)))(t), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put, err := w.options.Authority.Reload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put()
+	if state := open(); state.DidResume || !state.VerifiedChains[0][len(state.VerifiedChains[0])-1].Equal(next.Root()) {
+		t.Error("the session of the old root was resumed")
+	}
+	if !open().DidResume {
+		t.Error("sessions of the new root are not resumed")
 	}
 }

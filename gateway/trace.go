@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -269,10 +270,12 @@ func portOf(address string) int {
 // otherMethod stands for all methods that the conventions don't know.
 const otherMethod = "_OTHER"
 
+// knownMethods are those that the conventions know.
+var knownMethods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+
 // knownMethod keeps the method attribute bounded, as the conventions ask.
 func knownMethod(m string) string {
-	switch m {
-	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY":
+	if slices.Contains(knownMethods, m) {
 		return m
 	}
 	return otherMethod
