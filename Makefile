@@ -17,7 +17,8 @@ build:
 
 # The race detector needs a C compiler, the hosts of the network tests ip(8), the test
 # of a report's page openssl(1), the tests of the console and of the public page a
-# browser: none comes with Go.
+# browser, those of the alerts promtool(1): none comes with Go. Of Debian's package
+# prometheus only that program is taken, so that no Prometheus is started, now or later.
 tools:
 	@command -v $${CC:-gcc} >/dev/null || { \
 	  echo "no C compiler for the race detector: installing one"; \
@@ -35,6 +36,15 @@ tools:
 	  else \
 	    echo "no Chromium for the tests of pages, and no way to install it here"; \
 	  fi; }
+	@command -v promtool >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no promtool for the tests of alerts: installing it"; \
+	    dir=$$(mktemp -d) && chmod 755 $$dir && apt-get update -qq && \
+	      (cd $$dir && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) && \
+	      install $$dir/usr/bin/promtool /usr/local/bin/; status=$$?; rm -rf $$dir; exit $$status; \
+	  else \
+	    echo "no promtool for the tests of alerts, and no way to install it here"; \
+	  fi; }
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -43,11 +53,12 @@ check:
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 
-# Root can make network namespaces and install a browser, so for root the tests that
-# need them may not be skipped.
+# Root can make network namespaces and install a browser and promtool, so for root the
+# tests that need them may not be skipped.
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
-	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required $(GO) test -race -timeout 15m ./...
+	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
+	  $(GO) test -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"jiragate/gateway/admin"
 	"jiragate/tokenstore/secret"
@@ -178,4 +182,52 @@ func TestPanicInACheck(t *testing.T) {
 	if status != 503 || strings.Contains(body, "S3cret") || !strings.Contains(body, "panic") {
 		t.Errorf("%d %s", status, body)
 	}
+}
+
+// The metric says of each check what /readyz does, and a scrape asks no more often.
+func TestReadinessIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(t, nil)
+		var fails atomic.Bool
+		var runs atomic.Int32
+		o.Checks = []admin.Check{{Name: "store", Run: passes}, {Name: "audit", Run: func(context.Context) error {
+			runs.Add(1)
+			if fails.Load() {
+				return errors.New("no space left on device")
+			}
+			return nil
+		}}}
+		reader := sdkmetric.NewManualReader()
+		if err := newAPI(t, o).MeasureReadiness(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")); err != nil {
+			t.Fatal(err)
+		}
+		scrape := func() map[string]int64 {
+			t.Helper()
+			var all metricdata.ResourceMetrics
+			if err := reader.Collect(t.Context(), &all); err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]int64{}
+			for _, p := range all.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[int64]).DataPoints {
+				name, _ := p.Attributes.Value("jiragate.check")
+				got[name.AsString()] = p.Value
+			}
+			return got
+		}
+		want := map[string]int64{"store": 1, "audit": 1}
+		for range 3 {
+			if got := scrape(); !maps.Equal(got, want) {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+		if n := runs.Load(); n != 1 {
+			t.Errorf("the check ran %d times within a second", n)
+		}
+		fails.Store(true)
+		time.Sleep(time.Second)
+		want["audit"] = 0
+		if got := scrape(); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
 }

@@ -216,6 +216,9 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	if s.api, err = admin.New(o); err != nil {
 		return nil, nil, err
 	}
+	if err := s.api.MeasureReadiness(s.engine.telemetry.MeterProvider().Meter("jiragate/gateway/admin")); err != nil {
+		return nil, nil, err
+	}
 	pages, err := s.pages(token)
 	if err != nil {
 		return nil, nil, err
