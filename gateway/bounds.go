@@ -41,6 +41,9 @@ const (
 	limitConnections limitName = "connections"
 	limitStrangers   limitName = "unidentified_connections"
 	limitGuesses     limitName = "identification"
+	limitGreetings   limitName = "unidentified_handshakes"
+	limitAnswers     limitName = "answers"
+	limitRecords     limitName = "records" // of strangers
 )
 
 // bounds are what the gateway bounds its clients with, and the count of whom that
@@ -50,9 +53,11 @@ type bounds struct {
 	calls      *limit.Places
 	bodies     *limit.Places
 	rate       *limit.Buckets[string] // nil: none
-	handshakes *limit.Places
-	sockets    *limit.Places // connections of clients
-	strangers  *limit.Places // connections of nobody yet
+	handshakes *limit.Places          // in tunnels
+	greetings  *limit.Places          // handshakes at the listener
+	answers    *limit.Places          // refusals on their way to clients
+	sockets    *limit.Places          // connections of clients
+	strangers  *limit.Places          // connections of nobody yet
 	guesses    *limit.Guesses
 	floods     *limit.Buckets[string]
 	life       time.Duration // of a connection, and how many calls it takes
@@ -60,21 +65,29 @@ type bounds struct {
 	refusals   metric.Int64Counter
 }
 
-func newBounds(o Limits, g *Gateway) (*bounds, error) {
-	bodies := int64(maxBodyBytes)
-	if o.Memory > 0 {
-		bodies = max(2*policy.MaxBody, min(bodies, int64(o.Memory/memoryOfBodies)))
+// fitting is how many there may be of what takes so many bytes each: most, or under a
+// memory limit as many as its part carries, but a few in any case.
+func (o Limits) fitting(most, each int64, part uint64) int64 {
+	if o.Memory == 0 {
+		return most
 	}
+	const few = 2 * policy.MaxBody // bytes
+	return min(most, max(int64(min(o.Memory/part, math.MaxInt64)), few)/each)
+}
+
+func newBounds(o Limits, g *Gateway) (*bounds, error) {
 	b := &bounds{
 		memory: limit.NewMemory(limit.MemoryOptions{
-			Limit: o.Memory, Short: memoryShort, Enough: memoryEnough, Every: memoryEvery, Used: o.MemoryUsed,
-			Changed: memoryChanged(g.log, o.Memory),
+			Limit: o.Memory, Short: memoryShort, Enough: memoryEnough, Every: memoryEvery, CollectEvery: memoryCollect,
+			Used: o.MemoryUsed, Changed: memoryChanged(g.log, o.Memory),
 		}),
-		calls:      limit.NewPlaces(limit.PlacesOptions{Total: maxCalls, Each: int64(o.ClientConcurrency), Wait: callWait, Queue: maxWaitingCalls}),
-		bodies:     limit.NewPlaces(limit.PlacesOptions{Total: bodies, Wait: callWait, Queue: maxWaitingCalls}),
+		calls:      limit.NewPlaces(limit.PlacesOptions{Total: o.fitting(maxCalls, callMemory, memoryOfCalls), Each: int64(o.ClientConcurrency), Wait: callWait, Queue: maxWaitingCalls}),
+		bodies:     limit.NewPlaces(limit.PlacesOptions{Total: o.fitting(maxBodyBytes, 1, memoryOfBodies), Wait: callWait, Queue: maxWaitingCalls}),
 		handshakes: limit.NewPlaces(limit.PlacesOptions{Total: maxHandshakes, Wait: handshakeWait, Queue: waitingHandshakes}),
-		sockets:    limit.NewPlaces(limit.PlacesOptions{Total: maxConnections}),
-		strangers:  limit.NewPlaces(limit.PlacesOptions{Total: maxStrangers, Each: maxStrangersPerAddress}),
+		greetings:  limit.NewPlaces(limit.PlacesOptions{Total: maxHandshakes, Wait: handshakeWait, Queue: waitingHandshakes}),
+		answers:    limit.NewPlaces(limit.PlacesOptions{Total: maxAnswers}),
+		sockets:    limit.NewPlaces(limit.PlacesOptions{Total: maxConnections - maxStrangers}),
+		strangers:  limit.NewPlaces(limit.PlacesOptions{Total: o.fitting(maxStrangers, maxHeadBytes, memoryOfStrangers)}),
 		guesses: limit.NewGuesses(limit.GuessesOptions{
 			Pair: pairTries, PairPer: pairPause, Address: addressTries, AddressPer: addressPause, Remember: knownFor, Most: maxTriers,
 		}),
@@ -99,17 +112,28 @@ func memoryChanged(log *slog.Logger, most uint64) func(short bool, used uint64) 
 }
 
 // refused counts a refusal for the sake of a limit, and decides whether it is
-// recorded: the first ones of each client or address are, and then a few.
+// recorded: the first ones of each client or address are, and then a few. So it is with
+// all that strangers are refused, or they could fill the disk. A call that has an intent
+// is always recorded (G6).
 func (b *bounds) refused(c *Call, r *refusal) {
-	if r.limit == "" {
+	if c.pending != nil || r.limit == "" && c.client() != "" {
 		return
 	}
-	who := "client " + c.client()
-	if c.client() == "" {
-		who = "address " + limit.Network(c.origin.peer.Addr()).String()
+	r.unrecorded = b.floods.Take(c.whose()) > 0
+	switch {
+	case r.limit != "":
+		b.count(r.limit, !r.unrecorded)
+	case r.unrecorded:
+		b.count(limitRecords, false)
 	}
-	r.unrecorded = b.floods.Take(who) > 0
-	b.count(r.limit, !r.unrecorded)
+}
+
+// whose names whom the call is counted for: its client, or the network of a stranger.
+func (c *Call) whose() string {
+	if name := c.client(); name != "" {
+		return "client " + name
+	}
+	return "address " + limit.Network(c.origin.peer.Addr()).String()
 }
 
 func (b *bounds) count(name limitName, recorded bool) { b.countMore(name, recorded, 1) }
@@ -126,9 +150,10 @@ func (b *bounds) meter(meter metric.Meter, ts *tunnels) (err error) {
 		return err
 	}
 	for _, name := range []limitName{
-		limitMemory, limitCalls, limitBodies, limitRate, limitTunnels, limitHandshakes, limitConnections, limitStrangers, limitGuesses,
+		limitMemory, limitCalls, limitBodies, limitRate, limitTunnels, limitHandshakes, limitConnections, limitStrangers,
+		limitGuesses, limitGreetings, limitAnswers, limitRecords,
 	} { // a rate needs to see the zero
-		b.countMore(name, true, 0)
+		b.countMore(name, name != limitRecords, 0)
 	}
 	_, err = meter.Float64ObservableGauge("jiragate.limit.use",
 		metric.WithDescription("How much of a limit is used, from 0 to 1."),
@@ -137,12 +162,12 @@ func (b *bounds) meter(meter metric.Meter, ts *tunnels) (err error) {
 				o.Observe(used/math.Max(of, 1), metric.WithAttributes(attribute.String("jiragate.limit", string(name))))
 			}
 			for name, p := range map[limitName]*limit.Places{
-				limitCalls: b.calls, limitBodies: b.bodies, limitHandshakes: b.handshakes, limitConnections: b.sockets, limitStrangers: b.strangers,
+				limitCalls: b.calls, limitBodies: b.bodies, limitHandshakes: b.handshakes, limitGreetings: b.greetings,
+				limitAnswers: b.answers, limitTunnels: ts.places, limitConnections: b.sockets, limitStrangers: b.strangers,
 			} {
 				used, of := p.Used()
 				observe(name, float64(used), float64(of))
 			}
-			observe(limitTunnels, float64(ts.count()), maxTunnels)
 			if used, of := b.memory.Used(); of > 0 {
 				observe(limitMemory, float64(used), float64(of))
 			}

@@ -197,7 +197,10 @@ func New(o Options) (*Gateway, error) {
 }
 
 // Load is how many calls are under way, and how many tunnels are open.
-func (g *Gateway) Load() (calls, tunnels int) { return int(g.calls.Load()), g.tunnels.count() }
+func (g *Gateway) Load() (calls, tunnels int) {
+	open, _ := g.tunnels.places.Used()
+	return int(g.calls.Load()), int(open)
+}
 
 // directory is the present picture of connections and clients.
 func (g *Gateway) directory() *tokenstore.Directory { return g.options.Directory() }

@@ -21,6 +21,7 @@ import (
 	"jiragate/gateway"
 	"jiragate/internal/handover"
 	"jiragate/internal/jirasim"
+	"jiragate/tokenstore"
 )
 
 // keptOpen keeps the socket of a listener that a gateway closes.
@@ -275,6 +276,42 @@ func TestATunnelOfARemovedClientIsNotTakenOver(t *testing.T) {
 	if err := next.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestATunnelIsTakenOverWhateverOthersDo: one that was let in is not cut for wrong tokens
+// from its address, nor for a moment in which nothing new is let in.
+func TestATunnelIsTakenOverWhateverOthersDo(t *testing.T) {
+	w := newWorld(t, change{})
+	w.token = "a token of its owner's own making"
+	if err := w.store.SetClientToken(t.Context(), "billing", tokenstore.TokenSHA256(w.token)); err != nil {
+		t.Fatal(err)
+	}
+	tunnel := w.tunnel(site+":443", site, "http/1.1")
+	if err := tunnel.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	held, err := w.gateway.Yield(t.Context(), time.Second)
+	if err != nil || len(held) != 1 {
+		t.Fatalf("%d connections, %v", len(held), err)
+	}
+	w.options.Limits.Memory, w.options.Limits.MemoryUsed = 1000, func() uint64 { return 1000 }
+	next := must(gateway.New(w.options))(t)
+	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	served := make(chan error, 1)
+	go func() { served <- next.Serve(l) }()
+	w.proxy = l.Addr().String()
+	for range 20 {
+		w.raw(w.absolute("https://"+site+"/", "Proxy-Authorization: "+basic("billing", "wrong")))
+	}
+	w.eventually("memory is short", func() bool { return next.Ready() != nil })
+	if err := next.Adopt(held[0].Provenance(), held[0].Conn()); err != nil {
+		t.Errorf("it was cut: %v", err)
+	}
+	tunnel.Close()
+	if err := next.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
 }
 
 // TestACallThatTakesLongerGoesOn: who can't wait for a call is told how many there

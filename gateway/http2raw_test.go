@@ -123,6 +123,18 @@ func (c *rawHTTP2) await(stream uint32) rawAnswer {
 	return *a
 }
 
+// resets is how many streams were reset.
+func (c *rawHTTP2) resets() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.streams {
+		if a.over && a.reset != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // awaitEnd returns the code of the GOAWAY that ended the connection.
 func (c *rawHTTP2) awaitEnd() http2.ErrCode {
 	<-c.ended

@@ -23,6 +23,8 @@ type identity struct {
 	// where the token alone tells.
 	shown bool
 	tried string
+	// made tells that the token was right and is one that nobody guesses.
+	made bool
 }
 
 // connectionField is the request header field by which a client chooses among
@@ -50,6 +52,7 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 		return id, nil
 	}
 	id.shown = true
+	var token string
 	if len(fields) > 1 {
 		return identity{shown: true}, unidentified
 	}
@@ -61,7 +64,8 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 		if err != nil {
 			return identity{shown: true}, unidentified
 		}
-		user, token, _ := strings.Cut(string(raw), ":")
+		var user string
+		user, token, _ = strings.Cut(string(raw), ":")
 		name, chosen, _ := strings.Cut(user, "+")
 		id.tried = name
 		id.client = clientByToken(dir, name, token)
@@ -72,7 +76,8 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 			id.chosen = chosen
 		}
 	case strings.EqualFold(scheme, "Bearer"):
-		sum := sha256.Sum256([]byte(value))
+		token = value
+		sum := sha256.Sum256([]byte(token))
 		if c, ok := dir.ClientByTokenSHA256(sum); ok && subtle.ConstantTimeCompare(sum[:], c.TokenSHA256[:]) == 1 {
 			id.client = c
 		}
@@ -80,7 +85,7 @@ func identify(dir *tokenstore.Directory, r *http.Request, certificates []*x509.C
 	if id.client == nil {
 		return identity{shown: true, tried: id.tried}, unidentified
 	}
-	id.byToken = true
+	id.byToken, id.made = true, tokenstore.Made(token)
 	return id, nil
 }
 

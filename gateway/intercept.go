@@ -1,17 +1,18 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"jiragate/certs/baseline"
+	"jiragate/gateway/limit"
 	"jiragate/tokenstore"
 )
 
@@ -23,13 +24,16 @@ type tunnels struct {
 	// noHTTP2 is set while HTTP/2 connections are brought to their end.
 	noHTTP2 atomic.Bool
 
-	mu        sync.Mutex
-	open      map[*tunnel]bool // true while shaking hands
-	perClient map[string]int
+	places *limit.Places
+
+	mu   sync.Mutex
+	open map[*tunnel]bool // true while shaking hands
 }
 
 func newTunnels(g *Gateway) *tunnels {
-	return &tunnels{gateway: g, open: make(map[*tunnel]bool), perClient: make(map[string]int)}
+	return &tunnels{gateway: g, open: make(map[*tunnel]bool), places: limit.NewPlaces(limit.PlacesOptions{
+		Total: g.options.Limits.fitting(maxTunnels, tunnelMemory, memoryOfTunnels), Each: maxTunnelsPerClient,
+	})}
 }
 
 func (ts *tunnels) newConfig() *tls.Config {
@@ -86,37 +90,26 @@ func (ts *tunnels) cut() {
 
 // reserve takes a place for t, or says that there is none.
 func (ts *tunnels) reserve(t *tunnel) *refusal {
-	name := t.identity.client.Name
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	switch {
-	case len(ts.open) >= maxTunnels:
-		return limited(limitTunnels, CodeTunnelLimit, "The gateway has its "+strconv.Itoa(maxTunnels)+" tunnels open. Try again shortly.", busyRetry)
-	case ts.perClient[name] >= maxTunnelsPerClient:
-		return limited(limitTunnels, CodeTunnelLimit, "The client has its "+strconv.Itoa(maxTunnelsPerClient)+" tunnels open. Reuse or close some.", busyRetry)
+	place, err := ts.places.Take(context.Background(), t.identity.client.Name, 1) // waits for nothing
+	if err != nil {
+		detail := "The gateway has as many tunnels open as it may. Try again shortly."
+		if full, ok := errors.AsType[*limit.Full](err); ok && full.Own {
+			detail = "The client has its share of tunnels open. Reuse or close some."
+		}
+		return limited(limitTunnels, CodeTunnelLimit, detail, busyRetry)
 	}
-	ts.open[t] = true
-	ts.perClient[name]++
-	return nil
-}
-
-func (ts *tunnels) count() int {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	return len(ts.open)
+	t.place = place
+	ts.open[t] = true
+	return nil
 }
 
 func (ts *tunnels) release(t *tunnel) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if _, ok := ts.open[t]; !ok {
-		return
-	}
 	delete(ts.open, t)
-	name := t.identity.client.Name
-	if ts.perClient[name]--; ts.perClient[name] <= 0 {
-		delete(ts.perClient, name)
-	}
+	t.place.Release()
 }
 
 // tunnel is one CONNECT: who opened it and the one authority that requests
@@ -131,6 +124,7 @@ type tunnel struct {
 	authority authority
 	from      *origin // the connection that CONNECT came by
 	connect   *http.Request
+	place     *limit.Hold
 	shut      sync.Once
 
 	mu     sync.Mutex
@@ -154,13 +148,17 @@ func (g *Gateway) openTunnel(s *servers, r *http.Request, conn net.Conn) *tunnel
 }
 
 func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
-	c.identity, refused = g.identified(c)
+	if c.origin.moved { // it was let in before: others' tries and a moment without memory don't cut it
+		c.identity, refused = identify(g.directory(), c.in, c.origin.certificates())
+	} else {
+		c.identity, refused = g.identified(c)
+	}
 	t.identity = c.identity
 	c.record.Client = c.client()
 	if refused != nil {
 		return refused
 	}
-	if g.bounds.memory.Short() {
+	if g.bounds.memory.Short() && !c.origin.moved {
 		return overloaded()
 	}
 	var err error
@@ -238,7 +236,7 @@ func (t *tunnel) handshake() error {
 	}
 	t.Conn = &earlyConn{Conn: t.Conn, early: first[:]}
 	tc := tls.Server(t, t.tunnels.config())
-	if err := t.gateway.bounds.shake("client "+t.identity.client.Name, tc); err != nil {
+	if err := shake(t.gateway.bounds.handshakes, limitHandshakes, t.identity.client.Name, tc); err != nil {
 		return err
 	}
 	_ = t.Conn.SetDeadline(time.Time{})

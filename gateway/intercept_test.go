@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strconv"
 	"testing"
 
 	"jiragate/tokenstore"
@@ -9,7 +10,7 @@ import (
 // One client cannot take every tunnel, all of them together have a limit, and
 // a place is given back once, when its tunnel closes.
 func TestTunnelsAreBounded(t *testing.T) {
-	ts := &tunnels{open: make(map[*tunnel]bool), perClient: make(map[string]int)}
+	ts := newTunnels(&Gateway{})
 	open := func(client string) (*tunnel, *refusal) {
 		tn := &tunnel{tunnels: ts, identity: identity{client: &tokenstore.Client{Name: client}}}
 		return tn, ts.reserve(tn)
@@ -38,12 +39,21 @@ func TestTunnelsAreBounded(t *testing.T) {
 	if _, refused := open("greedy"); refused == nil {
 		t.Error("one place was given back twice")
 	}
+	// Whatever a few take, there is one for the next.
+	for _, client := range []string{"second", "third", "fourth", "fifth"} {
+		for refused := (*refusal)(nil); refused == nil; {
+			_, refused = open(client)
+		}
+	}
+	if _, refused := open("late"); refused != nil {
+		t.Errorf("a sixth client: %v", refused)
+	}
 	for client := 0; len(ts.open) < maxTunnels; client++ {
-		if _, refused := open(string(rune('a' + client%26))); refused != nil {
+		if _, refused := open(strconv.Itoa(client)); refused != nil {
 			t.Fatalf("%d tunnels: %v", len(ts.open), refused)
 		}
 	}
-	if _, refused := open("late"); refused == nil || refused.code != CodeTunnelLimit {
+	if _, refused := open("last"); refused == nil || refused.code != CodeTunnelLimit {
 		t.Errorf("beyond the limit of all: %v", refused)
 	}
 }

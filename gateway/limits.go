@@ -110,11 +110,10 @@ const (
 	receiveBuffer = 128 << 10
 
 	// maxStrangers bounds the connections whose client has not said who it is, fairly
-	// shared by address, and maxStrangersPerAddress those of one address. Beyond,
-	// they are closed. All clients behind one proxy have one address, so this is
-	// more than they open at once.
-	maxStrangers           = 8 << 10
-	maxStrangersPerAddress = 2 << 10
+	// shared by address: one has half at most, which is more than the clients behind
+	// one proxy open at once. Beyond, they are closed. What is left of maxConnections
+	// is shared fairly by clients, so that strangers can't take all.
+	maxStrangers = 4 << 10
 	// connectionLife is how long a tunnel or keep-alive connection takes calls, and
 	// lifeJitter how much longer it may be, at random, so that what was opened
 	// together does not end together. maxConnectionCalls is how many calls it takes.
@@ -122,10 +121,10 @@ const (
 	connectionLife     = time.Hour
 	lifeJitter         = 10 * time.Minute
 	maxConnectionCalls = 100_000
-	// maxHandshakes bounds the TLS handshakes at a time, in tunnels and at the
-	// listener: each is a millisecond of a processor and some 30 KiB. They are
-	// shared fairly by client, at the listener by address; waitingHandshakes of
-	// each wait, for handshakeWait.
+	// maxHandshakes bounds the TLS handshakes at a time in tunnels, fairly shared by
+	// client, and as many at the listener, by address, so that strangers who begin one
+	// keep no client waiting. Each is a millisecond of a processor and some 30 KiB;
+	// waitingHandshakes of each wait, for handshakeWait.
 	maxHandshakes     = 512
 	waitingHandshakes = 512
 	handshakeWait     = 5 * time.Second
@@ -137,11 +136,13 @@ const (
 	maxWaitingCalls = 256
 	callWait        = 5 * time.Second
 	// maxBodyBytes bounds the request bodies that are held at a time, fairly shared by
-	// client; under a memory limit, a quarter of that if it is less. The least is
-	// what two bodies take.
-	maxBodyBytes   = 256 << 20
-	memoryOfBodies = 4
-	// maxCallTime bounds a whole call. Jira's slowest answers take a minute or two.
+	// client.
+	maxBodyBytes = 256 << 20
+	// maxAnswers bounds the refusals that are being answered at a time, fairly shared by
+	// client or address: who reads none of them has those beyond cut.
+	maxAnswers = 8 << 10
+	// maxCallTime bounds a whole call: Jira's answer ends with it, and before that
+	// each wait has its own, shorter bound. Jira's slowest answers take a minute or two.
 	maxCallTime = 10 * time.Minute
 	// minReadRate is how many bytes a second a client must take of an answer, on the
 	// whole, beyond the first writeTimeout. The time in which there is nothing to
@@ -162,6 +163,16 @@ const (
 	knownFor  = time.Hour
 	maxTriers = 10_000
 
+	// Under a memory limit calls, bodies and tunnels get a quarter of it each, and
+	// strangers an eighth, if that is less than they would have: nobody may bring all
+	// to their limit of memory, where everybody is refused. A call is taken for
+	// callMemory, a tunnel for tunnelMemory and a stranger for a header.
+	memoryOfCalls     = 4
+	memoryOfBodies    = 4
+	memoryOfTunnels   = 4
+	memoryOfStrangers = 8
+	callMemory        = 100 << 10
+	tunnelMemory      = 32 << 10
 	// memoryShort and memoryEnough are the shares of the memory limit at which new
 	// calls and tunnels begin and cease to be refused. Beyond nine tenths the garbage
 	// collector would take most of the processors. memoryEvery is how often
@@ -169,10 +180,14 @@ const (
 	memoryShort  = 0.90
 	memoryEnough = 0.80
 	memoryEvery  = 200 * time.Millisecond
+	// memoryCollect is how often garbage is collected while memory is short. When all
+	// is refused little is allocated, and the runtime itself would take two minutes to
+	// find out that what was held is garbage.
+	memoryCollect = 5 * time.Second
 
-	// floodRecords refusals by a limit are recorded one by one for each client (of
-	// strangers, each address), and then one each floodPause. The others are counted
-	// in metrics only: records must not be what brings the gateway down.
+	// floodRecords refusals by a limit are recorded one by one for each client, and of
+	// strangers all refusals for each address; then one each floodPause. The others are
+	// counted in metrics only: records must not be what brings the gateway down.
 	floodRecords = 20
 	floodPause   = time.Second
 )

@@ -22,7 +22,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := map[string]any{
-		"maxConnections": maxConnections, "maxStrangers": maxStrangers, "maxStrangersPerAddress": maxStrangersPerAddress,
+		"maxConnections": maxConnections, "maxStrangers": maxStrangers, "maxAnswers": maxAnswers,
 		"maxTunnels": maxTunnels, "maxTunnelsPerClient": maxTunnelsPerClient,
 		"connectionLife": connectionLife, "lifeJitter": lifeJitter, "maxConnectionCalls": maxConnectionCalls,
 		"maxHandshakes": maxHandshakes, "maxCalls": maxCalls, "maxWaitingCalls": maxWaitingCalls, "callWait": callWait,
@@ -46,20 +46,20 @@ func TestLimitsAreDocumented(t *testing.T) {
 // refused.
 func TestHandshakesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bounds{handshakes: limit.NewPlaces(limit.PlacesOptions{Total: 2, Wait: handshakeWait, Queue: 1})}
+		places := limit.NewPlaces(limit.PlacesOptions{Total: 2, Wait: handshakeWait, Queue: 1})
 		ended := make(chan error, 3)
-		shake := func(whose string) net.Conn {
+		begin := func(whose string) net.Conn {
 			client, server := net.Pipe()
-			go func() { ended <- b.shake(whose, tls.Server(server, &tls.Config{})) }()
+			go func() { ended <- shake(places, limitHandshakes, whose, tls.Server(server, &tls.Config{})) }()
 			synctest.Wait()
 			return client
 		}
-		slow := shake("client slow")
+		slow := begin("slow")
 		defer slow.Close()
 		began := time.Now()
-		again := shake("client slow")
+		again := begin("slow")
 		defer again.Close()
-		other := shake("client other")
+		other := begin("other")
 		other.Close()
 		if err := <-ended; errors.As(err, new(*refusal)) || time.Since(began) != 0 {
 			t.Errorf("another client's handshake had to wait: %v", err)
@@ -70,7 +70,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 		}
 		slow.Close()
 		<-ended
-		if h, err := b.handshakes.Take(context.Background(), "client slow", 1); err != nil {
+		if h, err := places.Take(context.Background(), "slow", 1); err != nil {
 			t.Errorf("a place was not given back: %v", err)
 		} else {
 			h.Release()

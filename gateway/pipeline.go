@@ -1,13 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"jiragate/policy"
@@ -23,8 +23,6 @@ func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	defer end()
 	g.inFlight(c, 1)
 	defer g.inFlight(c, -1)
-	ctx, cancel := context.WithTimeout(ctx, maxCallTime)
-	defer cancel()
 	defer c.leave()
 	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)
@@ -227,7 +225,7 @@ func (g *Gateway) rebuild(ctx context.Context, c *Call) {
 	out.Header["Via"] = []string{via(c.in.ProtoMajor)}
 	if c.body != nil {
 		// No GetBody: the transport must not be able to send it twice (G9).
-		out.Body, out.ContentLength = io.NopCloser(strings.NewReader(string(c.body))), int64(len(c.body))
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
 		out.Header.Set("Content-Type", "application/json")
 	}
 	c.out = out.WithContext(ctx)
@@ -268,10 +266,14 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *Call, r *refusal) {
 	if m.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
+	place, err := g.bounds.answers.Take(context.Background(), c.whose(), 1) // waits for nothing
+	if err != nil {
+		g.bounds.count(limitAnswers, !r.unrecorded)
+		panic(http.ErrAbortHandler)
+	}
+	defer place.Release()
 	dropBody(w, c)
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.setHeader(w.Header(), len(body))
 	c.nameTrace(w.Header())
-	w.WriteHeader(m.status)
-	_, _ = w.Write(body) // the client may be gone; the record stands
+	writeWhole(w, m.status, body)
 }

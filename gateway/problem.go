@@ -250,6 +250,10 @@ func (r *refusal) setHeader(h http.Header, bodyLength int) {
 	case m.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	}
+	switch r.limit {
+	case limitMemory, limitConnections, limitGuesses:
+		h.Set("Connection", "close") // it holds what there is too little of
+	}
 	if len(r.allow) > 0 {
 		h.Set("Allow", strings.Join(r.allow, ", "))
 	}

@@ -40,9 +40,7 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		c.record.BytesOut = int64(len(a.first))
 		// The record first, so that whoever has the answer finds the record.
 		g.complete(c)
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-		w.WriteHeader(status)
-		_, _ = w.Write(a.first) // the client may be gone; the record stands
+		writeWhole(w, status, a.first)
 		return
 	}
 	// No Content-Length: its client sees the end of a long answer only when
@@ -57,6 +55,17 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		// The client must see that the answer is not whole.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// writeWhole writes all there is of an answer, up to the client: what net/http writes by
+// itself, once the call has left its place, nothing would bound. The client may be gone;
+// the record stands.
+func writeWhole(w http.ResponseWriter, status int, p []byte) {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.WriteHeader(status)
+	_, _ = w.Write(p)
+	_ = control.Flush()
 }
 
 // stream copies the answer until its end, and returns a code if it was cut.
@@ -99,6 +108,8 @@ func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
 			return ""
 		case err != nil && c.in.Context().Err() != nil:
 			return CodeClientDisconnected
+		case err != nil && !time.Now().Before(a.body.end):
+			return CodeUpstreamTimeout
 		case err != nil:
 			return CodeUpstreamResponseCut
 		}

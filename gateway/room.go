@@ -77,10 +77,12 @@ func limited(name limitName, code Code, detail string, retryAfter time.Duration)
 }
 
 // identified finds who calls, unless too many tries from there have failed, and
-// gives its connection a place among those of the client.
+// gives its connection a place among those of the client. A right token of the
+// gateway's own making is taken whatever others try: nobody guesses it, and who shares
+// an address with its client, as behind a load balancer, must not lock that client out.
 func (g *Gateway) identified(c *Call) (identity, *refusal) {
 	id, refused := identify(g.directory(), c.in, c.origin.certificates())
-	if id.shown {
+	if id.shown && !id.made {
 		as := ""
 		if id.client != nil {
 			as = id.client.Name

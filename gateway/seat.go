@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"time"
 
 	"jiragate/gateway/limit"
 )
@@ -94,17 +95,20 @@ func (c *shakenConn) shake() error {
 		return err
 	}
 	c.below.early = first
+	// net/http sets one for writing with the first header.
+	_ = c.below.SetWriteDeadline(time.Now().Add(readHeadTimeout))
 	from := limit.Network(addrPort(c.below.RemoteAddr()).Addr())
-	err := c.bounds.shake("address "+from.String(), c.Conn)
+	err := shake(c.bounds.greetings, limitGreetings, from.String(), c.Conn)
 	if refused, ok := err.(*refusal); ok {
 		c.bounds.count(refused.limit, false)
+		_ = c.below.Close() // what net/http writes would begin the handshake again
 	}
 	return err
 }
 
 // shake makes the handshake when it is somebody's turn. The deadline is c's own.
-func (b *bounds) shake(whose string, c *tls.Conn) error {
-	place, refused := take(context.Background(), b.handshakes, limitHandshakes, whose, 1)
+func shake(places *limit.Places, name limitName, whose string, c *tls.Conn) error {
+	place, refused := take(context.Background(), places, name, whose, 1)
 	if refused != nil {
 		return refused
 	}

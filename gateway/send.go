@@ -91,12 +91,12 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	g.heed(ctx, c, response)
 	g.heedLimits(span, c, response)
 	if !c.creates(response) {
-		// The password is judged: from here on, who leaves ends the answer, and so does the end of its time. But for
+		// The password is judged: from here on, who leaves ends the answer. But for
 		// that which has to be read to remember the issue.
-		context.AfterFunc(c.out.Context(), func() { cancel(nil) })
+		context.AfterFunc(c.in.Context(), func() { cancel(nil) })
 	}
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
-	a.body = newPacedBody(response.Body, func() { cancel(nil) })
+	a.body = newPacedBody(response.Body, c.started.Add(maxCallTime), func() { cancel(nil) })
 	a.body.waited = c.away
 	if refused := g.inspect(c, a); refused != nil {
 		failSpan(span, string(refused.code))
@@ -229,22 +229,23 @@ func withheld() *refusal {
 	return refuse(CodeResponseWithheld, "The answer held the injected credential. The call may have taken effect in Jira.")
 }
 
-// pacedBody ends a response body that keeps its reader waiting for too long,
-// and its request with it. The time that a slow client takes between two reads
-// does not count.
+// pacedBody ends a response body that keeps its reader waiting for too long, or the
+// call's time is over, and its request with it. The time that a slow client takes
+// between two reads does not count as waiting.
 type pacedBody struct {
 	io.ReadCloser
+	end    time.Time // of the call
 	cancel context.CancelFunc
 	timer  *time.Timer
 	waited func(since time.Time) // told of the wait for each piece
 }
 
-func newPacedBody(b io.ReadCloser, cancel context.CancelFunc) *pacedBody {
-	return &pacedBody{b, cancel, time.AfterFunc(upstreamIdleTimeout, cancel), func(time.Time) {}}
+func newPacedBody(b io.ReadCloser, end time.Time, cancel context.CancelFunc) *pacedBody {
+	return &pacedBody{b, end, cancel, time.AfterFunc(upstreamIdleTimeout, cancel), func(time.Time) {}}
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(upstreamIdleTimeout)
+	b.timer.Reset(min(upstreamIdleTimeout, time.Until(b.end)))
 	defer b.timer.Stop()
 	defer b.waited(time.Now())
 	return b.ReadCloser.Read(p)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,18 +44,21 @@ func TestPausesWithinAnAnswer(t *testing.T) {
 		{"short pauses, slow client", []time.Duration{short, short}, short, false},
 		{"a client slower than the limit", []time.Duration{0, 0}, long, false},
 		{"one long pause", []time.Duration{short, long}, 0, true},
+		{"an answer without end", slices.Repeat([]time.Duration{short}, int(maxCallTime/short)+1), 0, true},
+		{"as long as a call may take", slices.Repeat([]time.Duration{short}, int(maxCallTime/short)-1), 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				body := newPacedBody(&pieces{ctx, tt.upstream}, cancel)
+				end := time.Now().Add(maxCallTime)
+				body := newPacedBody(&pieces{ctx, tt.upstream}, end, cancel)
 				defer body.Close()
 				var err error
 				for b := make([]byte, 1); err == nil; time.Sleep(tt.client) {
 					_, err = body.Read(b)
 				}
-				if cut := err != io.EOF; cut != tt.cut {
-					t.Errorf("ended with %v", err)
+				if cut := err != io.EOF; cut != tt.cut || time.Now().After(end) {
+					t.Errorf("ended with %v, %s before the call's end", err, time.Until(end))
 				}
 			})
 		})

@@ -133,8 +133,9 @@ func (s *still) identity() string {
 }
 
 // connect opens a tunnel, in which nothing was said yet.
-func (s *still) connect() net.Conn {
-	c := s.dial("192.0.2.1:1000")
+func (s *still) connect() net.Conn { return s.connectOn(s.dial("192.0.2.1:1000")) }
+
+func (s *still) connectOn(c net.Conn) net.Conn {
 	go io.WriteString(c, "CONNECT "+stillHost+":443 HTTP/1.1\r\nHost: "+stillHost+"\r\n"+s.identity()+"\r\n")
 	got := make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))
 	if _, err := io.ReadFull(c, got); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200") {
@@ -230,6 +231,32 @@ func TestSlowClientsAreCut(t *testing.T) {
 			}()
 			return c
 		}},
+		{"HTTP/2 header that never ends", 3*time.Minute + 30*time.Second, func(s *still) io.Reader {
+			c := s.tunnel("h2")
+			go func() {
+				io.WriteString(c, http2.ClientPreface)
+				f := http2.NewFramer(c, nil)
+				f.WriteSettings()
+				f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}})
+				for f.WriteContinuation(1, false, nil) == nil {
+					time.Sleep(time.Second)
+				}
+			}()
+			return c
+		}},
+		{"HTTP/2 SETTINGS whose acknowledgements are not read", 2 * time.Minute, func(s *still) io.Reader {
+			c := s.tunnel("h2")
+			cut, end := io.Pipe()
+			go func() {
+				io.WriteString(c, http2.ClientPreface)
+				f := http2.NewFramer(c, nil)
+				for f.WriteSettings() == nil {
+					time.Sleep(time.Millisecond)
+				}
+				end.Close()
+			}()
+			return cut
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -295,39 +322,82 @@ func TestIdentifiedConnectionsAreNoStrangers(t *testing.T) {
 	})
 }
 
+// A connection beyond its client's share is answered and closed: it would be a stranger's
+// for as long as it likes.
+func TestConnectionsBeyondAClientsShareAreClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStill(t, nil)
+		s.gateway.SetSockets(4)
+		ask := func() (net.Conn, *bytes.Buffer, chan struct{}) {
+			c := s.dial("192.0.2.1:1000")
+			var got bytes.Buffer
+			closed := make(chan struct{})
+			go func() { _, _ = io.Copy(&got, c); close(closed) }()
+			_, _ = io.WriteString(c, "GET /c/dc/rest/api/2/nothing HTTP/1.1\r\nHost: x\r\n"+s.identity()+"\r\n")
+			synctest.Wait()
+			return c, &got, closed
+		}
+		first, _, _ := ask()
+		if _, got, _ := ask(); !strings.HasPrefix(got.String(), "HTTP/1.1 403 ") {
+			t.Errorf("the second: %s", got)
+		}
+		for range 3 { // one alone has half
+			_, got, closed := ask()
+			time.Sleep(time.Second) // net/http lingers for a client that still sends
+			select {
+			case <-closed:
+			default:
+				t.Error("it stays open")
+			}
+			if !strings.HasPrefix(got.String(), "HTTP/1.1 429 ") || !strings.Contains(got.String(), "client_busy") {
+				t.Errorf("beyond its share: %s", got)
+			}
+		}
+		first.Close()
+		synctest.Wait()
+		if _, got, _ := ask(); !strings.HasPrefix(got.String(), "HTTP/1.1 403 ") {
+			t.Errorf("after one was closed: %s", got)
+		}
+	})
+}
+
 // The bodies of one client's calls are held up to its share of their bytes. One more
 // is refused before it is read, once the wait is over.
 func TestBodiesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStill(t, func(o *gateway.Options) {
-			o.Limits.Memory, o.Limits.MemoryUsed = 16<<20, func() uint64 { return 0 } // 4 MiB for bodies
-		})
-		post := func() net.Conn {
-			c := s.tunnel("http/1.1")
-			go io.WriteString(c, "POST /rest/api/2/issue HTTP/1.1\r\nHost: "+stillHost+"\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n{")
-			return c
-		}
-		first, second := post(), post()
-		synctest.Wait()
-		began := time.Now()
-		var got bytes.Buffer
-		c := post()
-		go io.Copy(&got, c)
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		if !strings.HasPrefix(got.String(), "HTTP/1.1 429 ") || !strings.Contains(got.String(), "client_busy") {
-			t.Errorf("after %s: %s", time.Since(began), got.String())
-		}
-		first.Close()
-		second.Close()
-		synctest.Wait()
-		got.Reset()
-		fourth := post()
-		go io.Copy(&got, fourth)
-		time.Sleep(70 * time.Second)
-		synctest.Wait()
-		if !strings.HasPrefix(got.String(), "HTTP/1.1 408 ") { // read, and slow
-			t.Errorf("after the others have left: %s", got.String())
-		}
+	for _, framing := range []string{"Content-Length: 1048576\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"} {
+		synctest.Test(t, func(t *testing.T) { bodiesAreBounded(t, framing) })
+	}
+}
+
+func bodiesAreBounded(t *testing.T, framing string) {
+	s := newStill(t, func(o *gateway.Options) {
+		o.Limits.Memory, o.Limits.MemoryUsed = 16<<20, func() uint64 { return 0 } // 4 MiB for bodies
 	})
+	post := func() net.Conn {
+		c := s.tunnel("http/1.1")
+		go io.WriteString(c, "POST /rest/api/2/issue HTTP/1.1\r\nHost: "+stillHost+"\r\nContent-Type: application/json\r\n"+framing)
+		return c
+	}
+	first, second := post(), post()
+	synctest.Wait()
+	began := time.Now()
+	var got bytes.Buffer
+	c := post()
+	go io.Copy(&got, c)
+	time.Sleep(20 * time.Second)
+	synctest.Wait()
+	if !strings.HasPrefix(got.String(), "HTTP/1.1 429 ") || !strings.Contains(got.String(), "client_busy") {
+		t.Errorf("after %s: %s", time.Since(began), got.String())
+	}
+	first.Close()
+	second.Close()
+	synctest.Wait()
+	got.Reset()
+	fourth := post()
+	go io.Copy(&got, fourth)
+	time.Sleep(70 * time.Second)
+	synctest.Wait()
+	if !strings.HasPrefix(got.String(), "HTTP/1.1 408 ") { // read, and slow
+		t.Errorf("after the others have left: %s", got.String())
+	}
 }

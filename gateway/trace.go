@@ -109,7 +109,7 @@ func (g *Gateway) attributes(c *Call) []attribute.KeyValue {
 	if c.record.Status != 0 {
 		list = append(list, semconv.HTTPResponseStatusCode(c.record.Status), semconv.HTTPResponseBodySize(int(c.record.BytesOut)))
 	}
-	if c.completed {
+	if c.completed && (c.refused == nil || !c.refused.unrecorded) {
 		list = append(list, attribute.String("jiragate.record", c.record.ID))
 	}
 	for _, kv := range [...]struct{ key, value string }{

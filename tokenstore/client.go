@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"slices"
+	"strings"
 	"time"
 
 	"jiragate/tokenstore/secret"
@@ -49,6 +50,13 @@ func NewToken() (secret.Secret, [sha256.Size]byte) {
 	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
 	token := tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 	return secret.New(token), TokenSHA256(token)
+}
+
+// Made reports whether a token looks like one of [NewToken]: nobody guesses those.
+func Made(token string) bool {
+	random, ok := strings.CutPrefix(token, tokenPrefix)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(random)
+	return ok && err == nil && len(b) == 32
 }
 
 // TokenSHA256 returns the digest under which a client token is stored and looked

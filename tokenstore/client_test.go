@@ -77,6 +77,9 @@ func TestNewTokens(t *testing.T) {
 		}) {
 			t.Fatal("a token that needs escaping in a URL or a shell")
 		}
+		if !tokenstore.Made(s) {
+			t.Fatal("it doesn't look like one")
+		}
 		if sum != tokenstore.TokenSHA256(s) {
 			t.Fatal("the digest is not that of the token")
 		}
@@ -117,5 +120,16 @@ func TestPublishedIssues(t *testing.T) {
 				t.Errorf("error %v, valid should be %v", err, test.ok)
 			}
 		})
+	}
+}
+
+// What somebody brings may be guessed.
+func TestTokensThatAreNotMade(t *testing.T) {
+	made, _ := tokenstore.NewToken()
+	s := made.Reveal()
+	for _, token := range []string{"", "jgc_", "a long enough token of one's own", s[4:], s[:40], s + "A", "jga_" + s[4:], s[:len(s)-1] + "*", "jgc_" + strings.Repeat("A", 42) + "B"} {
+		if tokenstore.Made(token) {
+			t.Errorf("%q counts as made", token)
+		}
 	}
 }

@@ -55,8 +55,9 @@ func (g Guard) wrap(want *atomic.Pointer[tokenDigest], next http.Handler, consen
 			next.ServeHTTP(w, r)
 			return
 		}
-		right := bearerMatches(r, *want.Load())
-		wait := wrong.tried(r, right)
+		token := want.Load()
+		right := bearerMatches(r, token.sum)
+		wait := wrong.tried(r, right && token.made, right)
 		switch {
 		case wait > 0:
 			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
@@ -132,17 +133,19 @@ func (g Guard) hostAllowed(hostport string) bool {
 	return host == "localhost" || slices.Contains(g.Hosts, host)
 }
 
-// tokenDigest is the SHA-256 of a token.
-type tokenDigest [sha256.Size]byte
+// tokenDigest is what is kept of a token.
+type tokenDigest struct {
+	sum  [sha256.Size]byte
+	made bool // it is one of NewToken
+}
 
 func digestOf(token secret.Secret) *tokenDigest {
-	d := tokenDigest(sha256.Sum256([]byte(token.Reveal())))
-	return &d
+	return &tokenDigest{sha256.Sum256([]byte(token.Reveal())), made(token)}
 }
 
 // bearerMatches compares digests, so that neither the token's length nor a
 // common prefix shows in the time it takes.
-func bearerMatches(r *http.Request, want tokenDigest) bool {
+func bearerMatches(r *http.Request, want [sha256.Size]byte) bool {
 	fields := r.Header.Values("Authorization")
 	if len(fields) != 1 {
 		return false

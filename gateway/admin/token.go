@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"jiragate/tokenstore/secret"
 )
@@ -22,7 +23,16 @@ const (
 func NewToken() secret.Secret {
 	var b [32]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return secret.New("jga_" + base64.RawURLEncoding.EncodeToString(b[:]))
+	return secret.New(tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
+const tokenPrefix = "jga_"
+
+// made reports whether t looks like one of NewToken: nobody guesses those.
+func made(t secret.Secret) bool {
+	random, ok := strings.CutPrefix(t.Reveal(), tokenPrefix)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(random)
+	return ok && err == nil && len(b) == 32
 }
 
 // CheckToken says whether t can serve as a token: MinToken to MaxToken

@@ -17,7 +17,9 @@ const (
 )
 
 // wrongTokenTries slow down who guesses the admin token. Nothing counts from another
-// address, and the admin socket needs no token, so nobody can lock an operator out.
+// address, and the admin socket needs no token. One of the gateway's own making is taken
+// whatever others try, since nobody guesses it: or whoever shares an operator's address,
+// as behind a load balancer, could lock the operator out.
 type wrongTokenTries struct{ by *limit.Buckets[netip.Prefix] }
 
 func newWrongTokens() wrongTokenTries {
@@ -26,9 +28,9 @@ func newWrongTokens() wrongTokenTries {
 
 // tried notes a request, and returns how long its address has to wait. If that is not
 // 0, the outcome must not show, or one could go on guessing. Who shows no token has
-// tried none.
-func (t wrongTokenTries) tried(r *http.Request, right bool) (wait time.Duration) {
-	if len(r.Header.Values("Authorization")) == 0 {
+// tried none; made is the right one where that is of the gateway's own making.
+func (t wrongTokenTries) tried(r *http.Request, made, right bool) (wait time.Duration) {
+	if len(r.Header.Values("Authorization")) == 0 || made {
 		return 0
 	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -9,7 +9,27 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
-// Who guesses the admin token has to wait, even with the right one, or the guessing
+// One of the gateway's own making can't be guessed, and nobody locks its owner out.
+func TestMadeTokenIsTakenInThePause(t *testing.T) {
+	store, _ := openStore(t)
+	token := admin.NewToken()
+	h := network(t, options(t, store), admin.Guard{Token: token})
+	ask := func(token string) int {
+		r := httptest.NewRequest("GET", "http://127.0.0.1:8081/v1/clients", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for range 20 {
+		ask(admin.NewToken().Reveal())
+	}
+	if wrong, right := ask(admin.NewToken().Reveal()), ask(token.Reveal()); wrong != 429 || right != 200 {
+		t.Errorf("in the pause a wrong token got %d, the right one %d", wrong, right)
+	}
+}
+
+// Who guesses an admin token that somebody brought has to wait, even with the right one, or the guessing
 // could go on; from elsewhere it is taken, and what needs no token is answered.
 func TestWrongTokensPause(t *testing.T) {
 	store, _ := openStore(t)

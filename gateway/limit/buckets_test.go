@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +80,19 @@ func TestBucketsAreBounded(t *testing.T) {
 	}
 }
 
+// Who has to wait is not forgotten for others' sake, however many they are.
+func TestFullBucketsAreKept(t *testing.T) {
+	b := limit.NewBuckets[string](2, time.Hour, 50)
+	b.Take("guesser")
+	b.Take("guesser")
+	for i := range 1000 {
+		b.Take(strconv.Itoa(i))
+	}
+	if b.Wait("guesser") == 0 {
+		t.Error("one that had to wait was forgotten")
+	}
+}
+
 func newGuesses() *limit.Guesses {
 	return limit.NewGuesses(limit.GuessesOptions{
 		Pair: 3, PairPer: 10 * time.Second, Address: 10, AddressPer: time.Second, Remember: time.Hour, Most: 100,
@@ -139,6 +154,59 @@ func TestGuessesOfAnAddress(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who was known is so for an hour, and so many are known.
+func TestKnownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuesses()
+		here := netip.MustParseAddr("192.0.2.1")
+		fail := func() {
+			for range 10 {
+				g.Tried(here, "", "")
+			}
+		}
+		g.Tried(here, "old", "old")
+		time.Sleep(59 * time.Minute)
+		fail()
+		if wait := g.Tried(here, "old", "old"); wait != 0 {
+			t.Errorf("within the hour: %s", wait)
+		}
+		time.Sleep(61 * time.Minute)
+		fail()
+		if wait := g.Tried(here, "old", "old"); wait == 0 {
+			t.Error("it is known for ever")
+		}
+		time.Sleep(time.Minute)
+		for i := range 1000 {
+			g.Tried(here, strconv.Itoa(i), strconv.Itoa(i))
+		}
+		if n := g.Known(); n != 100 {
+			t.Errorf("%d are known", n)
+		}
+	})
+}
+
+// Failures at the same time count as those one after the other.
+func TestGuessesAtTheSameTime(t *testing.T) {
+	for name, want := range map[string]int64{"billing": 3, "": 10} {
+		g := newGuesses()
+		var shown atomic.Int64
+		var tries sync.WaitGroup
+		for range 50 {
+			tries.Go(func() {
+				for range 20 {
+					if g.Tried(netip.MustParseAddr("192.0.2.1"), name, "") == 0 {
+						shown.Add(1)
+					}
+				}
+			})
+		}
+		tries.Wait()
+		if shown.Load() != want {
+			t.Errorf("%q: the outcome of %d tries showed", name, shown.Load())
+		}
+	}
 }
 
 func TestNetwork(t *testing.T) {

@@ -66,10 +66,9 @@ func (g *Guesses) Tried(from netip.Addr, name, as string) (wait time.Duration) {
 	case wait > 0:
 	case as != "":
 		g.remember(g.pair(at, as))
-	default:
-		g.addresses.Take(at)
-		if name != "" {
-			g.pairs.Take(g.pair(at, name))
+	default: // others may have failed at the same time
+		if wait = g.addresses.Take(at); wait == 0 && name != "" {
+			wait = g.pairs.Take(g.pair(at, name))
 		}
 	}
 	return wait

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"runtime"
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,11 @@ type MemoryOptions struct {
 	Short, Enough float64
 	// Every is how often it is measured.
 	Every time.Duration
+	// CollectEvery is how often garbage is collected while memory is short, so that
+	// what is measured is not what was held when there was more to do; 0: never.
+	CollectEvery time.Duration
+	// Collect collects garbage; nil: the runtime does.
+	Collect func()
 	// Used measures; nil: what the runtime tells of this process.
 	Used func() uint64
 	// Changed, if not nil, is told when memory becomes short and when it is enough.
@@ -24,19 +30,23 @@ type MemoryOptions struct {
 
 // Memory watches how close the process is to its memory limit.
 type Memory struct {
-	o     MemoryOptions
-	short atomic.Bool
-	used  atomic.Uint64
-	begin sync.Once
-	end   sync.Once
-	done  chan struct{}
-	gone  sync.WaitGroup
+	o         MemoryOptions
+	short     atomic.Bool
+	used      atomic.Uint64
+	collected time.Time // or became short
+	begin     sync.Once
+	end       sync.Once
+	done      chan struct{}
+	gone      sync.WaitGroup
 }
 
 // NewMemory returns a Memory that does not watch yet.
 func NewMemory(o MemoryOptions) *Memory {
 	if o.Used == nil {
 		o.Used = newUsed()
+	}
+	if o.Collect == nil {
+		o.Collect = runtime.GC
 	}
 	return &Memory{o: o, done: make(chan struct{})}
 }
@@ -71,15 +81,20 @@ func (m *Memory) Stop() {
 }
 
 func (m *Memory) measure() {
+	was := m.short.Load()
+	if was && m.o.CollectEvery > 0 && time.Since(m.collected) >= m.o.CollectEvery {
+		m.o.Collect()
+		m.collected = time.Now()
+	}
 	used := m.o.Used()
 	m.used.Store(used)
 	share := float64(used) / float64(m.o.Limit)
-	was := m.short.Load()
 	now := share > m.o.Short || was && share > m.o.Enough
 	if now == was {
 		return
 	}
 	m.short.Store(now)
+	m.collected = time.Now()
 	if m.o.Changed != nil {
 		m.o.Changed(now, used)
 	}

@@ -60,3 +60,35 @@ func TestMemoryOfThisProcess(t *testing.T) {
 		}
 	})
 }
+
+// While memory is short garbage is collected now and then, so that it shows when there
+// is enough; otherwise that is the runtime's own matter.
+func TestMemoryIsCollectedWhileShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var used atomic.Uint64
+		collected := 0
+		m := limit.NewMemory(limit.MemoryOptions{
+			Limit: 1000, Short: 0.9, Enough: 0.8, Every: time.Second, Used: used.Load, CollectEvery: 5 * time.Second,
+			Collect: func() {
+				if collected++; collected == 3 {
+					used.Store(100) // it was garbage
+				}
+			},
+		})
+		m.Start()
+		defer m.Stop()
+		time.Sleep(time.Minute)
+		if collected != 0 {
+			t.Errorf("collected %d times with memory enough", collected)
+		}
+		used.Store(950)
+		time.Sleep(1500 * time.Millisecond)
+		began := time.Now()
+		for m.Short() {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); collected != 3 || took < 14*time.Second || took > 16*time.Second {
+			t.Errorf("collected %d times, and short for %s", collected, took)
+		}
+	})
+}

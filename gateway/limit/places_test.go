@@ -111,6 +111,181 @@ func TestGreedyDelaysNobody(t *testing.T) {
 	})
 }
 
+// One that waits for more than it may have whatever is free keeps nobody waiting.
+func TestCappedKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := limit.NewPlaces(limit.PlacesOptions{Total: 20, Each: 2, Wait: time.Minute, Queue: 10})
+		for _, name := range []string{"a", "b"} {
+			if _, err := p.Take(t.Context(), name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := make(chan error)
+		go func() { _, err := p.Take(t.Context(), "a", 2); ended <- err }()
+		synctest.Wait()
+		began := time.Now()
+		if _, err := p.Take(t.Context(), "b", 1); err != nil || time.Since(began) != 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if err := <-ended; !isFull(err, true) {
+			t.Error(err)
+		}
+	})
+}
+
+// Of several that hold as much, the one that waits longest is next.
+func TestFirstComeFirst(t *testing.T) {
+	for range 20 { // those waiting are in no order
+		synctest.Test(t, func(t *testing.T) {
+			p := limit.NewPlaces(limit.PlacesOptions{Total: 2, Wait: time.Hour, Queue: 10})
+			h, err := p.Take(t.Context(), "a", 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			order := make(chan int, 5)
+			for i := range 5 {
+				go func() {
+					if h, err := p.Take(t.Context(), fmt.Sprint("waits", i), 2); err == nil {
+						order <- i
+						time.Sleep(time.Second)
+						h.Release()
+					}
+				}()
+				synctest.Wait()
+			}
+			h.Release()
+			for i := range 5 {
+				if got := <-order; got != i {
+					t.Errorf("number %d was next, not %d", got, i)
+				}
+			}
+			time.Sleep(time.Second) // for the last one
+		})
+	}
+}
+
+// One that gives all back while it waits for more is still the same one; and nothing is
+// kept in mind of those that neither hold nor wait.
+func TestWhoIsKeptInMind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := limit.NewPlaces(limit.PlacesOptions{Total: 4, Wait: time.Minute, Queue: 1})
+		var held []*limit.Hold
+		for _, of := range []struct {
+			name string
+			n    int64
+		}{{"b", 2}, {"c", 1}, {"a", 1}} {
+			h, err := p.Take(t.Context(), of.name, of.n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, h)
+		}
+		ended := make(chan error)
+		go func() { _, err := p.Take(t.Context(), "a", 2); ended <- err }()
+		synctest.Wait()
+		held[2].Release()
+		began := time.Now()
+		if _, err := p.Take(t.Context(), "a", 2); !isFull(err, false) || time.Since(began) != 0 {
+			t.Errorf("beyond its queue: %v after %s", err, time.Since(began))
+		}
+		<-ended
+		held[0].Release()
+		held[1].Release()
+		if n := p.Names(); n != 0 {
+			t.Errorf("%d are kept in mind", n)
+		}
+		none := limit.NewPlaces(limit.PlacesOptions{Total: 1})
+		if _, err := none.Take(t.Context(), "first", 1); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			_, _ = none.Take(t.Context(), fmt.Sprint("refused", i), 1)
+		}
+		if n := none.Names(); n != 1 {
+			t.Errorf("%d are kept in mind", n)
+		}
+	})
+}
+
+// One that asks for much gets it, though small asks of others never end.
+func TestLargeAsksAreNotStarved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := limit.NewPlaces(limit.PlacesOptions{Total: 16, Wait: time.Hour, Queue: 1000})
+		ctx, stop := context.WithCancel(t.Context())
+		for i := range 40 {
+			go func() {
+				for ctx.Err() == nil {
+					if h, err := p.Take(ctx, fmt.Sprint("small", i%20), 1); err == nil {
+						time.Sleep(time.Duration(900+10*i) * time.Millisecond)
+						h.Release()
+					}
+				}
+			}()
+		}
+		time.Sleep(time.Minute)
+		for range 10 {
+			began := time.Now()
+			h, err := p.Take(t.Context(), "large", 8)
+			if took := time.Since(began); err != nil || took > 10*time.Second {
+				t.Fatalf("%v after %s", err, took)
+			}
+			time.Sleep(time.Second)
+			h.Release()
+		}
+		stop()
+		time.Sleep(time.Minute)
+		if used, _ := p.Used(); used != 0 {
+			t.Errorf("%d places were not given back", used)
+		}
+	})
+}
+
+// However many take all they can, each in its own way, one that comes later and one that
+// holds fewer than its part finds a place at once.
+func TestNobodyIsShutOut(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		clients := rapid.Int64Range(1, 12).Draw(rt, "clients")
+		total := clients * rapid.Int64Range(2, 30).Draw(rt, "each") * 2
+		p := limit.NewPlaces(limit.PlacesOptions{Total: total})
+		held := make([][]*limit.Hold, clients)
+		take := func(i int64) bool {
+			h, err := p.Take(context.Background(), fmt.Sprint(i), 1)
+			if err == nil {
+				held[i] = append(held[i], h)
+			}
+			return err == nil
+		}
+		for range rapid.IntRange(1, 2000).Draw(rt, "steps") {
+			i := rapid.Int64Range(0, clients-1).Draw(rt, "who")
+			if n := len(held[i]); n > 0 && rapid.IntRange(0, 3).Draw(rt, "gives back") == 0 {
+				held[i][n-1].Release()
+				held[i] = held[i][:n-1]
+				continue
+			}
+			used, _ := p.Used()
+			free := total - used
+			// What is free bounds what anybody holds, but for what it took when there was more.
+			if fewer := int64(len(held[i]))+1 <= free; take(i) != fewer {
+				rt.Fatalf("with %d free, one that holds %d got another: %v", free, len(held[i]), !fewer)
+			}
+			if used, _ := p.Used(); used > total || used < 0 {
+				rt.Fatalf("%d of %d are taken", used, total)
+			}
+		}
+		for i := range clients { // all hold what they can
+			for take(i) {
+			}
+		}
+		if share := total / (clients + 1); clients < 4 && share > 1 {
+			h, err := p.Take(context.Background(), "late", 1)
+			if err != nil {
+				rt.Fatalf("a late one of %d finds none of %d: %v", clients, total, err)
+			}
+			h.Release()
+		}
+	})
+}
+
 // Places that come free go to the one that holds the fewest, though it came last.
 func TestPoorestIsNext(t *testing.T) {
 	for range 20 { // those waiting are in no order

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,8 +29,8 @@ func memoryLimit(set int64) int64 {
 	return most
 }
 
-// cgroupMemory is the least memory.max of the process's cgroup (version 2) and those
-// above it; 0 where there is none.
+// cgroupMemory is the least limit of memory of the process's cgroup and those above
+// it, of version 2 or 1; 0 where there is none.
 func cgroupMemory(root fs.FS) int64 {
 	text, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -37,20 +38,37 @@ func cgroupMemory(root fs.FS) int64 {
 	}
 	var least int64
 	for line := range strings.Lines(string(text)) {
-		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::/")
-		if !ok {
+		hierarchy, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		top, file := "sys/fs/cgroup", "memory.max"
+		switch {
+		case slices.Contains(strings.Split(controllers, ","), "memory"):
+			top, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		case hierarchy != "0":
 			continue
 		}
-		for dir := path.Join("sys/fs/cgroup", group); strings.HasPrefix(dir, "sys/fs/cgroup"); dir = path.Dir(dir) {
-			text, err := fs.ReadFile(root, path.Join(dir, "memory.max"))
-			if err != nil {
-				continue
-			}
-			n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-			if err == nil && n > 0 && (least == 0 || n < least) { // "max" is none
+		// In a container the group may be one of the host, which is not to be seen here.
+		for group = path.Clean("/" + group); ; group = path.Dir(group) {
+			if n := readLimit(root, path.Join(top, group, file)); n > 0 && (least == 0 || n < least) {
 				least = n
+			}
+			if group == "/" {
+				break
 			}
 		}
 	}
 	return least
+}
+
+// readLimit reads a limit of a cgroup; 0 if it is none.
+func readLimit(root fs.FS, file string) int64 {
+	text, err := fs.ReadFile(root, file)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // version 2 says "max"
+	if err != nil || n > 1<<60 {                                        // version 1 says what no machine has
+		return 0
+	}
+	return n
 }
