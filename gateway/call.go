@@ -47,9 +47,11 @@ func (o *origin) framingFault(r *http.Request) *framingFault {
 }
 
 // last reports whether the connection is to close after a call that begins now: when
-// it has had its time, or where another process has the client's socket only to pass
-// bytes on.
-func (o *origin) last(now time.Time) bool { return o.life.last(now) || o.moved }
+// it has had its time, where another process has the client's socket only to pass
+// bytes on, or where somebody waits for it to rest.
+func (o *origin) last(now time.Time) bool {
+	return o.life.last(now) || o.moved || o.framing != nil && o.framing.rest.called()
+}
 
 // Call is one request on its way through the gateway. Each station of
 // pipeline.go adds what it alone knows; none changes what an earlier one

@@ -28,6 +28,30 @@ func (cs *connections) add(f *framedConn) {
 	f.rest.call(f, cs.take)
 }
 
+func (cs *connections) remove(f *framedConn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.open, f)
+}
+
+// cut closes them all.
+func (cs *connections) cut() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for f := range cs.open {
+		sever(f.Conn)
+	}
+}
+
+// sever closes a connection without a word of TLS, for which a client that takes
+// nothing would make it wait.
+func sever(c net.Conn) {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	_ = c.Close()
+}
+
 func (cs *connections) count() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -35,7 +59,7 @@ func (cs *connections) count() int {
 }
 
 // call takes each connection away from its server as soon as that waits for a
-// request of which nothing has come: those that are open, and those to come. To
+// request and was given nothing of it: those that are open, and those to come. To
 // net/http it looks as if its client had closed it. With nil, new ones stay; those
 // that were called are taken all the same.
 func (cs *connections) call(take func(*framedConn)) {
@@ -57,25 +81,10 @@ func (cs *connections) abandon() {
 	for f := range cs.open {
 		f.rest.mu.Lock()
 		if f.rest.shaking {
-			_ = f.Conn.Close()
+			sever(f.Conn)
 		}
 		f.rest.mu.Unlock()
 	}
-}
-
-// shaking reports whether there are any.
-func (cs *connections) shaking() bool {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	for f := range cs.open {
-		f.rest.mu.Lock()
-		shaking := f.rest.shaking
-		f.rest.mu.Unlock()
-		if shaking {
-			return true
-		}
-	}
-	return false
 }
 
 // follow is the servers' ConnState. For HTTP/1.x it is called by the goroutine that
@@ -89,13 +98,11 @@ func (cs *connections) follow(c net.Conn, state http.ConnState) {
 	case http.StateActive:
 		f.rest.begun = false
 	case http.StateIdle:
-		if len(f.buf) == 0 && f.state == inHead && !f.rest.begun {
+		if f.state == inHead && !f.rest.begun {
 			f.rest.set()
 		}
 	case http.StateHijacked, http.StateClosed:
-		cs.mu.Lock()
-		delete(cs.open, f)
-		cs.mu.Unlock()
+		cs.remove(f)
 	}
 }
 
@@ -108,7 +115,7 @@ type rest struct {
 
 	mu       sync.Mutex
 	shaking  bool              // its TLS handshake isn't over
-	resting  bool              // net/http waits for a request of which nothing has come
+	resting  bool              // net/http waits for a request of which it has nothing
 	reading  bool              // and is in Read for it
 	take     func(*framedConn) // who called the connection, if anybody
 	taken    bool              // it is no more net/http's
@@ -139,8 +146,15 @@ func (r *rest) set() {
 	r.resting, r.shaking = true, false
 }
 
-// waits is said before reading, where nothing is left of a request before. It
-// reports whether the connection is taken, so that there is nothing to be read.
+// called reports whether somebody waits for the connection.
+func (r *rest) called() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.take != nil
+}
+
+// waits is said before reading of a head. It reports whether the connection is
+// taken, so that there is nothing to be read.
 func (r *rest) waits() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,7 +165,7 @@ func (r *rest) waits() bool {
 	return r.taken
 }
 
-// ends is said when something came, or reading failed.
+// ends is said when net/http is given something, or reading failed.
 func (r *rest) ends(f *framedConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

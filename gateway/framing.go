@@ -89,6 +89,7 @@ func (f *framedConn) Read(p []byte) (int, error) {
 	}
 	for {
 		if f.ready > 0 {
+			f.rest.ends(f)
 			n := copy(p, f.buf[:f.ready])
 			f.buf, f.ready, f.scan = f.buf[n:], f.ready-n, 0
 			f.rest.begun = f.rest.begun || f.heading
@@ -109,15 +110,15 @@ func (f *framedConn) Read(p []byte) (int, error) {
 		if f.ready > 0 {
 			continue
 		}
-		if len(f.buf) == 0 && f.state == inHead && f.rest.waits() {
+		if f.state == inHead && f.rest.waits() {
 			return 0, io.EOF
 		}
 		err := f.fill()
 		if f.rest.interrupted(err) {
 			continue
 		}
-		f.rest.ends(f)
 		if err != nil {
+			f.rest.ends(f)
 			return 0, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
@@ -152,8 +153,12 @@ type Gateway struct {
 	serving  atomic.Pointer[servers]
 	turnover sync.Mutex  // held while servers are put in place or stopped
 	holding  *holding    // what the last Yield has taken
+	yielded  time.Time   // when it stopped accepting
 	conns    connections // of HTTP/1.x, at all doors
 	calls    atomic.Int64
+
+	connecting   atomic.Int64 // CONNECTs of which the tunnel isn't there yet
+	http2Tunnels atomic.Int64
 }
 
 // New makes a gateway. It opens nothing; Serve does.

@@ -54,21 +54,26 @@ func (g *Gateway) Yield(ctx context.Context, patience time.Duration) ([]*Held, e
 	s := g.serving.Load()
 
 	g.tunnels.noHTTP2.Store(true)
-	if s.http2Tunnels.Load() > 0 {
-		early, cancel := context.WithTimeout(ctx, patience)
-		_ = s.http2.Shutdown(early) // tells all to go away, and waits for nothing
-		_ = until(early, func() bool { return s.http2Tunnels.Load() == 0 })
-		cancel()
-	}
+	early, cancel := context.WithTimeout(ctx, patience)
+	_ = s.goAway(early, func() bool { return g.http2Tunnels.Load() == 0 })
+	cancel()
 
 	h := &holding{}
 	g.holding = h
-	g.conns.call(func(f *framedConn) { h.take(&Held{f.Conn, f.origin}) })
+	g.yielded = time.Now()
+	g.conns.call(func(f *framedConn) { h.take(f.held()) })
 	s.close()
-	err := s.connected(ctx)
-	_ = s.http2.Shutdown(ctx) // for those that insisted on it
-	if err == nil {
-		err = until(ctx, func() bool { return g.conns.count() == 0 && s.http2Tunnels.Load() == 0 && g.calls.Load() == 0 })
+	var err error
+	for {
+		round, cancel := context.WithTimeout(ctx, handshakePatience)
+		err = s.goAway(round, g.empty)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		// Who doesn't begin to speak is cut.
+		g.tunnels.abandon()
+		g.conns.abandon()
 	}
 	if err != nil {
 		err = &CutError{Calls: int(g.calls.Load())}
@@ -76,18 +81,45 @@ func (g *Gateway) Yield(ctx context.Context, patience time.Duration) ([]*Held, e
 	return h.all(), err
 }
 
-// connected waits until no client is shaking hands, at the listener or between CONNECT
-// and its tunnel. Those that don't begin to speak are cut.
-func (s *servers) connected(ctx context.Context) error {
-	arrived := func() bool { return s.connecting.Load() == 0 && !s.gateway.conns.shaking() }
-	early, cancel := context.WithTimeout(ctx, handshakePatience)
-	defer cancel()
-	if until(early, arrived) == nil {
-		return nil
+// Yielded tells since when clients wait, after [Gateway.Yield].
+func (g *Gateway) Yielded() time.Time {
+	g.turnover.Lock()
+	defer g.turnover.Unlock()
+	return g.yielded
+}
+
+// empty reports whether no client is served, and none is about to be. A connection is
+// among conns, then connecting, and in the end among conns again or HTTP/2's: who looks
+// into these one after the other must look twice so as not to miss one.
+func (g *Gateway) empty() bool {
+	return g.conns.count() == 0 && g.connecting.Load() == 0 && g.conns.count() == 0 &&
+		g.http2Tunnels.Load() == 0 && g.calls.Load() == 0
+}
+
+// goAway waits for something, and meanwhile tells HTTP/2 connections to go away: again
+// and again, since one that is only beginning would not hear it.
+func (s *servers) goAway(ctx context.Context, is func() bool) error {
+	const again = 100 * time.Millisecond
+	for {
+		if s.gateway.http2Tunnels.Load() > 0 {
+			_ = s.http2.Shutdown(ctx) // it waits for nothing, as it knows of no connection
+		}
+		round, cancel := context.WithTimeout(ctx, again)
+		err := until(round, is)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
 	}
-	s.gateway.tunnels.abandon()
-	s.gateway.conns.abandon()
-	return until(ctx, arrived)
+}
+
+// held is the connection without its server, and what has come of a head.
+func (f *framedConn) held() *Held {
+	conn := f.Conn
+	if len(f.buf) > 0 {
+		conn = &earlyConn{Conn: conn, early: f.buf}
+	}
+	return &Held{conn, f.origin}
 }
 
 // Resume takes up serving after [Gateway.Yield], with the connections that it
@@ -95,30 +127,37 @@ func (s *servers) connected(ctx context.Context) error {
 func (g *Gateway) Resume(held []*Held) {
 	g.turnover.Lock()
 	defer g.turnover.Unlock()
-	g.serving.Load().end()
 	s := g.newServers()
-	g.serving.Store(s)
+	s.begin()
 	g.tunnels.noHTTP2.Store(false)
 	g.conns.call(nil)
-	s.begin()
+	g.serving.Swap(s).end()
+	serve := func(h *Held) { _ = g.hold(h) }
 	for _, h := range held {
-		g.hold(s, h)
+		serve(h)
 	}
 	// Calls of before that end from now on.
-	g.holding.divert(func(h *Held) { g.hold(s, h) })
+	g.holding.divert(serve)
 }
 
-// hold gives a connection to the servers.
-func (g *Gateway) hold(s *servers, h *Held) {
+// hold gives a connection to the servers, or closes it where none serve any more.
+func (g *Gateway) hold(h *Held) error {
 	_ = h.conn.SetDeadline(time.Time{})
 	f := newFramedConn(h.conn, h.origin, g.marker)
 	g.conns.add(f)
-	to := s.moved
-	if h.origin.tunnel != nil {
-		to = s.tunnelled
-	}
-	if !to.give(f) {
-		_ = h.conn.Close()
+	for {
+		s := g.serving.Load()
+		to := s.moved
+		if h.origin.tunnel != nil {
+			to = s.tunnelled
+		}
+		switch {
+		case to.give(f):
+			return nil
+		case g.serving.Load() == s:
+			g.conns.remove(f)
+			return errors.Join(net.ErrClosed, h.conn.Close())
+		}
 	}
 }
 
@@ -134,7 +173,11 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	if err != nil {
 		g.holding.divert(func(h *Held) { _ = h.Close() })
 		g.tunnels.cut()
-		_, _ = s.front.Close(), s.inside.Close()
+		g.conns.cut() // those of servers before these, too
+		// What was cut gets its record, which its client's going away ends.
+		cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutPatience)
+		_ = until(cut, func() bool { return g.calls.Load() == 0 })
+		cancel()
 	}
 	s.end()
 	g.bounds.memory.Stop()
@@ -233,6 +276,9 @@ func (o *origin) provenance() Provenance {
 // tunnel may have been removed.
 func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 	s := g.serving.Load()
+	if s.isClosed() {
+		return errors.Join(http.ErrServerClosed, conn.Close())
+	}
 	s.begin()
 	o := &origin{peer: p.Peer, private: p.Private, moved: true, life: g.bounds.newLife()}
 	if len(p.Certificates) > 0 {
@@ -247,8 +293,7 @@ func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 		o.listener = &listenerTLS{shown: func() []*x509.Certificate { return shown }, present: &g.proxyTLS}
 	}
 	if p.Connect == nil {
-		g.hold(s, &Held{conn, o})
-		return nil
+		return g.hold(&Held{conn, o})
 	}
 	r := &http.Request{
 		Method: http.MethodConnect, RequestURI: p.Connect.Target, Host: p.Connect.Host, Header: p.Connect.Header,
@@ -257,13 +302,12 @@ func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 	c := &Call{in: r.WithContext(context.WithValue(context.Background(), originKey{}, o)), door: doorConnect, origin: o, started: time.Now()}
 	_, end := g.startSpan(c)
 	defer end()
-	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, serving: s, from: o, connect: c.in}
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: o, connect: c.in}
 	if refused := g.admitTunnel(c, t); refused != nil {
 		return errors.Join(refused, conn.Close())
 	}
 	g.tunnels.arrived(t)
-	g.hold(s, &Held{t, t.origin()})
-	return nil
+	return g.hold(&Held{t, t.origin()})
 }
 
 // Relay passes bytes between the client and conn, at whose other end another
@@ -273,21 +317,47 @@ func (h *Held) Relay(conn net.Conn) {
 	_ = h.conn.SetDeadline(time.Time{})
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, _ = io.Copy(conn, onlyRead{h.conn})
-		if c, ok := conn.(interface{ CloseWrite() error }); ok {
-			_ = c.CloseWrite()
-		}
+		pass(conn, h.conn)
+		closeWrite(conn)
 	})
 	both.Go(func() {
-		_, _ = io.Copy(patientWriter{h.conn}, onlyRead{conn})
+		pass(patientWriter{h.conn}, conn)
+		if closeWrite(h.conn) {
+			// A client that is still sending can read its answer.
+			_ = h.conn.SetReadDeadline(time.Now().Add(lastWords))
+			return
+		}
 		_ = h.conn.Close() // ends the other direction
 	})
 	both.Wait()
-	_ = conn.Close()
+	_, _ = conn.Close(), h.conn.Close()
 }
 
-// onlyRead hides what io.Copy would rather use.
-type onlyRead struct{ io.Reader }
+// pass copies until either end is over. Thousands of connections wait in it, so
+// that its buffer is small until it is of use.
+func pass(to io.Writer, from io.Reader) {
+	buffer := make([]byte, 512)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, failed := to.Write(buffer[:n]); failed != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+		if n == len(buffer) && n < streamBuffer {
+			buffer = make([]byte, streamBuffer)
+		}
+	}
+}
+
+// closeWrite ends one direction of a connection that can do that.
+func closeWrite(conn net.Conn) bool {
+	c, ok := conn.(interface{ CloseWrite() error })
+	return ok && c.CloseWrite() == nil
+}
 
 // patientWriter gives each piece its time.
 type patientWriter struct{ net.Conn }

@@ -119,7 +119,6 @@ type tunnel struct {
 	raw       net.Conn // the same, never wrapped
 	tunnels   *tunnels
 	gateway   *Gateway
-	serving   *servers // that serve the requests inside
 	identity  identity
 	authority authority
 	from      *origin // the connection that CONNECT came by
@@ -133,11 +132,11 @@ type tunnel struct {
 
 // openTunnel decides whether a CONNECT may have its tunnel. If not, it
 // answers and closes conn, and returns nil.
-func (g *Gateway) openTunnel(s *servers, r *http.Request, conn net.Conn) *tunnel {
+func (g *Gateway) openTunnel(r *http.Request, conn net.Conn) *tunnel {
 	c := g.newCall(r, doorConnect)
 	_, end := g.startSpan(c)
 	defer end()
-	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, serving: s, from: c.origin, connect: r}
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: c.origin, connect: r}
 	refused := g.admitTunnel(c, t)
 	if refused == nil {
 		return t
@@ -243,14 +242,9 @@ func (t *tunnel) handshake() error {
 
 	t.tunnels.arrived(t)
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
-		return t.serving.serveHTTP2(tc, t)
+		return t.gateway.serving.Load().serveHTTP2(tc, t)
 	}
-	ready := newFramedConn(tc, t.origin(), t.gateway.marker)
-	t.gateway.conns.add(ready)
-	if !t.serving.tunnelled.give(ready) {
-		return net.ErrClosed
-	}
-	return nil
+	return t.gateway.hold(&Held{tc, t.origin()})
 }
 
 // fail records a tunnel that did not come about. There is nobody left to

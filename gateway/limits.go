@@ -45,6 +45,11 @@ const (
 	// handshakePatience is how long a client that is about to open a tunnel may
 	// take once the gateway ends serving.
 	handshakePatience = 2 * time.Second
+	// cutPatience is how long calls that were cut may take to be recorded.
+	cutPatience = 2 * time.Second
+	// lastWords is how long a client may go on sending after its last answer was
+	// passed on.
+	lastWords = 500 * time.Millisecond
 	// readBodyTimeout is how long a client may take for a request's body.
 	readBodyTimeout = 60 * time.Second
 	// idleTimeout is how long a tunnel or keep-alive connection may be idle.

@@ -130,7 +130,7 @@ func (g *Gateway) newCall(r *http.Request, d door) *Call {
 // it dispatches CONNECT, which is hijacked, and what is no proxy request. The
 // absolute-form door is taken before it, because goproxy would neither flush
 // an answer nor drop its trailers.
-func (g *Gateway) frontHandler(s *servers) http.HandlerFunc {
+func (g *Gateway) frontHandler() http.HandlerFunc {
 	proxy := goproxy.NewProxyHttpServer()
 	// Nothing may ever leave by goproxy itself: its own transport skips
 	// verification and obeys proxy variables.
@@ -141,13 +141,13 @@ func (g *Gateway) frontHandler(s *servers) http.HandlerFunc {
 	proxy.Logger = noGoproxyLog{}
 	proxy.NonproxyHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, g.newCall(r, doorBase)) })
 	proxy.OnRequest().HandleConnectFunc(func(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
-		return g.connect(s, ctx.Req)
+		return g.connect(ctx.Req)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodConnect:
-			s.connecting.Add(1)
-			defer s.connecting.Add(-1)
+			g.connecting.Add(1)
+			defer g.connecting.Add(-1)
 			proxy.ServeHTTP(&connectWriter{ResponseWriter: w}, r)
 		case strings.HasPrefix(r.RequestURI, "/") || r.RequestURI == "*":
 			proxy.ServeHTTP(w, r)
@@ -166,11 +166,11 @@ func (noGoproxyLog) Printf(string, ...any) {}
 // authority must be that of one of its connections, and there must be room.
 // All of that comes before the 200 and before any name is looked up. goproxy
 // hands the connection over either way, so that a refusal is written here, too.
-func (g *Gateway) connect(s *servers, r *http.Request) (*goproxy.ConnectAction, string) {
+func (g *Gateway) connect(r *http.Request) (*goproxy.ConnectAction, string) {
 	return &goproxy.ConnectAction{
 		Action: goproxy.ConnectHijack,
 		Hijack: func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) {
-			if t := g.openTunnel(s, r, conn); t != nil {
+			if t := g.openTunnel(r, conn); t != nil {
 				t.intercept()
 			}
 		},

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -33,9 +32,7 @@ type servers struct {
 	mu        sync.Mutex
 	listeners []net.Listener
 	closed    bool // nothing is accepted any more
-
-	connecting   atomic.Int64 // CONNECTs of which the tunnel isn't there yet
-	http2Tunnels atomic.Int64
+	accepting sync.WaitGroup
 }
 
 func (g *Gateway) newServers() *servers {
@@ -55,7 +52,7 @@ func (g *Gateway) newServers() *servers {
 			DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
 		}
 	}
-	s.front = server(g.frontHandler(s), maxHeadBytes)
+	s.front = server(g.frontHandler(), maxHeadBytes)
 	s.front.Protocols.SetHTTP1(true)
 	s.inside = server(func(w http.ResponseWriter, r *http.Request) { g.serveTunnelled(w, g.newCall(r, doorTunnel)) }, maxHeadBytes)
 	s.inside.Protocols.SetHTTP1(true)
@@ -87,7 +84,7 @@ func (s *servers) begin() {
 			{"HTTP/2 inside tunnels", s.http2, s.streams},
 		} {
 			s.running.Go(func() {
-				if err := part.server.Serve(part.feed); !s.isClosed() {
+				if err := part.server.Serve(part.feed); !errors.Is(err, http.ErrServerClosed) && !s.isClosed() {
 					s.gateway.log.Error("serving ended", "what", part.what, "error", err, "hint", "restart the gateway: these calls are not served until then")
 				}
 			})
@@ -102,10 +99,14 @@ func (g *Gateway) Serve(l net.Listener) error {
 	s := g.serving.Load()
 	g.bounds.memory.Start()
 	s.begin()
+	// It is the limited one that is closed: who waits for room must see that, too.
+	l = netutil.LimitListener(l, maxConnections)
 	if !s.accept(l) {
-		return errors.Join(http.ErrServerClosed, l.Close())
+		_ = l.Close()
+		return http.ErrServerClosed
 	}
-	err := s.front.Serve(&frontListener{Listener: netutil.LimitListener(l, maxConnections), gateway: g})
+	defer s.accepting.Done()
+	err := s.front.Serve(&frontListener{Listener: l, gateway: g})
 	if s.isClosed() {
 		return http.ErrServerClosed
 	}
@@ -117,6 +118,7 @@ func (s *servers) accept(l net.Listener) bool {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.listeners = append(s.listeners, l)
+		s.accepting.Add(1)
 	}
 	return !s.closed
 }
@@ -127,16 +129,17 @@ func (s *servers) isClosed() bool {
 	return s.closed
 }
 
-// close stops accepting. It is not a shutdown, in which net/http would leave requests
-// unanswered that are just arriving.
+// close stops accepting, and waits until what was accepted is known. It is not a
+// shutdown, in which net/http would leave requests unanswered that are just arriving.
 func (s *servers) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
 	s.listeners = nil
+	s.mu.Unlock()
+	s.accepting.Wait()
 }
 
 // end lets the servers' goroutines end, which have nothing more to take.
@@ -160,9 +163,9 @@ func (s *servers) serveHTTP2(c *tls.Conn, t *tunnel) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.gateway.serveTunnelled(w, &Call{in: r, door: doorTunnel, origin: origin, started: time.Now()})
 	})
-	s.http2Tunnels.Add(1)
+	s.gateway.http2Tunnels.Add(1)
 	go func() {
-		defer s.http2Tunnels.Add(-1)
+		defer s.gateway.http2Tunnels.Add(-1)
 		serve(s.http2, c, handler)
 	}()
 	return nil

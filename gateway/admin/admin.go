@@ -81,6 +81,10 @@ type Options struct {
 	// LastReload is the last time that settings were read again; nil where they
 	// can't be, and its result where they have not been.
 	LastReload func() *LastReload
+	// Upgrade has a new process take over, and returns once that is prepared; nil where
+	// none can. Upgraded is what came of the last time; nil means nothing.
+	Upgrade  func(ctx context.Context) (Prepared, error)
+	Upgraded func() *Upgrade
 	// Metrics serves /metrics; nil where nothing is measured.
 	Metrics http.Handler
 	Version string
@@ -155,9 +159,12 @@ func New(o Options) (*API, error) {
 // Local is the face for callers that need no token: whoever may open the
 // socket in the data directory, or the process itself. actor says who that is.
 func (a *API) Local(actor func(*http.Request) Actor) http.Handler {
-	return a.recovered(as(func(r *http.Request) Caller {
+	routes := as(func(r *http.Request) Caller {
 		return Caller{actor(r), RoleAdmin}
-	}, a.mux(readinessInFull)))
+	}, a.mux(readinessInFull))
+	return a.recovered(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		routes.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+	}))
 }
 
 // InProcess is the face for the pages of this process, which have found out

@@ -195,4 +195,8 @@ var descriptions = map[string]described{
 	"GET /v1/store/backup": {id: "backup", summary: "A consistent copy of the store",
 		description: "Credentials are sealed in it. An answer that is cut short is no backup.", media: []string{"application/octet-stream"}},
 	"POST /v1/store/check": {id: "checkStore", summary: "Read everything in the store and check that it fits together", answer: StoreCheck{}},
+
+	"POST /v1/upgrade": {id: "upgrade", summary: "Have a new process with the program that is on disk now take over",
+		description: "By the admin socket only. The answer comes once the new process is prepared; the overview tells what came of it, by its pid and upgrade.",
+		answer:      Prepared{}, status: 202, conflict: true},
 }

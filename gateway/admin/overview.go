@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -15,8 +16,10 @@ type Overview struct {
 	Egress      EgressCounts     `json:"egress"`
 	Checks      []CheckResult    `json:"checks"` // those of /readyz, in its order
 
+	PID      int         `json:"pid"`               // of the process that answers
 	Started  *time.Time  `json:"started,omitempty"` // since when the gateway serves
 	Load     *Load       `json:"load,omitempty"`    // of a gateway that serves
+	Upgrade  *Upgrade    `json:"upgrade,omitempty"` // the last one, by which this process serves or has failed to hand over
 	Reload   *LastReload `json:"reload,omitempty"`  // if there was one
 	Warnings []Warning   `json:"warnings"`          // what holds now and may not be meant
 }
@@ -65,6 +68,7 @@ func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 	d, p := a.o.Store.Directory(), a.o.Policy()
 	view := Overview{
 		Version:     a.o.Version,
+		PID:         os.Getpid(),
 		Region:      string(a.o.Region),
 		Connections: ConnectionCounts{Total: len(d.Connections()), ByState: map[string]int{}, ByEdition: map[string]int{}},
 		Clients:     len(d.Clients()),
@@ -94,6 +98,9 @@ func (a *API) showOverview(w http.ResponseWriter, _ *http.Request) error {
 	}
 	if a.o.LastReload != nil {
 		view.Reload = a.o.LastReload()
+	}
+	if a.o.Upgraded != nil {
+		view.Upgrade = a.o.Upgraded()
 	}
 	if a.o.Warnings != nil {
 		view.Warnings = append(view.Warnings, a.o.Warnings()...)

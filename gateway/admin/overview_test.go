@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ func TestOverview(t *testing.T) {
 	o.Warnings = func() []admin.Warning { return []admin.Warning{unpinned} }
 	reload := &admin.LastReload{Time: started.Add(time.Hour), Error: "line 3"}
 	o.LastReload = func() *admin.LastReload { return reload }
+	upgrade := &admin.Upgrade{Time: started, PID: 4711, Version: "v2", PauseMS: 12.5, Connections: 3}
+	o.Upgraded = func() *admin.Upgrade { return upgrade }
 	var got admin.Overview
 	get(t, local(t, o), "/v1/overview", &got)
 	for i := range got.Checks {
@@ -55,7 +58,8 @@ func TestOverview(t *testing.T) {
 			{Name: "store", Status: "ok"},
 			{Name: "audit", Status: "failing", Reason: "no records", Error: "no space left on device", Hint: "free the disk"},
 		},
-		Started: &started, Reload: reload, Warnings: []admin.Warning{unpinned},
+		PID:     os.Getpid(),
+		Started: &started, Upgrade: upgrade, Reload: reload, Warnings: []admin.Warning{unpinned},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -65,7 +69,7 @@ func TestOverview(t *testing.T) {
 	store, _ := openStore(t)
 	var fresh admin.Overview
 	get(t, local(t, options(t, store)), "/v1/overview", &fresh)
-	if fresh.Connections.Total != 0 || fresh.Connections.ByState == nil || fresh.Checks == nil || fresh.Warnings == nil || fresh.Started != nil || fresh.Reload != nil || fresh.Egress != (admin.EgressCounts{}) {
+	if fresh.Connections.Total != 0 || fresh.Connections.ByState == nil || fresh.Checks == nil || fresh.Warnings == nil || fresh.Started != nil || fresh.Upgrade != nil || fresh.Reload != nil || fresh.Egress != (admin.EgressCounts{}) {
 		t.Errorf("%+v", fresh)
 	}
 }

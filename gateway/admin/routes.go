@@ -92,6 +92,8 @@ func (a *API) routes(detail readinessDetail) []route {
 
 	change(RoleAdmin, "GET", "/v1/store/backup", "admin.store.backup", a.backup)
 	stored(RoleAdmin, "POST", "/v1/store/check", a.checkStore)
+
+	change(RoleAdmin, "POST", "/v1/upgrade", "admin.upgrade", a.upgrade)
 	return list
 }
 

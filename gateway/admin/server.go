@@ -26,6 +26,9 @@ const (
 
 	// probeTimeout lets a probe wait as long as a real call may.
 	probeTimeout = 3 * time.Minute
+	// upgradeTimeout is for a new program to start and read its settings; it is within
+	// writeTimeout.
+	upgradeTimeout = 45 * time.Second
 	// backupTimeout bounds the read transaction that a slow reader of a backup
 	// holds open, which keeps the store from reusing pages.
 	backupTimeout = 15 * time.Minute

@@ -98,6 +98,7 @@ gateway runs and while it is stopped.`,
 	root.AddCommand(
 		newServe(a),
 		newReload(a),
+		newUpgrade(a),
 		newStatus(a),
 		newConfig(a),
 		newConnection(a),

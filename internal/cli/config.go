@@ -104,6 +104,8 @@ type Config struct {
 
 	MetricsConnections onOff `env:"METRICS_CONNECTIONS" envDefault:"off" type:"on or off" meaning:"Whether calls and their durations are counted by connection, too: who reads /metrics then sees the ids of connections, and a metric can have 20000 series instead of 4000."`
 
+	DrainTimeout drainTime `env:"DRAIN_TIMEOUT" envDefault:"30s" type:"duration, as 30s" meaning:"How long calls in flight may take to finish when the gateway is told to stop; then they are cut. From 1s to 10m."`
+
 	LogLevel  logLevel         `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn or error" meaning:"The least severe messages that are logged."`
 	LogFormat telemetry.Format `env:"LOG_FORMAT" envDefault:"text" type:"text or json" meaning:"How messages are written to standard error."`
 }

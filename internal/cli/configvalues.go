@@ -53,6 +53,9 @@ type pointBudget struct {
 // checkpointInterval is a time from a second to a day.
 type checkpointInterval time.Duration
 
+// drainTime is a time from a second to 10 minutes.
+type drainTime time.Duration
+
 // byteSize is a number of bytes, from 1 MiB to 1 GiB.
 type byteSize int64
 
@@ -92,6 +95,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[echoServices]():            parserOf(parseEchoServices),
 	reflect.TypeFor[interval]():                parserOf(parseInterval),
 	reflect.TypeFor[checkpointInterval]():      parserOf(parseCheckpointInterval),
+	reflect.TypeFor[drainTime]():               parserOf(parseDrainTimeout),
 	reflect.TypeFor[byteSize]():                parserOf(parseByteSize),
 	reflect.TypeFor[memorySize]():              parserOf(parseMemorySize),
 	reflect.TypeFor[retention]():               parserOf(parseRetention),
@@ -209,6 +213,14 @@ func parseCheckpointInterval(s string) (checkpointInterval, error) {
 		return 0, errors.New("it must be from 1s to 24h")
 	}
 	return checkpointInterval(d), nil
+}
+
+func parseDrainTimeout(s string) (drainTime, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Second || d > 10*time.Minute {
+		return 0, errors.New("it must be from 1s to 10m")
+	}
+	return drainTime(d), nil
 }
 
 func parseByteSize(s string) (byteSize, error) {

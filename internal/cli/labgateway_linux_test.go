@@ -120,7 +120,7 @@ func (g *labGateway) stop() {
 		if err != nil {
 			g.t.Errorf("the gateway did not end well: %v", err)
 		}
-	case <-time.After(drainTimeout + 5*time.Second):
+	case <-time.After(40 * time.Second):
 		_ = g.serving.Process.Kill()
 		g.t.Error("the gateway did not end")
 	}

@@ -15,21 +15,16 @@ import (
 	"jiragate/internal/handover"
 )
 
-// drainTimeout is how long calls in flight may take to finish when the gateway
-// is told to stop. It is below the 90 seconds of systemd (TimeoutStopSec), and
-// with a grace period of 30 seconds Kubernetes ends it a little earlier.
-const drainTimeout = 30 * time.Second
-
 func newServe(a *app) *cobra.Command {
 	var successor bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Run the gateway until it is told to stop. SIGINT and SIGTERM let the calls in flight finish first;
-a second one ends it at once. SIGHUP reads the files again that the settings name, as jiragate reload
+a second one ends it at once. SIGHUP reads the files again that the settings name, as "jiragate reload"
 does: if one of them is broken, everything stays as it was. SIGUSR2 hands over to a new process with
-the program that is on disk then, without losing a call. Sockets that systemd has opened are taken
-(FileDescriptorName=proxy, admin or public).
+the program that is on disk then, without losing a call, as "jiragate upgrade" does. Sockets that
+systemd has opened are taken (FileDescriptorName=proxy, admin or public).
 
 ` + environmentHelp(),
 		Args: cobra.NoArgs,
@@ -44,14 +39,16 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 	logger := a.logger(slog.LevelDebug)
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
 	announceConfiguration(logger, settings(a.config, a.environ, nil))
-	options := StartOptions{Logger: logger, Stdout: a.out}
+	options := StartOptions{Logger: logger, Stdout: a.out, upgraded: &lastUpgrade{}}
 	server, err := a.begin(ctx, options, successor)
 	if err != nil {
 		return err
 	}
 	notifyManager(daemon.SdNotifyReady)
+	handOver := func(ask *upgradeAsk) { server, err = a.succession(options).attempt(ctx, server, ask) }
 	var ended error
 	for stop := false; !stop; {
+		err = nil
 		select {
 		case <-ctx.Done():
 			stop = true
@@ -60,19 +57,20 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 		case <-a.hangup:
 			_ = server.Reload() // which logs what came of it
 		case <-a.upgrade:
-			server, err = a.succession(options).handOver(ctx, server)
-			switch {
-			case errors.Is(err, errHandedOver):
-				return nil
-			case server == nil:
-				return err
-			}
-			logger.Error("no handover to a new program", "error", err, "hint", "mend what it says, then send SIGUSR2 again; meanwhile nothing has changed")
+			handOver(nil)
+		case ask := <-server.upgrades:
+			handOver(ask)
+		}
+		switch {
+		case errors.Is(err, errHandedOver):
+			return nil
+		case server == nil:
+			return err
 		}
 	}
 	notifyManager(daemon.SdNotifyStopping)
-	logger.Info("shutting down", "at_most", drainTimeout.String())
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	logger.Info("shutting down", "at_most", time.Duration(a.config.DrainTimeout).String())
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.config.DrainTimeout))
 	defer cancel()
 	err = errors.Join(ended, server.Close(drain))
 	if err == nil {

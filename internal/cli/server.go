@@ -18,6 +18,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/net/netutil"
 
+	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
 	"jiragate/gateway/admin/console"
@@ -47,7 +48,11 @@ type Server struct {
 	reloads              *reloads
 
 	draining    atomic.Bool
-	handedOver  bool // the sockets are another's from now on
+	handedOver  bool             // the sockets are another's from now on
+	adopted     chan struct{}    // closed once all connections of a predecessor were taken; nil without one
+	upgrades    chan *upgradeAsk // that administrators ask for
+	silent      newcomers
+	upgraded    *lastUpgrade // what came of the last one; nil where nobody hands over
 	failed      chan error
 	serving     sync.WaitGroup
 	background  sync.WaitGroup     // keeping grants alive, webhooks
@@ -69,7 +74,8 @@ type StartOptions struct {
 	// tests.
 	Spans sdktrace.SpanExporter
 
-	sockets          sockets       // that are open already
+	sockets          sockets // that are open already
+	upgraded         *lastUpgrade
 	certificateCheck time.Duration // of tests; 0 means certificateCheck
 }
 
@@ -79,9 +85,11 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: c, log: o.Logger, reader: &auditReader{dir: c.auditDir()}, failed: make(chan error, mayFail)}
+	s := &Server{config: c, log: o.Logger, reader: &auditReader{dir: c.auditDir()}, upgraded: o.upgraded, failed: make(chan error, mayFail), upgrades: make(chan *upgradeAsk)}
+	_, given := o.sockets[localSocket]
 	defer func() {
 		if err != nil {
+			s.handedOver = given // the name stays for whoever has opened it
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
@@ -208,6 +216,9 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
 	o.Logger = s.log
 	s.tellState(&o)
+	if s.upgraded != nil {
+		o.Upgrade, o.Upgraded = s.askUpgrade, s.upgraded.Load
+	}
 	o.Egress.Health = s.engine.wayOut.egress.Health
 	o.Egress.Verify = s.engine.wayOut.verify
 	if s.monitor != nil {
@@ -276,6 +287,7 @@ func (s *Server) checks() []admin.Check {
 
 func (s *Server) serveAdmin(name string, server *http.Server, l net.Listener, live *liveTLS) {
 	server.RegisterOnShutdown(s.api.EndStreams)
+	server.ConnState = s.silent.follow
 	s.servers = append(s.servers, server)
 	l = encrypted(netutil.LimitListener(l, admin.MaxConnections), live)
 	s.serve(name, func() error { return server.Serve(l) })
@@ -325,7 +337,15 @@ func (s *Server) Close(ctx context.Context) error {
 
 func (s *Server) shutDown(ctx context.Context) error {
 	s.draining.Store(true) // /readyz says so while calls drain
-	errs := []error{s.engine.gateway.Shutdown(ctx)}
+	err := s.engine.gateway.Shutdown(ctx)
+	if cut, ok := errors.AsType[*gateway.CutError](err); ok {
+		s.log.Warn("calls were cut, since they took too long", "calls", cut.Calls, "hint", "their records say which; raise JIRAGATE_DRAIN_TIMEOUT to wait longer")
+		err = nil
+	}
+	errs := []error{err}
+	ctx, cancel := atLeast(ctx, endPatience)
+	defer cancel()
+	defer time.AfterFunc(silentPatience, s.silent.close).Stop()
 	for _, server := range s.servers {
 		if err := server.Shutdown(ctx); err != nil {
 			errs = append(errs, err, server.Close())
@@ -335,6 +355,14 @@ func (s *Server) shutDown(ctx context.Context) error {
 	// Acts outlive their callers; the store and the log are theirs until then.
 	errs = append(errs, s.api.Wait(ctx))
 	return errors.Join(append(errs, s.release(ctx))...)
+}
+
+// atLeast is ctx, or as much time as what comes next needs at least.
+func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) >= d {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
 
 // release closes what is open and no longer served.
@@ -364,7 +392,7 @@ func (s *Server) release(ctx context.Context) error {
 		}
 		errs = append(errs, s.foundation.close())
 	}
-	if s.engine != nil {
+	if s.engine != nil && !s.handedOver { // while clients wait, telemetry may not
 		errs = append(errs, s.engine.flush(ctx))
 	}
 	return errors.Join(errs...)

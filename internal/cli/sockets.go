@@ -59,7 +59,8 @@ func socketsOf(names []string, files []*os.File) (sockets, error) {
 	}
 	for i, f := range files {
 		if s[names[i]] != nil {
-			return nil, errors.Join(fmt.Errorf("there are two named %q", names[i]), s.close())
+			return nil, errors.Join(hint(fmt.Errorf("there are two named %q", names[i]),
+				"give each socket unit one ListenStream= and a FileDescriptorName= of its own: proxy, admin or public"), s.close())
 		}
 		l, err := net.FileListener(f)
 		if err != nil {

@@ -100,6 +100,13 @@ func (r *statusReport) fields() [][2]string {
 	if r.Reload != nil {
 		list = append(list, [2]string{"  reloaded", strings.TrimSuffix(timeText(r.Reload.Time)+", and all stayed as it was: "+r.Reload.Error, ", and all stayed as it was: ")})
 	}
+	if u := r.Upgrade; u != nil {
+		what := timeText(u.Time) + ", after a pause of " + milliseconds(u.PauseMS)
+		if u.Error != "" {
+			what = timeText(u.Time) + ", and the old process goes on: " + u.Error
+		}
+		list = append(list, [2]string{"  upgraded", what})
+	}
 	list = append(list, [2]string{"region", r.Region}, [2]string{"connections", strconv.Itoa(r.Connections.Total)})
 	for _, state := range slices.Sorted(maps.Keys(r.Connections.ByState)) {
 		list = append(list, [2]string{"  " + strings.ReplaceAll(state, "_", " "), strconv.Itoa(r.Connections.ByState[state])})

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"jiragate/gateway"
+	"jiragate/gateway/admin"
 	"jiragate/internal/handover"
 )
 
@@ -29,7 +31,12 @@ func (a *app) takeOver(ctx context.Context, o StartOptions) (*Server, error) {
 		_ = line.Send(handover.Message{Step: handover.Failed, Error: err.Error()})
 		return nil, errors.Join(err, line.Close())
 	}
-	server.background.Go(func() { server.adoptAll(line) })
+	server.adopted = make(chan struct{})
+	server.background.Go(func() {
+		defer close(server.adopted)
+		done := server.adoptAll(line)
+		o.upgraded.Store(&done)
+	})
 	return server, nil
 }
 
@@ -51,7 +58,8 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 	if err := line.Send(handover.Message{Step: handover.Prepared, Version: programVersion().Version}); err != nil {
 		return nil, errors.Join(err, o.sockets.close())
 	}
-	m, _, err = line.Receive()
+	m, none, err := line.Receive()
+	handover.CloseAll(none)
 	switch {
 	case errors.Is(err, io.EOF):
 		err = errors.New("the predecessor ended without handing over")
@@ -65,7 +73,7 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 	}
 	server, err := Start(ctx, a.config, o)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, o.sockets.close())
 	}
 	if err := line.Send(handover.Message{Step: handover.Serving}); err != nil {
 		o.Logger.Warn("the predecessor is gone, and idle connections of its clients with it", "error", err, "hint", "nothing: clients open others")
@@ -73,20 +81,24 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 	return server, nil
 }
 
-// adoptAll takes the connections over that the predecessor's clients have open.
-func (s *Server) adoptAll(line *handover.Line) {
+// adoptAll takes the connections over that the predecessor's clients have open, and
+// returns what came of the handover.
+func (s *Server) adoptAll(line *handover.Line) (done admin.Upgrade) {
 	defer line.Close()
+	defer func() { done.Time, done.PID, done.Version = time.Now(), os.Getpid(), programVersion().Version }()
 	_ = line.SetDeadline(time.Now().Add(servePatience))
 	n := 0
 	for {
 		m, files, err := line.Receive()
 		if err != nil || m.Step != handover.Connection || len(files) != 1 {
 			handover.CloseAll(files)
-			if m.Step != handover.Done {
+			if m.Step == handover.Done {
+				_ = json.Unmarshal(m.About, &done) // without it, less is told
+			} else {
 				s.log.Warn("the predecessor handed over no further connections", "error", err, "hint", "nothing: clients open others")
 			}
 			s.log.Info("took over", "connections", n)
-			return
+			return done
 		}
 		n++
 		var about gateway.Provenance

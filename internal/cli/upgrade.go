@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"jiragate/gateway"
+	"jiragate/gateway/admin"
 	"jiragate/internal/handover"
 )
 
@@ -48,20 +50,43 @@ type succession struct {
 	program string
 	args    []string // without the program's own name
 	environ []string
+	drain   time.Duration
 	options StartOptions
 	log     *slog.Logger
+	next    admin.Prepared // once it is
 }
 
 func (a *app) succession(o StartOptions) *succession {
-	return &succession{program: a.program, args: a.args, environ: a.environ, options: o, log: o.Logger}
+	return &succession{program: a.program, args: a.args, environ: a.environ, drain: time.Duration(a.config.DrainTimeout), options: o, log: o.Logger}
 }
 
-// handOver returns errHandedOver once the successor serves. With any other error
-// the gateway goes on: as the server that is returned, which may be another one.
-func (s *succession) handOver(ctx context.Context, server *Server) (*Server, error) {
+// attempt returns errHandedOver once the successor serves. With any other error
+// the gateway goes on: as the server that is returned, which may be another one, or nil
+// if it can't. ask is told once the successor is prepared, or can't be.
+func (s *succession) attempt(ctx context.Context, server *Server, ask *upgradeAsk) (*Server, error) {
+	server, err := s.handOver(ctx, server, ask)
+	if errors.Is(err, errHandedOver) {
+		return server, err
+	}
+	ask.tell(admin.Prepared{}, err)
+	s.options.upgraded.Store(&admin.Upgrade{Time: time.Now(), PID: s.next.PID, Version: s.next.Version, Error: strings.ReplaceAll(err.Error(), "\n", "; ")})
+	if server != nil {
+		s.log.Error("no handover to a new program", "error", err, "hint", "mend what it says, then try again (jiragate upgrade, or SIGUSR2); meanwhile nothing has changed")
+	}
+	return server, err
+}
+
+func (s *succession) handOver(ctx context.Context, server *Server, ask *upgradeAsk) (*Server, error) {
 	if os.Getpid() == 1 {
 		return server, hint(errors.New("this is the first process of a container, which ends with it: it can't hand over to another"),
 			"replace the container; docs/operators.md tells how without losing calls")
+	}
+	if server.adopted != nil {
+		select { // what a predecessor is passing on would be lost
+		case <-server.adopted:
+		case <-ctx.Done():
+			return server, ctx.Err()
+		}
 	}
 	names, files, err := server.socketFiles()
 	if err != nil {
@@ -72,17 +97,22 @@ func (s *succession) handOver(ctx context.Context, server *Server) (*Server, err
 	if err != nil {
 		return server, err
 	}
-	began := time.Now()
+	ask.tell(s.next, nil)
 	held, err := server.yield(ctx, files[slices.Index(names, proxySocket)])
 	if err != nil {
-		_ = next.Send(handover.Message{Step: handover.Withdrawn, Error: err.Error()})
+		_ = next.SetDeadline(time.Now().Add(endPatience))
+		_ = next.Send(handover.Message{Step: handover.Withdrawn, Error: strings.ReplaceAll(err.Error(), "\n", "; ")})
 		_ = next.End(endPatience) // it says so itself
 		return server, fmt.Errorf("the gateway goes on: %w", err)
 	}
 	if err := server.retire(ctx); err != nil {
 		s.log.Warn("not everything ended well before the handover", "error", err, "hint", "look at what the error is about; calls are not affected")
 	}
-	if err := released(next); err != nil {
+	err = released(next)
+	pause := time.Since(server.engine.gateway.Yielded())
+	var last sync.WaitGroup // that this process has to do
+	last.Go(func() { server.flush(ctx) })
+	if err != nil {
 		s.log.Error("the new program can't serve; this one takes up again", "error", err, "hint", "mend what it says; clients notice nothing but the pause")
 		again, startErr := s.takeUp(ctx, server.config, names, files, held)
 		if startErr != nil {
@@ -90,9 +120,9 @@ func (s *succession) handOver(ctx context.Context, server *Server) (*Server, err
 		}
 		return again, fmt.Errorf("the new program could not serve, so the old one does again: %w", err)
 	}
-	s.log.Info("handed over", "pid", next.PID(), "connections", len(held), "pause", time.Since(began).Round(time.Millisecond).String())
+	s.log.Info("handed over", "pid", next.PID(), "connections", len(held), "pause", pause.Round(time.Millisecond).String())
 	notifyManager(fmt.Sprintf("MAINPID=%d", next.PID()))
-	s.passOn(ctx, next, held)
+	s.passOn(ctx, next, held, pause, &last)
 	return nil, errHandedOver
 }
 
@@ -117,6 +147,7 @@ func (s *succession) prepare(names []string, files []*os.File) (*handover.Succes
 	if err != nil {
 		return nil, fmt.Errorf("%s can't take over: %w", path, errors.Join(err, ended(next)))
 	}
+	s.next = admin.Prepared{PID: next.PID(), Version: version}
 	s.log.Info("the new program is prepared to take over", "program", path, "pid", next.PID(), "version", version)
 	return next, nil
 }
@@ -141,8 +172,10 @@ func expect(next *handover.Successor, step handover.Step) (version string, err e
 	switch {
 	case err != nil:
 		return "", err
-	case m.Step != step:
+	case m.Step == handover.Failed:
 		return "", errors.New(m.Error)
+	case m.Step != step:
+		return "", fmt.Errorf("it said %q in place of %q", m.Step, step)
 	}
 	return m.Version, nil
 }
@@ -174,12 +207,11 @@ func (s *succession) takeUp(ctx context.Context, c Config, names []string, files
 }
 
 // passOn gives the successor the connections, and passes their bytes on until
-// the last has ended.
-func (s *succession) passOn(ctx context.Context, next *handover.Successor, held []*gateway.Held) {
+// the last has ended, with whatever else is last.
+func (s *succession) passOn(ctx context.Context, next *handover.Successor, held []*gateway.Held, pause time.Duration, last *sync.WaitGroup) {
 	_ = next.SetDeadline(time.Now().Add(servePatience))
-	var relays sync.WaitGroup
 	for i, h := range held {
-		if err := send(next, h, &relays); err != nil {
+		if err := send(next, h, last); err != nil {
 			s.log.Warn("idle connections of clients are closed, since they can't be handed over", "connections", len(held)-i, "error", err, "hint", "nothing: clients open others; if descriptors were lacking, raise LimitNOFILE")
 			for _, h := range held[i:] {
 				_ = h.Close()
@@ -187,19 +219,29 @@ func (s *succession) passOn(ctx context.Context, next *handover.Successor, held 
 			break
 		}
 	}
-	if err := next.Send(handover.Message{Step: handover.Done}); err != nil {
+	about, err := json.Marshal(admin.Upgrade{PauseMS: float64(pause.Microseconds()) / 1000, Connections: len(held)})
+	if err == nil {
+		err = next.Send(handover.Message{Step: handover.Done, About: about})
+	}
+	if err != nil {
 		s.log.Warn("the successor was not told of the end of the handover", "error", err, "hint", "nothing, if it serves: see jiragate status")
 	}
 	_ = next.Close()
 	ended := make(chan struct{})
 	go func() {
-		relays.Wait()
+		last.Wait()
 		close(ended)
 	}()
 	select {
 	case <-ended:
+		return
 	case <-ctx.Done():
 	case <-time.After(lingerPatience):
+	}
+	// The successor may have been told to end, too, and finishes calls by these.
+	select {
+	case <-ended:
+	case <-time.After(s.drain):
 	}
 	// What is left is closed with the process.
 }
@@ -238,6 +280,7 @@ func (s *Server) yield(ctx context.Context, proxy *os.File) ([]*gateway.Held, er
 			s.failed <- fmt.Errorf("the proxy listener was lost: %w", lost)
 			return nil, errors.Join(err, lost)
 		}
+		s.proxy = l // the old one can't be handed over again
 		s.serve("proxy", func() error { return s.engine.gateway.Serve(l) })
 		s.draining.Store(false)
 		if attempt == yieldAttempts || ctx.Err() != nil {
@@ -257,6 +300,15 @@ func (s *Server) retire(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retirePatience)
 	defer cancel()
 	return s.Close(ctx)
+}
+
+// flush sends the telemetry that is left, which must not be while clients wait.
+func (s *Server) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retirePatience)
+	defer cancel()
+	if err := s.engine.flush(ctx); err != nil {
+		s.log.Warn("not all telemetry was sent before the handover", "error", err, "hint", "see whether the collector answers; calls are not affected")
+	}
 }
 
 // adopt serves a connection that another server has had.

@@ -77,11 +77,12 @@ func (l *Line) Send(m Message, files ...*os.File) error {
 	}
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-	if _, _, err := l.conn.WriteMsgUnix(head, beside, nil); err != nil {
-		return fmt.Errorf("hand over: %s: %w", m.Step, err)
+	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	n, _, err := l.conn.WriteMsgUnix(message, beside, nil) // not always all of it
+	if err == nil && n < len(message) {
+		_, err = l.conn.Write(message[n:])
 	}
-	if _, err := l.conn.Write(body); err != nil {
+	if err != nil {
 		return fmt.Errorf("hand over: %s: %w", m.Step, err)
 	}
 	return nil
@@ -114,7 +115,9 @@ func (l *Line) Receive() (Message, []*os.File, error) {
 	}
 	var m Message
 	if err == nil {
-		m, err = l.rest(head, n)
+		if m, err = l.rest(head, n); errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // which is no end between two messages
+		}
 	}
 	if err != nil {
 		CloseAll(files)
@@ -130,7 +133,7 @@ func (l *Line) rest(head []byte, n int) (m Message, err error) {
 	}
 	size := binary.BigEndian.Uint32(head)
 	if size > maxMessage {
-		return m, fmt.Errorf("a message of %d bytes is too long", size)
+		return m, fmt.Errorf("a message of %d bytes is too long: the other process is no gateway", size)
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(l.conn, body); err != nil {
