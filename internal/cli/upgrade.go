@@ -268,7 +268,6 @@ func send(next *handover.Successor, h *gateway.Held, relays *sync.WaitGroup) err
 func (s *Server) yield(ctx context.Context, proxy *os.File) ([]*gateway.Held, error) {
 	for attempt := 1; ; attempt++ {
 		patience, cancel := context.WithTimeout(ctx, http2Patience+yieldPatience)
-		s.draining.Store(true)
 		held, err := s.engine.gateway.Yield(patience, http2Patience)
 		cancel()
 		if err == nil {
@@ -282,7 +281,6 @@ func (s *Server) yield(ctx context.Context, proxy *os.File) ([]*gateway.Held, er
 		}
 		s.proxy = l // the old one can't be handed over again
 		s.serve("proxy", func() error { return s.engine.gateway.Serve(l) })
-		s.draining.Store(false)
 		if attempt == yieldAttempts || ctx.Err() != nil {
 			return nil, err
 		}
