@@ -79,7 +79,7 @@ func (l *load) work(t *testing.T, sum *summary) *operator {
 	}
 	busy := min(max(*soakFor/10, time.Second), 2*time.Minute)
 	rest := min(max(busy/5, 400*time.Millisecond), 15*time.Second)
-	began := time.Now()
+	began, left := time.Now(), 0.0
 	for (time.Since(began) < *soakFor || len(sum.Samples) < rests) && l.ledger.wrong() < maxViolations && !l.gone() {
 		time.Sleep(busy)
 		resume := l.rest()
@@ -87,9 +87,11 @@ func (l *load) work(t *testing.T, sum *summary) *operator {
 		if err != nil {
 			l.ledger.violation("looking at the resting gateway: %v", err)
 		} else {
-			if h.Tunnels > 0 {
-				l.ledger.violation("the resting gateway has %v tunnels open that no client has", h.Tunnels)
+			// One rest may see the end of a call that its client has left.
+			if h.Tunnels > 0 && left > 0 {
+				l.ledger.violation("in two rests, the gateway had tunnels open that no client has: %v, %v", left, h.Tunnels)
 			}
+			left = h.Tunnels
 			sum.Samples = append(sum.Samples, sample{At: time.Since(began), Calls: l.ledger.count(), holds: h})
 			if long {
 				t.Logf("%v: %d calls, %.0f goroutines, %.0f descriptors, RSS %.0f MiB, live heap %.0f MiB, %d violations", time.Since(began).Round(time.Second),
