@@ -115,7 +115,6 @@ type rest struct {
 
 	mu       sync.Mutex
 	shaking  bool              // its TLS handshake isn't over
-	kept     bool              // it was open before, and has not had a request since
 	resting  bool              // net/http waits for a request of which it has nothing
 	reading  bool              // and is in Read for it
 	take     func(*framedConn) // who called the connection, if anybody
@@ -173,7 +172,7 @@ func (r *rest) ends(f *framedConn) {
 	if r.resting && r.take != nil {
 		_ = f.Conn.SetReadDeadline(r.deadline)
 	}
-	r.resting, r.reading, r.kept = false, false, false
+	r.resting, r.reading = false, false
 }
 
 // interrupted reports whether err is of call, not of net/http's own deadline.
@@ -189,10 +188,6 @@ func (f *framedConn) SetReadDeadline(t time.Time) error {
 	r := &f.rest
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept && r.resting {
-		// To net/http it is new, and would have no more time to begin than for a head.
-		t = time.Now().Add(idleTimeout)
-	}
 	r.deadline = t
 	if r.taken || r.take != nil && r.resting && r.reading {
 		return nil

@@ -144,7 +144,6 @@ func (g *Gateway) Resume(held []*Held) {
 func (g *Gateway) hold(h *Held) error {
 	_ = h.conn.SetDeadline(time.Time{})
 	f := newFramedConn(h.conn, h.origin, g.marker)
-	f.rest.kept = true
 	g.conns.add(f)
 	for {
 		s := g.serving.Load()
