@@ -154,7 +154,11 @@ func (s *servers) end() {
 
 // serveHTTP2 has a tunnel that speaks HTTP/2 served.
 func (s *servers) serveHTTP2(c *tls.Conn, t *tunnel) error {
-	<-s.streams.accepting // from then on the server is made for HTTP/2
+	select {
+	case <-s.streams.accepting: // from then on the server is made for HTTP/2
+	case <-s.streams.done: // and one that was shut down before never is
+		return net.ErrClosed
+	}
 	serve := s.http2.TLSNextProto["h2"]
 	if serve == nil {
 		return errors.New("HTTP/2 is switched off (GODEBUG=http2server=0)")
