@@ -75,3 +75,34 @@ func TestUseOfAFailingAddress(t *testing.T) {
 		t.Errorf("use %+v, want an attempt of which the address is to blame", got)
 	}
 }
+
+// An address that stays goes on counting when others come and go, and the sockets that
+// were open before are still counted.
+func TestUseOfAnAddressThatStays(t *testing.T) {
+	l := loopbackListener(t)
+	defer l.Close()
+	at := func(public string) Address {
+		return Address{Public: netip.MustParseAddr(public), Local: netip.MustParseAddr("127.0.0.1")}
+	}
+	e := newReal(t, Options{Addresses: []Address{at("198.51.100.7")}})
+	conn, err := e.DialContext(t.Context(), "c", "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put, err := e.Replace([]Address{at("198.51.100.8"), at("198.51.100.7")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put()
+	check := func(stayed int64) {
+		t.Helper()
+		all := e.Use()
+		if len(all) != 2 || all[0].PublicIP != "198.51.100.8" || all[0].Open != 0 || all[0].Attempts[Connected] != 0 ||
+			all[1].PublicIP != "198.51.100.7" || all[1].Open != stayed || all[1].Attempts[Connected] != 1 {
+			t.Errorf("use %+v, want nothing of the new address, and %d open and 1 connected of the one that stayed", all, stayed)
+		}
+	}
+	check(1)
+	conn.Close()
+	check(0)
+}
