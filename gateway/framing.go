@@ -31,9 +31,14 @@ type framedConn struct {
 
 	buf   []byte // read from Conn and not yet handed on
 	ready int    // prefix of buf that may be handed on
+	data  bool   // that prefix is of a body, not of its framing or a head
 	scan  int    // prefix of buf in which no end of head was found
 	// heading tells that what may be handed on is of a head.
 	heading bool
+	// kept tells that heads are kept in head for who serves the connection, so that
+	// none is read twice. Only an http1Conn asks for it.
+	kept bool
+	head head
 
 	state framingState
 	left  int64 // bytes left of the body or chunk
@@ -91,9 +96,8 @@ func (f *framedConn) Read(p []byte) (int, error) {
 		if f.ready > 0 {
 			f.rest.ends(f)
 			n := copy(p, f.buf[:f.ready])
-			f.buf, f.ready, f.scan = f.buf[n:], f.ready-n, 0
 			f.rest.begun = f.rest.begun || f.heading
-			f.heading = f.heading && f.ready > 0
+			f.consume(n)
 			return n, nil
 		}
 		if f.state == atEnd {
@@ -198,6 +202,7 @@ func (f *framedConn) advance() *framingFault {
 	if len(f.buf) == 0 {
 		return nil
 	}
+	f.data = f.state == inBody || f.state == inChunkData
 	switch f.state {
 	case inHead:
 		return f.advanceHead()
@@ -260,9 +265,12 @@ func (f *framedConn) advanceHead() *framingFault {
 	if end > maxHeadBytes {
 		return headTooLarge()
 	}
-	head, fault := parseHead(f.buf[:end])
+	head, fault := parseHead(string(f.buf[:end]), f.head.fields)
 	if fault != nil {
 		return fault
+	}
+	if f.kept {
+		f.head = head
 	}
 	f.ready, f.heading = end, true
 	switch {
@@ -321,7 +329,7 @@ func (f *framedConn) advanceTrailer() *framingFault {
 		f.ready, f.state = n, inHead
 		return nil
 	}
-	if _, _, fault := parseField(line); fault != nil {
+	if _, _, fault := parseField(string(line)); fault != nil {
 		return fault
 	}
 	f.ready = n

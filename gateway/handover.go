@@ -147,12 +147,11 @@ func (g *Gateway) hold(h *Held) error {
 	g.conns.add(f)
 	for {
 		s := g.serving.Load()
-		to := s.moved
-		if h.origin.tunnel != nil {
-			to = s.tunnelled
-		}
 		switch {
-		case to.give(f):
+		case h.origin.tunnel != nil && !s.moved.closed():
+			go g.serveHTTP1(f)
+			return nil
+		case h.origin.tunnel == nil && s.moved.give(f):
 			return nil
 		case g.serving.Load() == s:
 			g.conns.remove(f)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"net/url"
 	"strconv"
 	"strings"
@@ -9,42 +8,54 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// head is what the framing needs to know of a request's head.
+// head is the head of a request.
 type head struct {
+	method, target string
+	url            *url.URL // of the target
+	minor          int      // of HTTP/1
+	host           string
+	fields         []field // all, Host among them
+	expects        bool    // 100-continue
+
 	connect, chunked bool
 	length           int64
 }
 
-// parseHead checks a head, which ends in CRLF CRLF, and finds its framing.
-func parseHead(b []byte) (h head, _ *framingFault) {
-	line, rest, _ := bytes.Cut(b, []byte("\r\n"))
-	method, target, minor, fault := parseRequestLine(line)
-	if fault != nil {
+// field is a line of a head, as it came.
+type field struct{ name, value string }
+
+// parseHead checks a head, which ends in CRLF CRLF, and finds its framing. Its fields
+// are put into fields, which may be used again once they are done with.
+func parseHead(text string, fields []field) (h head, _ *framingFault) {
+	line, rest, _ := strings.Cut(text, "\r\n")
+	var fault *framingFault
+	if h, fault = parseRequestLine(line); fault != nil {
 		return head{}, fault
 	}
-	h.connect = method == "CONNECT"
-
-	var hosts, lengths, codings, fields int
-	var host string
+	h.fields = fields[:0]
+	var hosts, lengths, codings int
 	for len(rest) > 2 {
-		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		if fields++; fields > maxHeaderFields {
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		if len(h.fields) == maxHeaderFields {
 			return head{}, tooManyFields()
 		}
 		name, value, fault := parseField(line)
 		if fault != nil {
 			return head{}, fault
 		}
+		h.fields = append(h.fields, field{name, value})
 		switch {
 		case strings.EqualFold(name, "Host"):
-			hosts, host = hosts+1, value
+			hosts, h.host = hosts+1, value
 		case strings.EqualFold(name, "Content-Length"):
 			lengths++
 			if h.length, fault = parseLength(value); fault != nil {
 				return head{}, fault
 			}
-		case strings.EqualFold(name, "Expect") && !strings.EqualFold(value, "100-continue"):
-			return head{}, malformed("the only expectation understood is 100-continue")
+		case strings.EqualFold(name, "Expect"):
+			if h.expects = strings.EqualFold(value, "100-continue"); !h.expects {
+				return head{}, malformed("the only expectation understood is 100-continue")
+			}
 		case strings.EqualFold(name, "Trailer") && !harmlessTrailers(value):
 			return head{}, malformed("the Trailer field names a field that frames the message")
 		case strings.EqualFold(name, "Transfer-Encoding"):
@@ -57,9 +68,9 @@ func parseHead(b []byte) (h head, _ *framingFault) {
 	switch {
 	case hosts > 1:
 		return head{}, malformed("the request has more than one Host field")
-	case hosts == 0 && h.connect && minor == 0:
+	case hosts == 0 && h.connect && h.minor == 0:
 		// Python's http.client connects so. The target names the host.
-	case host == "" || !httpguts.ValidHostHeader(host):
+	case h.host == "" || !httpguts.ValidHostHeader(h.host):
 		return head{}, malformed("the request has no valid Host field")
 	case lengths > 1:
 		return head{}, malformed("the request has more than one Content-Length field")
@@ -67,15 +78,15 @@ func parseHead(b []byte) (h head, _ *framingFault) {
 		return head{}, malformed("the request has both Content-Length and Transfer-Encoding")
 	case codings > 1:
 		return head{}, malformed("the request has more than one Transfer-Encoding field")
-	case codings > 0 && minor == 0:
+	case codings > 0 && h.minor == 0:
 		return head{}, malformed("HTTP/1.0 has no Transfer-Encoding")
 	case h.connect && (h.chunked || h.length > 0):
 		return head{}, malformed("a CONNECT request has no body")
 	}
-	if i := strings.Index(target, "://"); !h.connect && i > 0 && target[0] != '/' {
-		authority, _, _ := strings.Cut(target[i+len("://"):], "/")
+	if i := strings.Index(h.target, "://"); !h.connect && i > 0 && h.target[0] != '/' {
+		authority, _, _ := strings.Cut(h.target[i+len("://"):], "/")
 		authority, _, _ = strings.Cut(authority, "?")
-		if !strings.EqualFold(authority, host) {
+		if !strings.EqualFold(authority, h.host) {
 			return head{}, malformed("the Host field and the request target name different hosts")
 		}
 	}
@@ -95,42 +106,47 @@ func harmlessTrailers(value string) bool {
 	return true
 }
 
-// parseRequestLine splits "METHOD SP target SP HTTP/1.x" (RFC 9112 section 3).
-func parseRequestLine(line []byte) (method, target string, minor int, _ *framingFault) {
-	method, rest, ok := strings.Cut(string(line), " ")
+// parseRequestLine reads "METHOD SP target SP HTTP/1.x" (RFC 9112 section 3).
+func parseRequestLine(line string) (h head, _ *framingFault) {
+	method, rest, ok := strings.Cut(line, " ")
 	target, version, ok2 := strings.Cut(rest, " ")
 	switch {
 	case !ok || !ok2 || !httpguts.ValidHeaderFieldName(method):
-		return "", "", 0, malformed("the request line is not METHOD, target and version, separated by single spaces")
+		return head{}, malformed("the request line is not METHOD, target and version, separated by single spaces")
 	case version == "HTTP/1.1":
-		minor = 1
+		h.minor = 1
 	case version != "HTTP/1.0":
-		return "", "", 0, malformed("the protocol version is neither HTTP/1.1 nor HTTP/1.0")
+		return head{}, malformed("the protocol version is neither HTTP/1.1 nor HTTP/1.0")
 	}
 	if len(target) > maxTargetBytes {
-		return "", "", 0, targetTooLong()
+		return head{}, targetTooLong()
 	}
 	for i := range len(target) {
 		if target[i] <= ' ' || target[i] >= 0x7f {
-			return "", "", 0, malformed("the request target has a control character, a space or a byte outside ASCII")
+			return head{}, malformed("the request target has a control character, a space or a byte outside ASCII")
 		}
 	}
+	h.method, h.target, h.connect = method, target, method == "CONNECT"
 	// net/http answers these by itself, without a call record; so they are
 	// found here first.
-	if method == "CONNECT" {
-		if _, err := url.ParseRequestURI("http://" + target); err != nil || strings.ContainsAny(target, "/?#@") {
-			return "", "", 0, malformed("the target of CONNECT is not host:port")
+	var err error
+	if h.connect {
+		if h.url, err = url.ParseRequestURI("http://" + target); err != nil || strings.ContainsAny(target, "/?#@") {
+			return head{}, malformed("the target of CONNECT is not host:port")
 		}
-	} else if _, err := url.ParseRequestURI(target); err != nil && target != "*" {
-		return "", "", 0, malformed("the request target is not a valid URI")
+	} else if h.url, err = url.ParseRequestURI(target); err != nil {
+		if target != "*" {
+			return head{}, malformed("the request target is not a valid URI")
+		}
+		h.url = &url.URL{Path: "*"}
 	}
-	return method, target, minor, nil
+	return h, nil
 }
 
 // parseField splits "name: value" (RFC 9112 section 5). Leading white space,
 // as of a folded line, and white space before the colon are refused.
-func parseField(line []byte) (name, value string, _ *framingFault) {
-	name, value, ok := strings.Cut(string(line), ":")
+func parseField(line string) (name, value string, _ *framingFault) {
+	name, value, ok := strings.Cut(line, ":")
 	if !ok || !httpguts.ValidHeaderFieldName(name) {
 		return "", "", malformed("a header field has an invalid name")
 	}

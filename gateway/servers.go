@@ -12,22 +12,21 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// servers are net/http's servers of one time of serving. They can't begin anew
+// servers are net/http's servers of one time of serving. HTTP/1.x inside tunnels has none:
+// see http1Conn. They can't begin anew
 // once they were shut down; who goes on makes others.
 type servers struct {
 	gateway *Gateway
 	front   *http.Server // the proxy listener
-	inside  *http.Server // HTTP/1.x inside tunnels
 	// http2 serves tunnels that speak HTTP/2. It has its own server, and is given
 	// connections behind net/http's back (see serveHTTP2), so that those without a
 	// stream are told to go away: Shutdown just closes what it knows to be idle.
 	http2 *http.Server
 
-	moved     *feed // connections to the proxy listener that were served elsewhere before
-	tunnelled *feed // handshaken tunnels of HTTP/1.x
-	streams   *feed // nothing: it lets http2 begin
-	begun     sync.Once
-	running   sync.WaitGroup
+	moved   *feed // connections to the proxy listener that were served elsewhere before
+	streams *feed // nothing: it lets http2 begin
+	begun   sync.Once
+	running sync.WaitGroup
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -36,7 +35,7 @@ type servers struct {
 }
 
 func (g *Gateway) newServers() *servers {
-	s := &servers{gateway: g, moved: newFeed(), tunnelled: newFeed(), streams: newFeed()}
+	s := &servers{gateway: g, moved: newFeed(), streams: newFeed()}
 	server := func(handler http.HandlerFunc, maxHead int) *http.Server {
 		return &http.Server{
 			Handler:           handler,
@@ -54,8 +53,6 @@ func (g *Gateway) newServers() *servers {
 	}
 	s.front = server(g.frontHandler(), maxHeadBytes)
 	s.front.Protocols.SetHTTP1(true)
-	s.inside = server(func(w http.ResponseWriter, r *http.Request) { g.serveTunnelled(w, g.newCall(r, doorTunnel)) }, maxHeadBytes)
-	s.inside.Protocols.SetHTTP1(true)
 	s.http2 = server(nil, maxHTTP2HeadBytes)
 	s.http2.Protocols.SetHTTP2(true)
 	s.http2.HTTP2 = &http.HTTP2Config{
@@ -80,7 +77,6 @@ func (s *servers) begin() {
 			feed   *feed
 		}{
 			{"connections that were taken over", s.front, s.moved},
-			{"HTTP/1.x inside tunnels", s.inside, s.tunnelled},
 			{"HTTP/2 inside tunnels", s.http2, s.streams},
 		} {
 			s.running.Go(func() {
@@ -145,7 +141,7 @@ func (s *servers) close() {
 // end lets the servers' goroutines end, which have nothing more to take.
 func (s *servers) end() {
 	s.close()
-	for _, f := range []*feed{s.moved, s.tunnelled, s.streams} {
+	for _, f := range []*feed{s.moved, s.streams} {
 		_ = f.Close()
 	}
 	s.begun.Do(func() {}) // what has not begun begins no more
@@ -205,6 +201,15 @@ func (f *feed) Accept() (net.Conn, error) {
 		return c, nil
 	case <-f.done:
 		return nil, net.ErrClosed
+	}
+}
+
+func (f *feed) closed() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
 	}
 }
 

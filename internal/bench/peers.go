@@ -200,7 +200,7 @@ func (s *stage) jiragate(name, upstream string, extra ...string) (*way, error) {
 		"JIRAGATE_EGRESS=52.54.159.237=127.0.0.2", "JIRAGATE_EGRESS_ALLOW_PRIVATE=127.0.0.0/8",
 		"JIRAGATE_UPSTREAM_CA_FILE=" + filepath.Join(s.dir, "root.pem"),
 		"JIRAGATE_AUDIT_SYNC=batch",
-		"OTEL_TRACES_EXPORTER=otlp", "OTEL_METRICS_EXPORTER=prometheus", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+		"OTEL_TRACES_EXPORTER=otlp", "OTEL_LOGS_EXPORTER=none", "OTEL_METRICS_EXPORTER=prometheus", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL,
 		"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
 	}, extra...)

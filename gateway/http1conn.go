@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// http1Conn serves the HTTP/1.x requests of a tunnel, one after the other. It does what
+// net/http's server does, for about half of the processor time of it: it has no second
+// goroutine for each request, reads a head once, and writes an answer's head and body
+// together. Decision 14 says why there is one.
+//
+// What is bounded: a head by framedConn in size, and by readHeadTimeout in time; the time
+// between two requests by idleTimeout; bodies and answers by the stations of a call, as
+// for any other server.
+type http1Conn struct {
+	gateway *Gateway
+	framed  *framedConn
+	request request
+	answer  response
+	watch   watch
+
+	deadline time.Time // for reading the next head, and for writing meanwhile
+}
+
+// serveHTTP1 serves a tunnel until its end, or until it is called away.
+func (g *Gateway) serveHTTP1(f *framedConn) {
+	x := &http1Conn{gateway: g, framed: f}
+	f.kept = true
+	x.watch.conn = x
+	x.answer.conn, x.answer.header = x, make(http.Header)
+	x.request.header = make(http.Header)
+	defer g.conns.remove(f)
+	defer f.Close()
+	patience := readHeadTimeout
+	if f.origin.moved {
+		patience = idleTimeout
+	}
+	for x.next(patience) == nil && x.serve() {
+		patience = idleTimeout
+		f.rest.set()
+	}
+}
+
+// errTaken ends serving a connection that was called away.
+var errTaken = errors.New("the connection is served by somebody else")
+
+// next waits for the head of the next request, which may take patience to begin.
+func (x *http1Conn) next(patience time.Duration) error {
+	f := x.framed
+	x.rests(patience)
+	for begun := false; ; {
+		if fault := f.advance(); fault != nil {
+			f.refuse(fault)
+			f.head, _ = parseHead(string(f.buf), f.head.fields)
+		}
+		if f.ready > 0 {
+			f.rest.ends(f)
+			f.consume(f.ready)
+			return nil
+		}
+		if f.rest.waits() {
+			return errTaken
+		}
+		if len(f.buf) > 0 && !begun {
+			begun = true
+			_ = f.SetReadDeadline(time.Now().Add(readHeadTimeout))
+			x.deadline = time.Time{}
+		}
+		if err := f.fill(); err != nil && !f.rest.interrupted(err) {
+			f.rest.ends(f)
+			return err
+		}
+	}
+}
+
+// rests sets the deadlines for the time between two requests. For writing there is one
+// since TLS may have something to say.
+func (x *http1Conn) rests(patience time.Duration) {
+	// That the connection may end a moment early saves setting a deadline each time.
+	const moment = time.Second
+	due := time.Now().Add(patience)
+	if early := due.Sub(x.deadline); early < 0 || early > moment {
+		_ = x.framed.SetDeadline(due)
+		x.deadline = due
+	}
+}
+
+// serve has a request served, and reports whether the connection takes another one.
+func (x *http1Conn) serve() (goesOn bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	x.watch.begin(cancel)
+	defer x.watch.end()
+	r := x.request.of(x, ctx)
+	x.answer.begin(r, x.framed.head.minor)
+	defer func() {
+		switch p := recover(); {
+		case p == nil:
+		case p == http.ErrAbortHandler:
+			x.answer.drop()
+			goesOn = false
+		default:
+			x.gateway.log.Error("panic in serving a tunnel", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+				"hint", "a bug: report the stack and the program's version")
+			x.answer.drop()
+			goesOn = false
+		}
+	}()
+	if !x.request.body.expected {
+		x.watch.arm()
+	}
+	x.gateway.serveTunnelled(&x.answer, &Call{in: r, door: doorTunnel, origin: x.framed.origin, started: time.Now()})
+	whole := x.answer.end()
+	x.watch.end()
+	switch {
+	case !whole || x.watch.gone():
+		return false
+	case x.framed.state == atEnd || !x.request.body.over():
+		x.linger()
+		return false
+	case x.answer.closes:
+		return false
+	}
+	x.request.end()
+	return true
+}
+
+// linger lets a client that is still sending read its answer: closing at once would
+// make its side forget it (RFC 9112 section 9.6).
+func (x *http1Conn) linger() {
+	f := x.framed
+	if f.CloseWrite() != nil {
+		return
+	}
+	_ = f.SetReadDeadline(time.Now().Add(lastWords))
+	_, _ = io.CopyN(io.Discard, f.Conn, maxRefusedBody)
+}
+
+// watch notices that the client goes away while its call is under way, and cancels the call.
+// Most calls are over before it begins to look.
+type watch struct {
+	conn *http1Conn
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	cancel  context.CancelFunc
+	armed   bool
+	reading chan struct{} // closed when the reader is back; nil where there is none
+	left    bool          // the client has
+}
+
+func (w *watch) begin(cancel context.CancelFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel = cancel
+}
+
+// arm has the client watched from watchAfter on. What of the request is to be read must
+// have been read.
+func (w *watch) arm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.armed = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(watchAfter, w.look)
+		return
+	}
+	w.timer.Reset(watchAfter)
+}
+
+// look reads what the client sends meanwhile. That it sends the next request already
+// ends the watch, as the end of it would be seen only behind that.
+func (w *watch) look() {
+	w.mu.Lock()
+	f := w.conn.framed
+	if !w.armed || w.reading != nil || len(f.buf) > 0 || f.state != inHead {
+		w.mu.Unlock()
+		return
+	}
+	done := make(chan struct{})
+	w.reading = done
+	_ = f.SetReadDeadline(time.Time{})
+	w.mu.Unlock()
+	defer close(done)
+	err := f.fill()
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil && w.armed {
+		w.left = true
+		w.cancel()
+	}
+}
+
+// end ends the watch. It may be called again.
+func (w *watch) end() {
+	w.mu.Lock()
+	if !w.armed {
+		w.mu.Unlock()
+		return
+	}
+	w.armed = false
+	w.timer.Stop()
+	reading := w.reading
+	w.reading = nil
+	if reading != nil {
+		_ = w.conn.framed.SetReadDeadline(longAgo)
+	}
+	w.mu.Unlock()
+	if reading != nil {
+		<-reading
+		w.conn.deadline = time.Time{} // to be set anew
+	}
+}
+
+// gone reports whether the client has left.
+func (w *watch) gone() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.left
+}
