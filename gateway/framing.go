@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
@@ -37,8 +38,10 @@ type framedConn struct {
 	heading bool
 	// kept tells that heads are kept in head for who serves the connection, so that
 	// none is read twice. Only an http1Conn asks for it.
-	kept bool
-	head head
+	kept  bool
+	head  head
+	first [1]byte
+	room  *[headRoom]byte // that buf is a part of; nil where it isn't
 
 	state framingState
 	left  int64 // bytes left of the body or chunk
@@ -158,7 +161,7 @@ func (f *framedConn) CloseWrite() error {
 
 // readThrough reads body or tunnel bytes straight into p.
 func (f *framedConn) readThrough(p []byte) (int, error) {
-	f.buf = nil // an idle tunnel keeps no buffer
+	f.leaveRoom() // an idle tunnel keeps no buffer
 	if f.state == inBody && int64(len(p)) > f.left {
 		p = p[:f.left]
 	}
@@ -174,11 +177,7 @@ func (f *framedConn) readThrough(p []byte) (int, error) {
 // fill reads more into buf. An error leaves buf as it is, so that a read that
 // was interrupted by a deadline can be taken up again.
 func (f *framedConn) fill() error {
-	if cap(f.buf)-len(f.buf) < 512 {
-		grown := make([]byte, len(f.buf), 2*len(f.buf)+4<<10)
-		copy(grown, f.buf)
-		f.buf = grown
-	}
+	f.makeRoom()
 	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
 	f.buf = f.buf[:len(f.buf)+n]
 	if n > 0 {
@@ -190,9 +189,44 @@ func (f *framedConn) fill() error {
 	return err
 }
 
+// rooms are the buffers of heads that http1Conns read.
+var rooms = sync.Pool{New: func() any { return new([headRoom]byte) }}
+
+// headRoom is what the heads of most requests fit into.
+const headRoom = 4 << 10
+
+// makeRoom sees that there is room in buf. In a tunnel thousands of connections wait for
+// their next request, so the first byte of one is read into the connection itself, and
+// only then is there a buffer. (What came with it is read without a system call, as
+// below there is TLS.)
+func (f *framedConn) makeRoom() {
+	switch {
+	case cap(f.buf)-len(f.buf) >= 512:
+	case f.kept && len(f.buf) == 0:
+		f.buf = f.first[:0]
+	case f.kept && f.room == nil && len(f.buf) < headRoom/2:
+		f.room = rooms.Get().(*[headRoom]byte)
+		f.buf = f.room[:copy(f.room[:], f.buf)]
+	default:
+		grown := make([]byte, len(f.buf), 2*len(f.buf)+headRoom)
+		copy(grown, f.buf)
+		f.leaveRoom()
+		f.buf = grown
+	}
+}
+
+func (f *framedConn) leaveRoom() {
+	if f.room != nil {
+		rooms.Put(f.room)
+		f.room = nil
+	}
+	f.buf = nil
+}
+
 // refuse replaces what is buffered by the stand-in request.
 func (f *framedConn) refuse(fault *framingFault) {
 	f.fault.Store(fault)
+	f.leaveRoom()
 	f.buf = []byte("GET / HTTP/1.1\r\nHost: invalid\r\nConnection: close\r\n" + markerField + ": " + f.marker + "\r\n\r\n")
 	f.ready, f.state = len(f.buf), atEnd
 }

@@ -134,6 +134,7 @@ func parseRequestLine(line string) (h head, _ *framingFault) {
 		if h.url, err = url.ParseRequestURI("http://" + target); err != nil || strings.ContainsAny(target, "/?#@") {
 			return head{}, malformed("the target of CONNECT is not host:port")
 		}
+		h.url.Scheme = "" // it has none
 	} else if h.url, err = url.ParseRequestURI(target); err != nil {
 		if target != "*" {
 			return head{}, malformed("the request target is not a valid URI")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -20,8 +21,9 @@ import (
 // between two requests by idleTimeout; bodies and answers by the stations of a call, as
 // for any other server.
 type http1Conn struct {
-	gateway *Gateway
 	framed  *framedConn
+	handle  http.HandlerFunc
+	log     *slog.Logger
 	request request
 	answer  response
 	watch   watch
@@ -31,20 +33,32 @@ type http1Conn struct {
 
 // serveHTTP1 serves a tunnel until its end, or until it is called away.
 func (g *Gateway) serveHTTP1(f *framedConn) {
-	x := &http1Conn{gateway: g, framed: f}
-	f.kept = true
-	x.watch.conn = x
-	x.answer.conn, x.answer.header = x, make(http.Header)
-	x.request.header = make(http.Header)
 	defer g.conns.remove(f)
-	defer f.Close()
 	patience := readHeadTimeout
 	if f.origin.moved {
 		patience = idleTimeout
 	}
+	newHTTP1Conn(f, g.log, func(w http.ResponseWriter, r *http.Request) {
+		g.serveTunnelled(w, &Call{in: r, door: doorTunnel, origin: f.origin, started: time.Now()})
+	}).run(patience)
+}
+
+func newHTTP1Conn(f *framedConn, log *slog.Logger, handle http.HandlerFunc) *http1Conn {
+	x := &http1Conn{framed: f, handle: handle, log: log}
+	f.kept = true
+	x.watch.conn = x
+	x.answer.conn, x.answer.header = x, make(http.Header)
+	x.request.header = make(http.Header)
+	return x
+}
+
+// run serves until the end, and closes the connection. The first request may take patience
+// to begin.
+func (x *http1Conn) run(patience time.Duration) {
+	defer x.framed.Close()
 	for x.next(patience) == nil && x.serve() {
 		patience = idleTimeout
-		f.rest.set()
+		x.framed.rest.set()
 	}
 }
 
@@ -68,7 +82,7 @@ func (x *http1Conn) next(patience time.Duration) error {
 		if f.rest.waits() {
 			return errTaken
 		}
-		if len(f.buf) > 0 && !begun {
+		if len(f.buf) > 1 && !begun { // one byte: the others may be there; see makeRoom
 			begun = true
 			_ = f.SetReadDeadline(time.Now().Add(readHeadTimeout))
 			x.deadline = time.Time{}
@@ -101,22 +115,22 @@ func (x *http1Conn) serve() (goesOn bool) {
 	r := x.request.of(x, ctx)
 	x.answer.begin(r, x.framed.head.minor)
 	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case p == http.ErrAbortHandler:
-			x.answer.drop()
-			goesOn = false
-		default:
-			x.gateway.log.Error("panic in serving a tunnel", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
-				"hint", "a bug: report the stack and the program's version")
-			x.answer.drop()
-			goesOn = false
+		p := recover()
+		if p == nil {
+			return
 		}
+		if p != http.ErrAbortHandler {
+			x.log.Error("panic in serving a tunnel", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+				"hint", "a bug: report the stack and the program's version")
+		}
+		x.answer.drop()
+		sever(x.framed.Conn) // without a word of TLS, which would say that this is the end
+		goesOn = false
 	}()
 	if !x.request.body.expected {
 		x.watch.arm()
 	}
-	x.gateway.serveTunnelled(&x.answer, &Call{in: r, door: doorTunnel, origin: x.framed.origin, started: time.Now()})
+	x.handle(&x.answer, r)
 	whole := x.answer.end()
 	x.watch.end()
 	switch {

@@ -92,7 +92,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := b.conn.framed.readBody(p)
+	f := b.conn.framed
+	n, err := f.readBody(p)
+	if err == nil && f.state == inHead && f.ready == 0 {
+		err = io.EOF // said with the last byte, so that who copies knows it before it answers
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		b.ended = true
@@ -155,4 +159,7 @@ func unexpected(err error) error {
 func (f *framedConn) consume(n int) {
 	f.buf, f.ready, f.scan = f.buf[n:], f.ready-n, 0
 	f.heading = f.heading && f.ready > 0
+	if len(f.buf) == 0 {
+		f.leaveRoom()
+	}
 }

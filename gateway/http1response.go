@@ -54,11 +54,9 @@ func (w *response) WriteHeader(status int) {
 		return
 	}
 	w.status = status
-	if body := &w.conn.request.body; body.expected && body.continues {
-		// The client was not told to send the body, and may send it or not: who knows
-		// what the next bytes are?
-		w.closes = true
-	}
+	// What is left of the request's body is not waited for; and a client that was not
+	// told to send it may do so or not: who knows what the next bytes are?
+	w.closes = w.closes || !w.conn.request.body.over()
 	w.noBody = w.noBody || status == http.StatusNoContent || status == http.StatusNotModified
 	if said := w.header["Content-Length"]; len(said) == 1 {
 		if n, err := strconv.ParseInt(said[0], 10, 64); err == nil && n >= 0 {

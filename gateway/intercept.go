@@ -6,12 +6,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"jiragate/certs/baseline"
 	"jiragate/gateway/limit"
 	"jiragate/tokenstore"
 )
@@ -34,29 +32,6 @@ func newTunnels(g *Gateway) *tunnels {
 	return &tunnels{gateway: g, open: make(map[*tunnel]bool), places: limit.NewPlaces(limit.PlacesOptions{
 		Total: g.options.Limits.fitting(maxTunnels, tunnelMemory, memoryOfTunnels), Each: maxTunnelsPerClient,
 	})}
-}
-
-func (ts *tunnels) newConfig() *tls.Config {
-	var http1 *tls.Config // the same without HTTP/2
-	config := baseline.TLS(&tls.Config{
-		NextProtos: []string{"h2", "http/1.1"},
-		// Called for resumed sessions too, which GetCertificate is not.
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if err := hello.Conn.(*tunnel).checkName(hello.ServerName); err != nil {
-				return nil, err
-			}
-			if ts.noHTTP2.Load() && slices.Contains(hello.SupportedProtos, "http/1.1") {
-				return http1, nil
-			}
-			return nil, nil
-		},
-		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return ts.gateway.options.Authority.Leaf(hello.Conn.(*tunnel).authority.host())
-		},
-	})
-	http1 = config.Clone()
-	http1.NextProtos = []string{"http/1.1"}
-	return config
 }
 
 // arrived says that t has shaken hands.
@@ -136,6 +111,7 @@ func (g *Gateway) openTunnel(r *http.Request, conn net.Conn) *tunnel {
 	c := g.newCall(r, doorConnect)
 	_, end := g.startSpan(c)
 	defer end()
+	conn = unframed(conn)
 	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: c.origin, connect: r}
 	refused := g.admitTunnel(c, t)
 	if refused == nil {
@@ -225,26 +201,65 @@ func (t *tunnel) handshake() error {
 	}
 	// The first byte tells TLS (RFC 8446 section 5.1: handshake is 22) from
 	// what would otherwise leave as plain text.
-	var first [1]byte
-	if _, err := t.Conn.Read(first[:]); err != nil {
+	first := make([]byte, helloBytes)
+	n, err := t.Conn.Read(first)
+	if err != nil {
 		return err
 	}
 	if first[0] != 22 {
 		_, _ = t.Conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
 		return refuse(CodeTunnelNotTLS, "Speak TLS inside the tunnel; there are no raw tunnels.")
 	}
-	t.Conn = &earlyConn{Conn: t.Conn, early: first[:]}
+	early := &earlyConn{Conn: t.Conn, early: first[:n]}
+	t.Conn = early
 	tc := tls.Server(t, t.tunnels.config())
 	if err := shake(t.gateway.bounds.handshakes, limitHandshakes, t.identity.client.Name, tc); err != nil {
 		return err
 	}
 	_ = t.Conn.SetDeadline(time.Time{})
+	if len(early.early) == 0 {
+		t.Conn = early.Conn
+	}
+	t.connect = lean(t.connect)
 
 	t.tunnels.arrived(t)
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
 		return t.gateway.serving.Load().serveHTTP2(tc, t)
 	}
 	return t.gateway.hold(&Held{tc, t.origin()})
+}
+
+// helloBytes is what a client's first message fits into, most likely.
+const helloBytes = 2 << 10
+
+// unframed is the connection of a CONNECT without the framing check, which has come to
+// its end. What was read and not yet handed on comes first.
+func unframed(c net.Conn) net.Conn {
+	switch c := c.(type) {
+	case *earlyConn:
+		return &earlyConn{Conn: unframed(c.Conn), early: c.early}
+	case *framedConn:
+		if len(c.buf) > 0 {
+			return &earlyConn{Conn: c.Conn, early: c.buf}
+		}
+		return c.Conn
+	}
+	return c
+}
+
+// lean is what is needed of a CONNECT while its tunnel is open.
+func lean(r *http.Request) *http.Request {
+	l := &http.Request{
+		Method: r.Method, RequestURI: r.RequestURI, Host: r.Host,
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header: make(http.Header, len(connectFields)),
+	}
+	for _, name := range connectFields {
+		if values := r.Header[name]; len(values) > 0 {
+			l.Header[name] = values
+		}
+	}
+	return l
 }
 
 // fail records a tunnel that did not come about. There is nobody left to
