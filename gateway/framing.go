@@ -40,7 +40,7 @@ type framedConn struct {
 	// none is read twice. Only an http1Conn asks for it.
 	kept  bool
 	head  head
-	first [1]byte
+	small [smallHead]byte // where buf begins
 	room  *[headRoom]byte // that buf is a part of; nil where it isn't
 
 	state framingState
@@ -189,21 +189,25 @@ func (f *framedConn) fill() error {
 	return err
 }
 
-// rooms are the buffers of heads that http1Conns read.
+// rooms are buffers for heads in tunnels that are larger than most.
 var rooms = sync.Pool{New: func() any { return new([headRoom]byte) }}
 
-// headRoom is what the heads of most requests fit into.
-const headRoom = 4 << 10
+const (
+	// headRoom is the first size of a buffer.
+	headRoom = 4 << 10
+	// smallHead is what most heads in tunnels fit into.
+	smallHead = 512
+)
 
-// makeRoom sees that there is room in buf. In a tunnel thousands of connections wait for
-// their next request, so the first byte of one is read into the connection itself, and
-// only then is there a buffer. (What came with it is read without a system call, as
-// below there is TLS.)
+// makeRoom sees that there is room in buf. In tunnels thousands of connections wait for
+// their next request, so that begins in the connection itself, and only if it is larger
+// there is a buffer. (Below there is TLS, so that reading in two pieces is no second
+// system call.)
 func (f *framedConn) makeRoom() {
 	switch {
-	case cap(f.buf)-len(f.buf) >= 512:
 	case f.kept && len(f.buf) == 0:
-		f.buf = f.first[:0]
+		f.buf = f.small[:0]
+	case cap(f.buf)-len(f.buf) >= 512:
 	case f.kept && f.room == nil && len(f.buf) < headRoom/2:
 		f.room = rooms.Get().(*[headRoom]byte)
 		f.buf = f.room[:copy(f.room[:], f.buf)]

@@ -82,7 +82,7 @@ func (x *http1Conn) next(patience time.Duration) error {
 		if f.rest.waits() {
 			return errTaken
 		}
-		if len(f.buf) > 1 && !begun { // one byte: the others may be there; see makeRoom
+		if len(f.buf) > 0 && !begun {
 			begun = true
 			_ = f.SetReadDeadline(time.Now().Add(readHeadTimeout))
 			x.deadline = time.Time{}
