@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -35,6 +36,21 @@ type origin struct {
 	listener *listenerTLS // nil on a plain listener
 	seat     *seat        // among the listener's connections; nil inside a tunnel
 	life     *life        // nil: without end
+	shown    atomic.Pointer[string]
+}
+
+// address is the peer's address and port as text, which is made once for all calls of
+// the connection; "" where it has none.
+func (o *origin) address() string {
+	if made := o.shown.Load(); made != nil {
+		return *made
+	}
+	if !o.peer.IsValid() {
+		return ""
+	}
+	made := o.peer.String()
+	o.shown.Store(&made)
+	return made
 }
 
 // framingFault is why r is the stand-in of a request that was not let through,
@@ -66,14 +82,15 @@ type Call struct {
 	started   time.Time
 	elsewhere time.Duration // that the call has waited for others; see away
 	span      trace.Span
+	named     [1]string // the Traceparent of its answer; "": none
 
 	// From identify.
 	identity identity
 	operator bool // the gateway's own call, by an operator's command
 
 	// From room.
-	place *limit.Hold // among the calls at a time
-	held  *limit.Hold // of the bytes of bodies
+	place limit.Hold // among the calls at a time
+	held  limit.Hold // of the bytes of bodies
 
 	// From resolve.
 	resolver   *resolver

@@ -24,11 +24,10 @@ type meters struct {
 	calls    metric.Int64Counter
 	duration metric.Float64Histogram
 	overhead metric.Float64Histogram
-	active   metric.Int64UpDownCounter
 	upstream metric.Float64Histogram
+	active   active
 
 	connections bool
-	byMethod    map[string][]metric.AddOption
 	ended       cache[ending, endingOptions]
 	answered    cache[exchange, []metric.RecordOption]
 }
@@ -36,11 +35,7 @@ type meters struct {
 // newMeters makes the metrics of g, which has its other parts already.
 func newMeters(p metric.MeterProvider, g *Gateway) (*meters, error) {
 	meter := p.Meter(instrumentation)
-	m := &meters{connections: g.options.ConnectionMetrics, byMethod: make(map[string][]metric.AddOption)}
-	for _, method := range append(slices.Clone(knownMethods), otherMethod) {
-		m.byMethod[method] = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
-			attribute.String("http.request.method", method), attribute.String("url.scheme", "https")))}
-	}
+	m := &meters{connections: g.options.ConnectionMetrics}
 	var err error
 	if m.calls, err = meter.Int64Counter("jiragate.calls", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls, allowed and refused.")); err != nil {
@@ -56,8 +51,8 @@ func newMeters(p metric.MeterProvider, g *Gateway) (*meters, error) {
 		metric.WithExplicitBucketBoundaries(.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1)); err != nil {
 		return nil, err
 	}
-	if m.active, err = meter.Int64UpDownCounter("http.server.active_requests", metric.WithUnit("{request}"),
-		metric.WithDescription("Calls in flight.")); err != nil {
+	if _, err = meter.Int64ObservableUpDownCounter("http.server.active_requests", metric.WithUnit("{request}"),
+		metric.WithDescription("Calls in flight."), metric.WithInt64Callback(m.active.observe)); err != nil {
 		return nil, err
 	}
 	if m.upstream, err = meter.Float64Histogram("http.client.request.duration", metric.WithUnit("s"),
@@ -147,9 +142,40 @@ func (e exchange) options() []metric.RecordOption {
 	return []metric.RecordOption{set(append(attributes, statusCode(e.status)...))}
 }
 
+// active are the calls in flight, by method. It is added to twice a call and seldom
+// looked at, so these are counters of our own.
+type active struct {
+	calls [len(knownMethods) + 1]atomic.Int64 // of knownMethods, and of all others
+	seen  [len(knownMethods) + 1]atomic.Bool
+}
+
 // inFlight counts the call in or, with -1, out.
 func (g *Gateway) inFlight(c *Call, n int64) {
-	g.meters.active.Add(context.Background(), n, g.meters.byMethod[knownMethod(c.in.Method)]...)
+	a := &g.meters.active
+	i := slices.Index(knownMethods[:], c.in.Method)
+	if i < 0 {
+		i = len(knownMethods)
+	}
+	if !a.seen[i].Load() {
+		a.seen[i].Store(true)
+	}
+	a.calls[i].Add(n)
+}
+
+// observe observes the calls in flight of every method that was seen: one that has no
+// calls any more has the zero.
+func (a *active) observe(_ context.Context, observer metric.Int64Observer) error {
+	for i := range a.calls {
+		method := otherMethod
+		if i < len(knownMethods) {
+			method = knownMethods[i]
+		}
+		if a.seen[i].Load() {
+			observer.Observe(a.calls[i].Load(), metric.WithAttributes(
+				attribute.String("http.request.method", method), attribute.String("url.scheme", "https")))
+		}
+	}
+	return nil
 }
 
 // measured is the context of a call's measurements: a sampled call is an exemplar

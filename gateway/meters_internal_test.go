@@ -1,8 +1,15 @@
 package gateway
 
 import (
+	"maps"
+	"net/http"
 	"strconv"
 	"testing"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"jiragate/tokenstore"
 )
 
 func TestKnownStatus(t *testing.T) {
@@ -39,5 +46,49 @@ func TestCacheIsBounded(t *testing.T) {
 	c.made.Range(func(any, any) bool { kept++; return true })
 	if kept != maxMeasuredKinds {
 		t.Errorf("%d values are kept, want %d", kept, maxMeasuredKinds)
+	}
+}
+
+// Calls in flight are counted by method while they are, and a method that was seen stays.
+func TestActiveByMethod(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	g := &Gateway{tunnels: &tunnels{}}
+	g.options.Directory = func() *tokenstore.Directory { return &tokenstore.Directory{} }
+	var err error
+	if g.meters, err = newMeters(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), g); err != nil {
+		t.Fatal(err)
+	}
+	count := func(n int64, methods ...string) {
+		for _, m := range methods {
+			g.inFlight(&Call{in: &http.Request{Method: m}}, n)
+		}
+	}
+	for _, step := range []struct {
+		do   func()
+		want map[string]int64
+	}{
+		{func() {}, map[string]int64{}},
+		{func() { count(1, "GET", "GET", "QUERY", "FROB", "BREW") }, map[string]int64{"GET": 2, "QUERY": 1, otherMethod: 2}},
+		{func() { count(-1, "GET", "QUERY", "BREW") }, map[string]int64{"GET": 1, "QUERY": 0, otherMethod: 1}},
+	} {
+		step.do()
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for _, m := range all.ScopeMetrics {
+			for _, m := range m.Metrics {
+				if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "http.server.active_requests" && !sum.IsMonotonic {
+					for _, p := range sum.DataPoints {
+						method, _ := p.Attributes.Value("http.request.method")
+						got[method.AsString()] = p.Value
+					}
+				}
+			}
+		}
+		if !maps.Equal(got, step.want) {
+			t.Errorf("in flight: %v, want %v", got, step.want)
+		}
 	}
 }

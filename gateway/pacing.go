@@ -21,15 +21,16 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 		return nil
 	}
 	asked := time.Now()
-	defer c.away(asked)
 	pass, err := g.pacer.Enter(ctx, c.paced())
 	if err != nil {
+		c.away(asked)
 		return c.paceRefused(err)
 	}
+	c.pass = pass
 	if pass.Waited() {
+		c.away(asked)
 		c.paceWaited(time.Since(asked))
 	}
-	c.pass = pass
 	return nil
 }
 
@@ -65,8 +66,9 @@ func (c *Call) paced() pace.Call {
 		Connection:  c.connection.ID,
 		Incarnation: c.connection.Incarnation,
 		Operation:   op.ID,
-		Endpoint:    op.Method + " " + op.Path,
-		Resource:    c.decision.Path(),
+		Method:      op.Method,
+		Endpoint:    op.Path,
+		Resource:    c.record.Path, // that of the decision
 		App:         c.connection.Edition == policy.Cloud,
 	}
 }
@@ -84,7 +86,11 @@ func (c *Call) leave() {
 
 // heedLimits has the calls to come pause for as long as Jira asks.
 func (g *Gateway) heedLimits(span trace.Span, c *Call, r *http.Response) {
-	call, signal := c.paced(), pace.ReadSignal(r.StatusCode, r.Header, time.Now())
+	signal := pace.ReadSignal(r.StatusCode, r.Header, time.Now())
+	if signal == (pace.Signal{}) {
+		return
+	}
+	call := c.paced()
 	g.pacer.Heed(call, signal)
 	if signal.Pauses(call) {
 		askedToWait(span, signal)

@@ -22,6 +22,9 @@ type records struct {
 
 // of is the record of a call as it may be written, exported or logged.
 func (rs *records) of(c *Call) audit.Record {
+	if rs.privacy.KeepsIdentifiers() && rs.privacy.KeepsAddresses() {
+		return c.record
+	}
 	return rs.privacy.Mask(c.record, func(f func(name, value string) string) string {
 		return rs.policy().MapIdentifiers(policy.Edition(c.record.Edition), c.record.Operation, c.record.Path, f)
 	})

@@ -15,7 +15,7 @@ import (
 // the first piece of its body, have been read. A read that is sent again has a span of
 // its own.
 func (g *Gateway) startRequestSpan(ctx context.Context, c *Call) (context.Context, trace.Span) {
-	ctx, span := g.tracer.Start(ctx, c.out.Method, trace.WithSpanKind(trace.SpanKindClient))
+	ctx, span := g.child(ctx, c, c.out.Method, asClient...)
 	if !span.IsRecording() {
 		return ctx, span
 	}

@@ -29,13 +29,11 @@ func (g *Gateway) room(ctx context.Context, c *Call) *refusal {
 			return limited(limitRate, CodeClientRate, "The client's calls a second are used up (JIRAGATE_CLIENT_RATE). Nothing was sent; try again after Retry-After.", wait)
 		}
 	}
-	var refused *refusal
-	c.place, refused = take(ctx, g.bounds.calls, limitCalls, c.client(), 1)
-	return refused
+	return take(ctx, g.bounds.calls, &c.place, limitCalls, c.client(), 1)
 }
 
 // roomForBody finds room for the body, before it is read.
-func (g *Gateway) roomForBody(ctx context.Context, c *Call) (refused *refusal) {
+func (g *Gateway) roomForBody(ctx context.Context, c *Call) *refusal {
 	n := c.in.ContentLength
 	if c.operator || c.in.Body == nil || c.in.Body == http.NoBody || n > policy.MaxBody { // too large is refused as such
 		return nil
@@ -43,17 +41,15 @@ func (g *Gateway) roomForBody(ctx context.Context, c *Call) (refused *refusal) {
 	if n < 0 {
 		n = policy.MaxBody
 	}
-	c.held, refused = take(ctx, g.bounds.bodies, limitBodies, c.client(), n)
-	return refused
+	return take(ctx, g.bounds.bodies, &c.held, limitBodies, c.client(), n)
 }
 
 // take takes places for a client.
-func take(ctx context.Context, p *limit.Places, name limitName, client string, n int64) (*limit.Hold, *refusal) {
-	h, err := p.Take(ctx, client, n)
-	if err == nil {
-		return h, nil
+func take(ctx context.Context, p *limit.Places, into *limit.Hold, name limitName, client string, n int64) *refusal {
+	if err := p.TakeInto(ctx, into, client, n); err != nil {
+		return full(name, err)
 	}
-	return nil, full(name, err)
+	return nil
 }
 
 // full is the refusal for the sake of a limit that others share.

@@ -108,8 +108,8 @@ func (c *shakenConn) shake() error {
 
 // shake makes the handshake when it is somebody's turn. The deadline is c's own.
 func shake(places *limit.Places, name limitName, whose string, c *tls.Conn) error {
-	place, refused := take(context.Background(), places, name, whose, 1)
-	if refused != nil {
+	var place limit.Hold
+	if refused := take(context.Background(), places, &place, name, whose, 1); refused != nil {
 		return refused
 	}
 	defer place.Release()

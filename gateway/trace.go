@@ -21,22 +21,50 @@ import (
 // instrumentation is the name of the tracer and the meter.
 const instrumentation = "jiragate/gateway"
 
-// startSpan begins the call's server span, as a child of the client's trace
-// if it sent one. The trace context goes no further: Jira is sent none.
+// What spans begin with, made once.
+var (
+	asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+	asClient = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
+)
+
+// startSpan begins a call: with its server span, and with what its record has from the
+// start. It is short so that it is inlined, and what it returns costs nothing.
 func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
-	ctx := g.propagator.Extract(c.in.Context(), propagation.HeaderCarrier(c.in.Header))
-	ctx, c.span = g.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.started))
+	return g.beginSpan(c), func() { g.endSpan(c) }
+}
+
+// beginSpan begins the call's server span, as a child of the client's trace
+// if it sent one. The trace context goes no further: Jira is sent none. The span begins
+// now, which is when the call did.
+func (g *Gateway) beginSpan(c *Call) context.Context {
+	ctx := c.in.Context()
+	if len(c.in.Header[traceparentField]) > 0 {
+		ctx = g.propagator.Extract(ctx, propagation.HeaderCarrier(c.in.Header))
+	}
+	ctx, c.span = g.tracer.Start(ctx, "HTTP", asServer...)
 	c.record.ID, c.record.Time = audit.NewID(), c.started
 	c.record.Method = c.in.Method
 	c.record.Path = c.asked()
-	if c.origin.peer.IsValid() {
-		c.record.ClientAddr = c.origin.peer.String()
-	}
+	c.record.ClientAddr = c.origin.address()
 	c.record.Client = c.client()
-	if id := c.span.SpanContext().TraceID(); id.IsValid() {
-		c.record.TraceID = id.String()
+	if sc := c.span.SpanContext(); sc.IsValid() {
+		text := traceparent(sc)
+		c.record.TraceID = text[3:35]
+		if !sc.IsRemote() { // where tracing is switched off, there is only the client's own
+			c.named[0] = text
+		}
 	}
-	return ctx, func() { g.endSpan(c) }
+	return ctx
+}
+
+// child begins a span below the call's own. Where that is not recorded, there is none, but
+// the call's own in its place: whatever OTEL_TRACES_SAMPLER may be decides by the trace
+// id or by the parent, so a child is recorded where its parent is.
+func (g *Gateway) child(ctx context.Context, c *Call, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if !c.span.IsRecording() {
+		return ctx, c.span
+	}
+	return g.tracer.Start(ctx, name, options...)
 }
 
 // asked is where the client wanted to go, for the record of a call of which no
@@ -45,6 +73,9 @@ func (g *Gateway) startSpan(c *Call) (context.Context, func()) {
 func (c *Call) asked() string {
 	path, _ := splitTarget(c.in.RequestURI)
 	if strings.HasPrefix(path, "/") && c.door == doorTunnel {
+		if !strings.ContainsAny(c.in.Host, "@/") {
+			return "https://" + c.in.Host + path
+		}
 		path = "https://" + c.in.Host + path
 	}
 	scheme, rest, ok := strings.Cut(path, "://")
@@ -222,11 +253,10 @@ func spanName(method, target string) string {
 // Trace Context). It is the gateway's own, whatever Jira sends.
 const traceparentField = "Traceparent"
 
-// nameTrace puts the call's trace on its answer. Where tracing is switched off
-// there is only what the client has sent itself, and nothing to tell.
+// nameTrace puts the call's trace on its answer.
 func (c *Call) nameTrace(h http.Header) {
-	if sc := c.span.SpanContext(); sc.IsValid() && !sc.IsRemote() {
-		h[traceparentField] = []string{traceparent(sc)}
+	if c.named[0] != "" {
+		h[traceparentField] = c.named[:]
 	}
 }
 
@@ -271,11 +301,11 @@ func portOf(address string) int {
 const otherMethod = "_OTHER"
 
 // knownMethods are those that the conventions know.
-var knownMethods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+var knownMethods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 
 // knownMethod keeps the method attribute bounded, as the conventions ask.
 func knownMethod(m string) string {
-	if slices.Contains(knownMethods, m) {
+	if slices.Contains(knownMethods[:], m) {
 		return m
 	}
 	return otherMethod

@@ -28,6 +28,7 @@ type Places struct {
 	mu      sync.Mutex
 	free    int64
 	holders map[string]*holder // those that hold or wait
+	spare   *holder            // the one that was forgotten last, for the next that comes
 	waiting map[*holder]struct{}
 	order   uint64 // of the last one that had to wait
 }
@@ -65,7 +66,7 @@ func (f *Full) Error() string {
 }
 
 // Hold is places that are taken. Release it. All methods may be called on a nil
-// Hold.
+// Hold, and on the zero one, which holds none. It is not to be copied while it holds.
 type Hold struct {
 	places *Places
 	holder *holder
@@ -75,35 +76,60 @@ type Hold struct {
 // Take takes n places for name, waiting for them as the options allow. The error
 // is a *[Full], or ctx's own.
 func (p *Places) Take(ctx context.Context, name string, n int64) (*Hold, error) {
-	if err := ctx.Err(); err != nil {
+	hold := new(Hold)
+	if err := p.TakeInto(ctx, hold, name, n); err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	h := p.holders[name]
-	if h == nil {
-		h = &holder{name: name}
-		p.holders[name] = h
+	return hold, nil
+}
+
+// TakeInto is [Places.Take] into a Hold that the caller has, which holds none: where
+// places are free, it allocates nothing.
+func (p *Places) TakeInto(ctx context.Context, hold *Hold, name string, n int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	p.mu.Lock()
+	h := p.holder(name)
 	if len(h.queue) == 0 && p.fits(h, n) && !p.poorerWaits(h) {
 		p.give(h, n)
 		p.mu.Unlock()
-		return &Hold{p, h, n}, nil
+		*hold = Hold{p, h, n}
+		return nil
 	}
 	if p.o.Wait == 0 || len(h.queue) >= p.o.Queue {
 		full := &Full{Own: h.held > 0}
 		p.forget(h)
 		p.mu.Unlock()
-		return nil, full
+		return full
 	}
 	p.order++
 	a := &asker{n: n, order: p.order, granted: make(chan struct{})}
 	h.queue = append(h.queue, a)
 	p.waiting[h] = struct{}{}
 	p.mu.Unlock()
-	return p.wait(ctx, h, a)
+	if err := p.wait(ctx, h, a); err != nil {
+		return err
+	}
+	*hold = Hold{p, h, n}
+	return nil
 }
 
-func (p *Places) wait(ctx context.Context, h *holder, a *asker) (*Hold, error) {
+// holder is who has that name, as long as it holds or waits.
+func (p *Places) holder(name string) *holder {
+	h := p.holders[name]
+	if h != nil {
+		return h
+	}
+	if h, p.spare = p.spare, nil; h == nil {
+		h = &holder{}
+	}
+	h.name = name
+	p.holders[name] = h
+	return h
+}
+
+func (p *Places) wait(ctx context.Context, h *holder, a *asker) error {
 	patience := time.NewTimer(p.o.Wait)
 	defer patience.Stop()
 	select {
@@ -116,10 +142,10 @@ func (p *Places) wait(ctx context.Context, h *holder, a *asker) (*Hold, error) {
 	err := ctx.Err()
 	if a.got {
 		if err == nil {
-			return &Hold{p, h, a.n}, nil // even if they came at the very end of the wait
+			return nil // even if they came at the very end of the wait
 		}
 		p.back(h, a.n)
-		return nil, err
+		return err
 	}
 	if err == nil {
 		err = &Full{Own: h.held > 0}
@@ -130,7 +156,7 @@ func (p *Places) wait(ctx context.Context, h *holder, a *asker) (*Hold, error) {
 	}
 	p.forget(h)
 	p.serve() // those behind it may have waited for its sake alone
-	return nil, err
+	return err
 }
 
 // capped reports whether h may not have n more whatever is free.
@@ -193,6 +219,8 @@ func (p *Places) back(h *holder, n int64) {
 func (p *Places) forget(h *holder) {
 	if h.held == 0 && len(h.queue) == 0 && p.holders[h.name] == h {
 		delete(p.holders, h.name)
+		h.name = "" // nothing refers to it any more but what has given all back
+		p.spare = h
 	}
 }
 
@@ -205,7 +233,7 @@ func (p *Places) Used() (used, total int64) {
 
 // Keep gives back all but n places.
 func (h *Hold) Keep(n int64) {
-	if h == nil {
+	if h == nil || h.places == nil {
 		return
 	}
 	h.places.mu.Lock()

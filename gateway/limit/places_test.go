@@ -460,3 +460,39 @@ func TestPlacesHold(t *testing.T) {
 		}
 	})
 }
+
+// A place that is free costs nothing, whoever asks, and whether it holds others or not.
+func TestFreePlacesCostNothing(t *testing.T) {
+	p := limit.NewPlaces(limit.PlacesOptions{Total: 100, Wait: time.Hour, Queue: 10})
+	var first, second limit.Hold
+	if n := testing.AllocsPerRun(100, func() {
+		_ = p.TakeInto(context.Background(), &first, "a", 1)
+		_ = p.TakeInto(context.Background(), &second, "a", 1)
+		first.Release()
+		second.Release()
+		_ = p.TakeInto(context.Background(), &first, "b", 1)
+		first.Release()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if used, _ := p.Used(); used != 0 || p.Names() != 0 {
+		t.Errorf("%d are taken, by %d", used, p.Names())
+	}
+	var none limit.Hold
+	none.Keep(1)
+	none.Release() // changes nothing
+}
+
+func BenchmarkTake(b *testing.B) {
+	p := limit.NewPlaces(limit.PlacesOptions{Total: 1000, Wait: time.Second, Queue: 10})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			var h limit.Hold
+			if err := p.TakeInto(context.Background(), &h, "billing", 1); err != nil {
+				b.Fatal(err)
+			}
+			h.Release()
+		}
+	})
+}

@@ -40,7 +40,8 @@ type Call struct {
 	// neither pause nor budget nor share.
 	Incarnation uint64
 	Operation   string // id, for its weight
-	Endpoint    string // method and path template: several operations may be of one
+	Method      string // of Endpoint
+	Endpoint    string // its path template: several operations may be of one
 	Resource    string // the canonical path
 	// App: it is made as the app that Atlassian counts, so of a Cloud connection.
 	App bool

@@ -34,7 +34,7 @@ func (p *Pacer) Heed(c Call, s Signal) {
 	}
 	switch {
 	case s.Reach == ReachEndpoint && c.Endpoint != "":
-		known.hold(p.key(holdEndpoint, c.Endpoint), until, now)
+		known.hold(p.key(holdEndpoint, c.endpoint()), until, now)
 	case s.Reach == ReachResource && c.Resource != "":
 		known.hold(p.key(holdResource, c.Resource), until, now)
 	default:
@@ -47,7 +47,7 @@ func (p *Pacer) Heed(c Call, s Signal) {
 func (p *Pacer) paused(known *connection, c Call, now time.Time) *Refusal {
 	until, reason := known.paused, ReasonAsked
 	if len(known.holds) > 0 {
-		until = later(until, known.holds[p.key(holdEndpoint, c.Endpoint)])
+		until = later(until, known.holds[p.key(holdEndpoint, c.endpoint())])
 		until = later(until, known.holds[p.key(holdResource, c.Resource)])
 	}
 	if c.App && p.appPaused.After(until) {
@@ -67,6 +67,9 @@ const (
 	holdEndpoint holdKind = iota
 	holdResource
 )
+
+// endpoint is made only where something is paused by itself, which is seldom.
+func (c *Call) endpoint() string { return c.Method + " " + c.Endpoint }
 
 func (p *Pacer) key(kind holdKind, name string) uint64 {
 	return maphash.String(p.seed, name) ^ uint64(kind)

@@ -205,3 +205,17 @@ func TestConnectionsKnownAreBounded(t *testing.T) {
 		wantIn(t, p, extra) // those that rested for an hour are forgotten
 	})
 }
+
+// A method and a template make an endpoint together.
+func TestAnEndpointHasAMethod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, pace.Options{})
+		get := pace.Call{Connection: "acme", Method: "GET", Endpoint: "/issue", Resource: "a"}
+		p.Heed(get, pace.Signal{Wait: time.Minute, Reach: pace.ReachEndpoint})
+		get.Resource = "b"
+		wantRefusal(t, p, get, pace.ReasonAsked, time.Minute)
+		post := get
+		post.Method = "POST"
+		wantIn(t, p, post)
+	})
+}

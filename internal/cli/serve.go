@@ -39,6 +39,7 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 	logger := a.logger(slog.LevelDebug)
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
 	announceConfiguration(logger, settings(a.config, a.environ, nil))
+	defer tuneCollector()()
 	options := StartOptions{Logger: logger, Stdout: a.out, upgraded: &lastUpgrade{}}
 	server, err := a.begin(ctx, options, successor)
 	if err != nil {

@@ -194,9 +194,9 @@ func (p *process) holds() (h holds, err error) {
 	}
 	metrics := readMetrics(page)
 	h.Goroutines = metrics["go_goroutines"]
-	// The next collection is due when the heap has doubled (GOGC=100), so this tells
+	// The next collection is due when the heap has grown by GOGC, so this tells
 	// what was alive at the last one, without the garbage since.
-	h.Heap = metrics["go_memstats_next_gc_bytes"] / 2
+	h.Heap = metrics["go_memstats_next_gc_bytes"] / (1 + metrics["go_gc_gogc_percent"]/100)
 	h.Tunnels = -1
 	for name, value := range metrics {
 		if strings.HasPrefix(name, "jiragate_tunnels") && !strings.Contains(name, "_total") {
