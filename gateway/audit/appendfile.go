@@ -187,6 +187,20 @@ func (a *appendFile) rewriteTail(f file) error {
 	return f.Sync()
 }
 
+// reuse takes the memory of the tail of old, which needs it no more: a tail that grows
+// anew with each file costs more than what is put there.
+func (a *appendFile) reuse(old *appendFile) {
+	old.mu.Lock()
+	tail := old.tail[:0]
+	old.tail = nil
+	old.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.tail) == 0 {
+		a.tail = tail
+	}
+}
+
 // length is the end of the last whole line.
 func (a *appendFile) length() int64 {
 	a.mu.Lock()

@@ -16,6 +16,7 @@ func BenchmarkCall(b *testing.B) {
 			l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), "audit"), Sync: mode})
 			b.SetParallelism(32)
 			b.ReportAllocs()
+			before := ProcessorTime(b)
 			b.RunParallel(func(pb *testing.PB) {
 				for n := 0; pb.Next(); n++ {
 					r := intent([]string{"GET", "POST"}[n%2])
@@ -29,6 +30,7 @@ func BenchmarkCall(b *testing.B) {
 					}
 				}
 			})
+			b.ReportMetric(float64((ProcessorTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
@@ -122,12 +124,15 @@ func BenchmarkCompress(b *testing.B) {
 	path := filepath.Join(dir, list[0].name)
 	plain := readFile(b, path)
 	b.SetBytes(int64(len(plain)))
+	n, before := 0, ProcessorTime(b)
 	for b.Loop() {
+		n++
 		writeTestFile(b, path, plain)
 		if err := compressSegment(disk{}, dir, list[0]); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64((ProcessorTime(b)-before).Nanoseconds())/1000/float64(n*size), "cpu-µs/record")
 	compressed := readFile(b, filepath.Join(dir, list[0].compressedName()))
 	tree := readFile(b, filepath.Join(dir, list[0].treeName()))
 	b.ReportMetric(float64(len(plain))/size, "plain-B/record")

@@ -27,6 +27,7 @@ type chain struct {
 	buf     []byte
 
 	leaves []leafRun // of the lines written since they were last taken
+	taken  int       // leaves of the newest run then: about as many come again
 }
 
 // leafRun are the hashes of lines that follow each other in a segment.
@@ -35,51 +36,51 @@ type leafRun struct {
 	leaves  []hash
 }
 
-// append gives r its place and writes it. After an error the chain is as it was
-// and r is returned as it came.
-func (c *chain) append(r Record) (Record, position, error) {
+// append gives r its place and writes it. After an error the chain is as it was,
+// and so is r.
+func (c *chain) append(r *Record) (position, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed.Load() {
-		return r, position{}, ErrClosed
+		return position{}, ErrClosed
 	}
 	return c.link(r)
 }
 
 // appendOwed is append for a record that the log owes, closed or not.
-func (c *chain) appendOwed(r Record) (Record, error) {
+func (c *chain) appendOwed(r *Record) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, _, err := c.link(r)
-	return r, err
+	_, err := c.link(r)
+	return err
 }
 
 // link is append for a caller that holds mu.
-func (c *chain) link(r Record) (Record, position, error) {
+func (c *chain) link(r *Record) (at position, err error) {
 	if err := c.rotate(r.Time); err != nil {
-		return r, position{}, err
+		return position{}, err
 	}
-	linked := r
-	linked.Seq, linked.Prev = c.seq+1, c.prev
-	c.buf = appendRecord(append(c.buf[:0], 0), &linked) // a byte in front for the leaf's hash
+	seq, prev := r.Seq, r.Prev
+	r.Seq, r.Prev = c.seq+1, c.prev
+	c.buf = appendRecord(append(c.buf[:0], 0), r) // a byte in front for the leaf's hash
 	leaf, next := leafHash(c.buf), hashLine(c.buf[1:])
 	c.buf = append(c.buf, '\n')
-	at, err := c.file.write(c.buf[1:])
-	if err != nil {
-		return r, position{}, err
+	if at, err = c.file.write(c.buf[1:]); err != nil {
+		r.Seq, r.Prev = seq, prev
+		return position{}, err
 	}
-	c.seq, c.prev = linked.Seq, next
+	c.seq, c.prev = r.Seq, next
 	c.addLeaf(leaf)
-	return linked, at, nil
+	return at, nil
 }
 
 // rotate goes on to the next segment, if a record of time t belongs there or the
 // newest is full. The one before is on disk then.
 func (c *chain) rotate(t time.Time) error {
-	next := c.segment.next(t)
-	if c.file != nil && next.hour.Equal(c.segment.hour) && (c.file.length() < c.limit || next.part > maxPart) {
+	if c.file != nil && t.Before(c.segment.end()) && (c.file.length() < c.limit || c.segment.part >= maxPart) {
 		return nil
 	}
+	next := c.segment.next(t)
 	if c.file != nil {
 		if err := c.file.finish(); err != nil {
 			return err
@@ -94,6 +95,7 @@ func (c *chain) rotate(t time.Time) error {
 	}
 	if c.file != nil {
 		c.file.close() // all of it is on disk
+		f.reuse(c.file)
 	}
 	c.segment, c.file = next, f
 	return nil
@@ -103,7 +105,11 @@ func (c *chain) rotate(t time.Time) error {
 // hold up the next record.
 func (c *chain) addLeaf(leaf hash) {
 	if n := len(c.leaves); n == 0 || c.leaves[n-1].segment != c.segment {
-		c.leaves = append(c.leaves, leafRun{segment: c.segment})
+		room := 0
+		if n > 0 {
+			room = len(c.leaves[n-1].leaves)
+		}
+		c.leaves = append(c.leaves, leafRun{c.segment, make([]hash, 0, max(room, c.taken))})
 	}
 	last := &c.leaves[len(c.leaves)-1]
 	last.leaves = append(last.leaves, leaf)
@@ -114,7 +120,10 @@ func (c *chain) takeLeaves() []leafRun {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := c.leaves
-	c.leaves = nil
+	c.leaves, c.taken = nil, 0
+	if n := len(taken); n > 0 {
+		c.taken = len(taken[n-1].leaves)
+	}
 	return taken
 }
 

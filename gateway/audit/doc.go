@@ -29,8 +29,9 @@
 // never go backwards, and no segment holds a record later than its hour. Sorted by
 // name, segments are in the order of the chain.
 //
-// A closed segment is compressed, as a gzip file of one member a block of lines, so
-// that a part of it can be read without the rest (package index does), and any gzip
+// A closed segment is compressed, slowly so that calls do not notice it: as a gzip
+// file of one member a block of lines, so that a part of it can be read without the
+// rest (package index does), and any gzip
 // reads it whole. When its retention is over, it is removed with its companions,
 // after a record that says so; the tree beside the next segment is what the rest is
 // verified from.

@@ -47,18 +47,44 @@ func appendRecord(b []byte, r *Record) []byte {
 
 // Line is the line of r, which comes from a log, as it is there: without the newline.
 func (r Record) Line() []byte {
-	r = r.canonical()
-	return appendRecord(nil, &r)
+	r.makeCanonical()
+	return appendRecord(make([]byte, 0, usualLine), &r)
 }
+
+// usualLine is what nearly no line is longer than, in bytes.
+const usualLine = 1 << 10
 
 // hashLine is what the next record's Prev is.
 func hashLine(line []byte) string {
 	sum := sha256.Sum256(line)
-	return hex.EncodeToString(sum[:])
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
+// appendTime appends t, which must be canonical, in [timeLayout] as AppendFormat does,
+// in a quarter of the time.
 func appendTime(b []byte, t time.Time) []byte {
-	return append(t.AppendFormat(append(b, '"'), timeLayout), '"')
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = appendDigits(append(b, '"'), year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), t.Nanosecond()/1000, 6)
+	return append(b, 'Z', '"')
+}
+
+// appendDigits appends the last digits of n.
+func appendDigits(b []byte, n, digits int) []byte {
+	b = append(b, "000000"[:digits]...)
+	for i := range digits {
+		b[len(b)-1-i] += byte(n % 10)
+		n /= 10
+	}
+	return b
 }
 
 func appendTexts(b []byte, list []string) []byte {
@@ -77,6 +103,9 @@ func appendTexts(b []byte, list []string) []byte {
 // digits for what [hidden] says, all else as it is.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
+	if isPlain(s) {
+		return append(append(b, s...), '"')
+	}
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
@@ -100,6 +129,29 @@ func appendText(b []byte, s string) []byte {
 		i += n
 	}
 	return append(b, '"')
+}
+
+// isPlain tells whether s stands in a line as it is: printable ASCII without quote and
+// backslash, as nearly all text is. It looks at eight bytes at a time.
+func isPlain(s string) bool {
+	const (
+		each = 0x0101010101010101
+		high = 0x80 * each
+	)
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// A byte that is less than what is taken from it gets the high bit.
+		if (x|(x-' '*each)|((x^'"'*each)-each)|((x^'\\'*each)-each)|((x^0x7f*each)-each))&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func appendEscape(b []byte, r rune) []byte {

@@ -97,21 +97,32 @@ func (h *housekeeper) compress() error {
 	if err != nil {
 		return err
 	}
-	var failed []error // one that was tampered with keeps no other from being compressed
-	for _, s := range list {
+	waiting, failed := h.waiting(list) // one that was tampered with keeps no other from being compressed
+	for i, s := range waiting {
 		if h.stopping() {
 			break
 		}
-		_, err := os.Lstat(filepath.Join(h.log.options.Dir, s.name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		rest := newPace(h.ending).rest
+		if len(waiting)-i > maxWaiting {
+			rest = func() {}
 		}
-		if err == nil {
-			err = compressSegment(h.log.fs, h.log.options.Dir, s)
-		}
-		failed = append(failed, err)
+		failed = append(failed, compressSegmentResting(h.log.fs, h.log.options.Dir, s, rest))
 	}
 	return errors.Join(failed...)
+}
+
+// waiting are those of the closed segments that are not compressed.
+func (h *housekeeper) waiting(closed []segment) (waiting []segment, failed []error) {
+	for _, s := range closed {
+		_, err := os.Lstat(filepath.Join(h.log.options.Dir, s.name))
+		switch {
+		case err == nil:
+			waiting = append(waiting, s)
+		case !errors.Is(err, fs.ErrNotExist):
+			failed = append(failed, err)
+		}
+	}
+	return waiting, failed
 }
 
 // removeOld removes the segments whose retention has ended, the oldest first, and

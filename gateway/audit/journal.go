@@ -32,6 +32,7 @@ type journal struct {
 	number  uint64 // of the newer file
 	current *generation
 	old     *generation // or nil
+	gone    *appendFile // the one before, removed, or nil
 	pending map[string]*Pending
 	buf     []byte
 }
@@ -68,6 +69,10 @@ func (j *journal) rotate() error {
 	}
 	if err != nil {
 		return fmt.Errorf("begin a journal file: %w", err)
+	}
+	if j.gone != nil {
+		f.reuse(j.gone)
+		j.gone = nil
 	}
 	j.number++
 	j.old, j.current = j.current, &generation{file: f}
@@ -138,7 +143,7 @@ func (j *journal) tidy(flush func() error) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.old = nil
+	j.old, j.gone = nil, old.file
 	return nil
 }
 

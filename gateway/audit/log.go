@@ -78,14 +78,22 @@ func open(o Options, fsys fileSystem) (*Log, error) {
 // The errors are [ErrUnavailable], after which the record may or may not be in
 // the log, [ErrClosed], and one for a Decision that is neither of the two.
 func (l *Log) Append(r Record) (Record, error) {
-	r = l.prepared(r)
+	l.prepare(&r)
 	if err := r.check(); err != nil {
 		return Record{}, err
 	}
 	if err := l.health.refusal(); err != nil {
 		return Record{}, err
 	}
-	return l.write(r)
+	at, err := l.chain.append(&r)
+	if err != nil {
+		return Record{}, l.failed(err)
+	}
+	l.written(&r)
+	if err := l.settle(at); err != nil {
+		return Record{}, err
+	}
+	return r, nil
 }
 
 // Begin writes the intent of a call that is about to go out: r as far as it is
@@ -98,15 +106,16 @@ func (l *Log) Append(r Record) (Record, error) {
 // The errors are [ErrUnavailable], [ErrClosed], and one for a Decision other
 // than "allow" or the ID of a call under way.
 func (l *Log) Begin(r Record) (*Pending, error) {
-	r = l.prepared(r)
-	if r.Decision != DecisionAllow {
-		return nil, fmt.Errorf("begin call record %s: decision is %q: only an allowed call has an intent, append a refusal", r.ID, r.Decision)
+	p := &Pending{log: l, intent: r}
+	intent := &p.intent
+	l.prepare(intent)
+	if intent.Decision != DecisionAllow {
+		return nil, fmt.Errorf("begin call record %s: decision is %q: only an allowed call has an intent, append a refusal", intent.ID, intent.Decision)
 	}
-	r.Seq, r.Prev = 0, ""
+	intent.Seq, intent.Prev = 0, ""
 	if err := l.health.refusal(); err != nil {
 		return nil, err
 	}
-	p := &Pending{log: l, intent: r}
 	if err := l.journal.admit(p); err != nil {
 		return nil, err
 	}
@@ -154,55 +163,46 @@ func (p *Pending) Complete(r Record) (Record, error) {
 		return Record{}, fmt.Errorf("complete call record %s: it is complete already", p.intent.ID)
 	}
 	r.ID, r.Time = p.intent.ID, p.intent.Time
-	r = r.canonical()
+	r.makeCanonical()
 	if r.check() != nil {
 		r.Decision = p.intent.Decision
 	}
-	return p.log.complete(p, r)
+	written, err := p.log.complete(p, &r)
+	if !written {
+		return Record{}, err
+	}
+	return r, err
 }
 
-func (l *Log) complete(p *Pending, r Record) (Record, error) {
-	r, at, err := l.chain.append(r)
+// complete tells, too, whether the record is in the log, on disk or not.
+func (l *Log) complete(p *Pending, r *Record) (written bool, err error) {
+	at, err := l.chain.append(r)
 	switch {
 	case errors.Is(err, ErrClosed):
-		return Record{}, err
+		return false, err
 	case err != nil:
-		l.health.postpone(late{p, r})
-		return Record{}, l.failed(err)
+		l.health.postpone(late{p, *r})
+		return false, l.failed(err)
 	}
 	l.journal.done(p)
 	l.written(r)
-	return r, l.settle(at)
-}
-
-// write appends a finished record that has no intent.
-func (l *Log) write(r Record) (Record, error) {
-	r, at, err := l.chain.append(r)
-	if err != nil {
-		return Record{}, l.failed(err)
-	}
-	l.written(r)
-	if err := l.settle(at); err != nil {
-		return Record{}, err
-	}
-	return r, nil
+	return true, l.settle(at)
 }
 
 // owe writes a record that the log owes, closed or not.
 func (l *Log) owe(r Record) error {
-	r, err := l.chain.appendOwed(r)
-	if err != nil {
+	if err := l.chain.appendOwed(&r); err != nil {
 		return err
 	}
-	l.written(r)
+	l.written(&r)
 	return nil
 }
 
 // written tells of a record that is in the log.
-func (l *Log) written(r Record) {
+func (l *Log) written(r *Record) {
 	l.attester.wake()
 	if l.options.Observe != nil {
-		l.options.Observe(r)
+		l.options.Observe(*r)
 	}
 }
 
@@ -219,15 +219,15 @@ func (l *Log) settle(at position) error {
 	return nil
 }
 
-// prepared fills in what a record must have.
-func (l *Log) prepared(r Record) Record {
+// prepare fills in what a record must have.
+func (l *Log) prepare(r *Record) {
 	if r.ID == "" {
 		r.ID = NewID()
 	}
 	if r.Time.IsZero() {
 		r.Time = l.options.Now()
 	}
-	return r.canonical()
+	r.makeCanonical()
 }
 
 // Found returns how many records there were before Open wrote any: the seq of the

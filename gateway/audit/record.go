@@ -101,9 +101,16 @@ func (r *Record) texts() [15]*string {
 // canonical returns r as it can be written: within all bounds, in valid UTF-8.
 // A canonical record is read back from its line exactly as it was.
 func (r Record) canonical() Record {
+	r.makeCanonical()
+	return r
+}
+
+func (r *Record) makeCanonical() {
 	r.Time = canonicalTime(r.Time)
 	for _, s := range r.texts() {
-		*s = canonicalText(*s, maxText)
+		if !isCanonical(*s, maxText) { // nearly all are, and needn't be written again
+			*s = canonicalText(*s, maxText)
+		}
 	}
 	r.Path = canonicalText(r.Path, maxPath)
 	r.QueryNames = canonicalNames(r.QueryNames)
@@ -111,7 +118,6 @@ func (r Record) canonical() Record {
 	r.BytesIn = max(r.BytesIn, 0)
 	r.BytesOut = max(r.BytesOut, 0)
 	r.DurationMS = canonicalDuration(r.DurationMS)
-	return r
 }
 
 // check returns an error for a record that must not be written as it is: a
@@ -141,7 +147,12 @@ func canonicalDuration(ms float64) float64 {
 	return math.Round(min(ms, maxDurationMS)*1000) / 1000
 }
 
+func isCanonical(s string, limit int) bool { return len(s) <= limit && utf8.ValidString(s) }
+
 func canonicalText(s string, limit int) string {
+	if isCanonical(s, limit) {
+		return s
+	}
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	if len(s) <= limit {
 		return s

@@ -65,10 +65,12 @@ func (l *Log) recordRepairs() (names []string, err error) {
 		}
 		seconds, nanoseconds := id.Time().UnixTime()
 		names = append(names, name)
-		repairs = append(repairs, l.prepared(Record{
+		repair := Record{
 			ID: id.String(), Time: time.Unix(seconds, nanoseconds), Client: ClientLog, Operation: OperationRepair,
 			Path: name + tornSuffix, BytesIn: info.Size(), Decision: DecisionAllow,
-		}))
+		}
+		l.prepare(&repair)
+		repairs = append(repairs, repair)
 	}
 	recorded, err := l.recorded(repairs) // by an attempt that did not get to its end
 	if err != nil {

@@ -28,7 +28,16 @@ type tree struct {
 
 // ranges makes the borders of trees. They can only be joined if they are of one
 // factory.
-var ranges = &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+var ranges = &compact.RangeFactory{Hash: hashChildren}
+
+// hashChildren is that of rfc6962.DefaultHasher, in half of the time.
+func hashChildren(left, right []byte) []byte {
+	room := [1 + 2*sha256.Size]byte{rfc6962.RFC6962NodeHashPrefix}
+	copy(room[1:], left)
+	copy(room[1+sha256.Size:], right)
+	sum := sha256.Sum256(room[:])
+	return sum[:]
+}
 
 // newTree is a tree of size leaves, of which nodes are the roots of the maximal
 // perfect subtrees, from left to right.

@@ -8,11 +8,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"net/netip"
 	"path/filepath"
-	"strings"
+	"sync"
 	"time"
 
 	"jiragate/internal/privatefile"
@@ -34,7 +35,17 @@ var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPaddin
 
 // Key makes pseudonyms. It is safe for concurrent use. Printed in whatever way, it
 // shows nothing.
-type Key struct{ secret []byte }
+type Key struct {
+	secret []byte
+	macs   sync.Pool // of *mac: to begin one with a key takes as long as the rest
+}
+
+// mac makes one hash after the other.
+type mac struct {
+	hash    hash.Hash
+	message []byte
+	sum     [sha256.Size]byte
+}
 
 // OpenKey reads the key in the file. Where there is none, it fails with
 // [io/fs.ErrNotExist], and with [ErrWrongSealer] where it does not open.
@@ -47,7 +58,7 @@ func OpenKey(path string, sealer Sealer) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("privacy: %s: %w", path, err)
 	}
-	return &Key{secret}, nil
+	return &Key{secret: secret}, nil
 }
 
 // openOrCreate makes a key where there is none.
@@ -100,17 +111,22 @@ func (k *Key) AddressPseudonym(ip netip.Addr) string {
 }
 
 func (k *Key) pseudonym(parts ...string) string {
-	h := hmac.New(sha256.New, k.secret)
-	for _, s := range parts {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
-		h.Write(length[:])
-		_, _ = io.WriteString(h, s) // a hash takes everything
+	m, ok := k.macs.Get().(*mac)
+	if !ok {
+		m = &mac{hash: hmac.New(sha256.New, k.secret)}
 	}
-	var b strings.Builder
-	b.WriteByte('~')
-	b.WriteString(encoding.EncodeToString(h.Sum(nil)[:sumSize]))
-	return b.String()
+	defer k.macs.Put(m)
+	m.message = m.message[:0]
+	for _, s := range parts {
+		m.message = binary.BigEndian.AppendUint64(m.message, uint64(len(s)))
+		m.message = append(m.message, s...)
+	}
+	m.hash.Reset()
+	m.hash.Write(m.message) // a hash takes everything
+	var text [1 + 26]byte
+	text[0] = '~'
+	encoding.Encode(text[1:], m.hash.Sum(m.sum[:0])[:sumSize])
+	return string(text[:])
 }
 
 // Format prints nothing of the key, whatever the verb.

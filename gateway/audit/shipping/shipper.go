@@ -62,7 +62,11 @@ func (s *Shipper) Ship(r audit.Record, line []byte) {
 // body is the line. The log writes UTF-8 only; what is not could not be encoded,
 // and would take a whole batch with it.
 func body(line []byte) string {
-	return strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\n"))), string(utf8.RuneError))
+	text := string(bytes.TrimSuffix(line, []byte("\n")))
+	if utf8.ValidString(text) {
+		return text
+	}
+	return strings.ToValidUTF8(text, string(utf8.RuneError))
 }
 
 // inTrace returns ctx in the trace of that id. Its span is not known, and the
