@@ -1,14 +1,19 @@
 # make test   everything CI runs: format, vet, staticcheck, tests with the race detector, fuzzing
 # make soak   an hour of mixed traffic with faults, then ten thousand idle tunnels; SOAK=10m for less
+# make bench  every benchmark against the stored baseline, then the gateway as a program beside its peers
 # make conformance   h2spec, the TLS scans, and testssl.sh, which takes minutes
 # make demo   the demo, kept up until interrupted
 GO ?= go
 FUZZTIME ?= 3s
+BENCH_TIME ?= 200ms
+BENCH_COUNT ?= 6
+BENCH_FOR ?= 5s
+BENCH_ROUNDS ?= 3
 SOAK ?= 1h
 SOAK_RATE ?= 150
 SOAK_TUNNELS ?= 10000
 
-.PHONY: test check race fuzz conformance bench soak demo build tools
+.PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build tools
 
 test: check race fuzz
 
@@ -85,8 +90,40 @@ conformance:
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
 	  CI_REQUIRE_CONFORMANCE=$$required $(GO) test -count=1 -timeout 45m ./internal/conformance -testssl
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: bench-micro bench-whole
+
+# Every benchmark, several times, in some ten minutes; benchstat tells what differs from
+# internal/bench/baseline.txt by more than the noise.
+bench-micro: bench-results/micro.txt
+	$(GO) tool benchstat internal/bench/baseline.txt bench-results/micro.txt
+
+# What another machine has measured says nothing here: make a baseline before a change,
+# and compare after it.
+bench-baseline: bench-results/micro.txt
+	cp bench-results/micro.txt internal/bench/baseline.txt
+
+.PHONY: bench-results/micro.txt
+bench-results/micro.txt:
+	@mkdir -p bench-results
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) -count $(BENCH_COUNT) -timeout 1h \
+	  $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's#^#./#') > $@ || { cat $@; exit 1; }
+
+# Of Debian's package nginx only the program is taken, so that no nginx is started, now
+# or later. Results go to bench-results and docs/performance.md.
+bench-whole:
+	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no nginx to compare with: installing it"; \
+	    dir=$$(mktemp -d) && chmod 755 $$dir && apt-get update -qq && \
+	      (cd $$dir && apt-get download -qq nginx && dpkg-deb -x nginx_*.deb .) && \
+	      $$dir/usr/sbin/nginx -v && install $$dir/usr/sbin/nginx /usr/local/bin/; status=$$?; rm -rf $$dir; \
+	    [ $$status = 0 ] || echo "nginx can't be had: it is left out"; \
+	  else \
+	    echo "no nginx to compare with, and no way to install it here: it is left out"; \
+	  fi; }
+	@mkdir -p bench-results
+	$(GO) run ./internal/bench -for $(BENCH_FOR) -rounds $(BENCH_ROUNDS) -json bench-results/whole.json -write docs/performance.md \
+	  $$(test ! -f bench-results/micro.txt || echo -micro bench-results/micro.txt)
 
 # Summaries (JSON) and the gateway's logs go to soak-results. Ten thousand tunnels need
 # as many descriptors, and some: ulimit -Hn.

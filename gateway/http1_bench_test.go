@@ -46,14 +46,12 @@ type repeatedConn struct {
 	over  bool
 }
 
-const benchRequest = "GET /rest/api/2/priority HTTP/1.1\r\nHost: jira.acme.com\r\nAccept: application/json\r\nUser-Agent: billing/1.0\r\n\r\n"
-
 func (c *repeatedConn) Read(p []byte) (int, error) {
 	if len(c.left) == 0 {
 		if c.over = c.over || !c.b.Loop(); c.over {
 			return 0, io.EOF
 		}
-		c.left = []byte(benchRequest)
+		c.left = []byte(benchHead)
 	}
 	n := copy(p, c.left)
 	c.left = c.left[n:]

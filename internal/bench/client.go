@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,7 @@ type way struct {
 	proxy   bool   // by CONNECT
 	auth    string // Proxy-Authorization
 	host    string // host:port of the upstream, as it is named in requests
+	base    string // before all paths
 	tls     *tls.Config
 	process *process // whose processor time and memory count; nil: nobody's
 }
@@ -33,30 +35,63 @@ func newWay(name, address, host string, roots *x509.CertPool) *way {
 const patience = 30 * time.Second
 
 // dial opens a connection up to the end of the TLS handshake with who answers calls.
+// Whatever is done with it must be done within patience, or extend.
 func (w *way) dial(protocols ...string) (*tls.Conn, error) {
 	c, err := net.DialTimeout("tcp", w.address, patience)
 	if err != nil {
-		return nil, err
+		return nil, w.failed("connecting", err)
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
 	config := w.tls
 	if len(protocols) > 0 {
-		config = config.Clone()
+		config = config.Clone() // which shares the sessions
 		config.NextProtos = protocols
 	}
 	if w.proxy {
 		if err := w.connect(c); err != nil {
 			c.Close()
-			return nil, err
+			return nil, w.failed("CONNECT", err)
 		}
 	}
 	tc := tls.Client(c, config)
 	if err := tc.Handshake(); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("%s: %w", w.name, err)
+		return nil, w.failed("TLS handshake", err)
 	}
-	_ = c.SetDeadline(time.Time{})
 	return tc, nil
+}
+
+// failed says which way an error is of.
+func (w *way) failed(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s, %s: %w", w.name, doing, err)
+}
+
+// answers waits until the way leads to the upstream.
+func (w *way) answers(ctx context.Context) error {
+	for end := time.Now().Add(patience); ; {
+		err := w.once(pathSmall)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// once makes one call by a connection of its own.
+func (w *way) once(path string) error {
+	c, err := w.caller(patience)
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	return c.call(w.get(path))
 }
 
 func (w *way) connect(c net.Conn) error {
@@ -70,41 +105,88 @@ func (w *way) connect(c net.Conn) error {
 	answer := make([]byte, 0, 1024)
 	for !bytes.Contains(answer, []byte("\r\n\r\n")) {
 		if len(answer) == cap(answer) {
-			return fmt.Errorf("%s answers CONNECT with %q…", w.name, answer)
+			return fmt.Errorf("answered with %q…", answer)
 		}
 		n, err := c.Read(answer[len(answer):cap(answer)])
 		if err != nil {
-			return fmt.Errorf("%s answers CONNECT: %w", w.name, err)
+			return err
 		}
 		answer = answer[:len(answer)+n]
 	}
 	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) && !bytes.HasPrefix(answer, []byte("HTTP/1.0 200")) {
-		return fmt.Errorf("%s answers CONNECT with %q", w.name, answer)
+		return fmt.Errorf("answered with %q", answer)
 	}
 	return nil
 }
 
 // get is a request for a path, as bytes.
 func (w *way) get(path string) []byte {
-	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\n\r\n", path, w.host)
+	return fmt.Appendf(nil, "GET %s%s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\n\r\n", w.base, path, w.host)
 }
 
 func (w *way) post(path, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		path, w.host, len(body), body)
+	return fmt.Appendf(nil, "POST %s%s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		w.base, path, w.host, len(body), body)
 }
+
+// callsOfConnection is how many calls are made by one connection. The gateway ends one
+// after 100,000, as clients must expect of a server.
+const callsOfConnection = 90_000
 
 // caller makes calls by one HTTP/1.1 connection, one after the other.
 type caller struct {
-	conn net.Conn
-	buf  []byte
-	have int
+	way   *way
+	conn  *tls.Conn
+	until time.Time // when everything must be over
+	buf   []byte
+	have  int
+	calls int
 }
 
-func newCaller(c net.Conn) *caller { return &caller{conn: c, buf: make([]byte, 8<<10)} }
+// caller opens a connection for calls of at most so long.
+func (w *way) caller(most time.Duration) (*caller, error) {
+	c := &caller{way: w, buf: make([]byte, 32<<10), until: time.Now().Add(most)}
+	return c, c.open()
+}
+
+func (c *caller) open() (err error) {
+	if c.conn, err = c.way.dial(); err != nil {
+		return err
+	}
+	return c.conn.SetDeadline(c.until)
+}
+
+// callers are n of them, which take turns in the ways.
+func callers(ways []*way, n int, most time.Duration) ([]*caller, func(), error) {
+	all := make([]*caller, 0, n)
+	hangUp := func() {
+		for _, c := range all {
+			c.conn.Close()
+		}
+	}
+	for i := range n {
+		c, err := ways[i%len(ways)].caller(most)
+		if err != nil {
+			hangUp()
+			return nil, nil, err
+		}
+		all = append(all, c)
+	}
+	return all, hangUp, nil
+}
 
 // call sends a request and takes its answer, which must be a good one of known length.
 func (c *caller) call(request []byte) error {
+	if c.calls++; c.calls%callsOfConnection == 0 {
+		c.conn.Close()
+		if err := c.open(); err != nil {
+			return err
+		}
+	}
+	return c.way.failed("calling", c.exchange(request))
+}
+
+func (c *caller) exchange(request []byte) error {
 	if _, err := c.conn.Write(request); err != nil {
 		return err
 	}

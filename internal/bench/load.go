@@ -1,7 +1,7 @@
 package main
 
 import (
-	"slices"
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,122 +14,90 @@ type rate struct {
 	memory    int64         // resident at its end
 }
 
-// closed has n connections make calls one after the other, for d after a fifth of it to
-// warm up.
-func closed(w *way, n int, d time.Duration, request []byte) (rate, error) {
-	callers := make([]*caller, n)
-	for i := range callers {
-		c, err := w.dial()
-		if err != nil {
-			return rate{}, err
-		}
-		defer c.Close()
-		callers[i] = newCaller(c)
-	}
-	return loop(w, n, d, func(i int) error { return callers[i].call(request) })
+// tally is what workers have done, and whether they shall go on.
+type tally struct {
+	done    atomic.Int64
+	stopped atomic.Bool
 }
 
-// opened has n workers open a connection, make one call and close it, over and over.
-func opened(w *way, n int, d time.Duration, request []byte) (rate, error) {
-	return loop(w, n, d, func(int) error {
-		c, err := w.dial()
-		if err != nil {
-			return err
+// closed has n connections, which take turns in the ways, make calls one after the other,
+// for d after a fifth of it to warm up.
+func closed(ctx context.Context, ways []*way, n int, d time.Duration, path string) (rate, error) {
+	all, hangUp, err := callers(ways, n, 2*d+patience)
+	if err != nil {
+		return rate{}, err
+	}
+	defer hangUp()
+	return measure(ctx, ways[0].process, n, d, func(i int, t *tally) error {
+		request := all[i].way.get(path)
+		for !t.stopped.Load() {
+			if err := all[i].call(request); err != nil {
+				return err
+			}
+			t.done.Add(1)
 		}
-		defer c.Close()
-		return newCaller(c).call(request)
+		return nil
 	})
 }
 
-// loop has n workers do something over and over.
-func loop(w *way, n int, d time.Duration, do func(worker int) error) (rate, error) {
-	var count atomic.Int64
-	var failed atomic.Pointer[error]
-	var stop atomic.Bool
+// measure has n workers do something over and over until they are stopped, and counts
+// what a process did meanwhile. It ends early if one fails, or ctx ends.
+func measure(ctx context.Context, p *process, n int, d time.Duration, work func(worker int, t *tally) error) (r rate, err error) {
+	var t tally
 	var workers sync.WaitGroup
+	failed := make(chan error, n)
 	for i := range n {
 		workers.Go(func() {
-			for !stop.Load() {
-				if err := do(i); err != nil {
-					failed.CompareAndSwap(nil, &err)
-					stop.Store(true)
-					return
-				}
-				count.Add(1)
+			if err := work(i, &t); err != nil {
+				failed <- err
 			}
 		})
 	}
-	time.Sleep(d / 5)
-	from, spent, err := count.Load(), time.Duration(0), error(nil)
-	if w.process != nil {
-		spent, err = w.process.processor()
-	}
-	began := time.Now()
-	time.Sleep(d)
-	did, took := count.Load()-from, time.Since(began)
-	r := rate{perSecond: float64(did) / took.Seconds()}
-	if w.process != nil && err == nil {
-		var now time.Duration
-		if now, err = w.process.processor(); did > 0 {
-			r.processor = (now - spent) * 1000 / time.Duration(did)
+	defer func() {
+		t.stopped.Store(true)
+		workers.Wait()
+		select {
+		case e := <-failed:
+			if err == nil {
+				err = e
+			}
+		default:
 		}
-		r.memory, _ = w.process.memory()
+	}()
+	pass := func(d time.Duration) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-time.After(d):
+			return nil
+		}
 	}
-	stop.Store(true)
-	workers.Wait()
-	if f := failed.Load(); f != nil {
-		return r, *f
+	if err := pass(d / 5); err != nil {
+		return r, err
 	}
+	var spent, now time.Duration
+	if p != nil {
+		if spent, err = p.processor(); err != nil {
+			return r, err
+		}
+	}
+	from, began := t.done.Load(), time.Now()
+	if err := pass(d); err != nil {
+		return r, err
+	}
+	did, took := t.done.Load()-from, time.Since(began)
+	r.perSecond = float64(did) / took.Seconds()
+	if p == nil {
+		return r, nil
+	}
+	if now, err = p.processor(); err != nil {
+		return r, err
+	}
+	if did > 0 {
+		r.processor = (now - spent) * 1000 / time.Duration(did)
+	}
+	r.memory, err = p.memory()
 	return r, err
-}
-
-// latency is how long calls took.
-type latency struct{ p50, p99, p999 time.Duration }
-
-// open makes calls by n connections at perSecond, each at its own time whatever has
-// become of those before, and measures each from the time at which it was due.
-func open(w *way, n int, perSecond float64, d time.Duration, request func(i int) []byte) (latency, error) {
-	var took [][]time.Duration
-	var mu sync.Mutex
-	var failed atomic.Pointer[error]
-	var workers sync.WaitGroup
-	every := time.Duration(float64(n) / perSecond * float64(time.Second)) // of one connection
-	warm := d / 5
-	callers := make([]*caller, n)
-	for i := range callers {
-		c, err := w.dial()
-		if err != nil {
-			return latency{}, err
-		}
-		defer c.Close()
-		callers[i] = newCaller(c)
-	}
-	began := time.Now().Add(100 * time.Millisecond)
-	for i, c := range callers {
-		workers.Go(func() {
-			var own []time.Duration
-			due := began.Add(every * time.Duration(i) / time.Duration(n))
-			for k := i; due.Before(began.Add(warm + d)); k, due = k+n, due.Add(every) {
-				time.Sleep(time.Until(due))
-				if err := c.call(request(k)); err != nil {
-					failed.CompareAndSwap(nil, &err)
-					return
-				}
-				if due.After(began.Add(warm)) {
-					own = append(own, time.Since(due))
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			took = append(took, own)
-		})
-	}
-	workers.Wait()
-	if f := failed.Load(); f != nil {
-		return latency{}, *f
-	}
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	at := func(q float64) time.Duration { return all[min(len(all)-1, int(q*float64(len(all))))] }
-	return latency{at(.5), at(.99), at(.999)}, nil
 }

@@ -1,23 +1,29 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/elazarl/goproxy"
+)
+
+// The ways that are compared.
+const (
+	direct      = "no proxy"
+	nginx       = "nginx"
+	goproxyLoop = "bare goproxy"
+	jiragate    = "jiragate"
 )
 
 // stage is all that is started for a run.
@@ -33,17 +39,33 @@ type stage struct {
 	closers  []func()
 }
 
+// close stops what is still running, all at once, since some take their time.
 func (s *stage) close() {
+	var stopping sync.WaitGroup
 	for _, p := range s.started {
-		p.stop()
+		stopping.Go(p.stop)
 	}
+	stopping.Wait()
 	for _, f := range s.closers {
 		f()
 	}
 }
 
+// start runs a program until it is stopped, or the stage is closed, or ctx ends.
+func (s *stage) start(ctx context.Context, name, dir string, environ []string, program string, args ...string) (*process, error) {
+	p, err := newProcess(ctx, dir, name, environ, program, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.run(); err != nil {
+		return nil, err
+	}
+	s.started = append(s.started, p)
+	return p, nil
+}
+
 // newStage starts the upstream. A program that is empty is built.
-func newStage(dir, program string) (*stage, error) {
+func newStage(ctx context.Context, dir, program string) (*stage, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -55,74 +77,81 @@ func newStage(dir, program string) (*stage, error) {
 	s.roots.AddCert(s.ca.root)
 	if program == "" {
 		s.gateway = filepath.Join(dir, "jiragate")
-		build := exec.Command("go", "build", "-trimpath", "-o", s.gateway, "jiragate")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return nil, fmt.Errorf("building the gateway: %w", err)
+		build := exec.CommandContext(ctx, "go", "build", "-o", s.gateway, "jiragate")
+		if out, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building the gateway: %w\n%s", err, out)
 		}
 	}
-	line, err := s.role("upstream")
+	_, line, err := s.role(ctx, "upstream")
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	var ok bool
 	if s.upstream, s.http2, ok = strings.Cut(line, " "); !ok {
-		return nil, fmt.Errorf("the upstream said %q", line)
+		return s, fmt.Errorf("the upstream said %q", line)
 	}
 	return s, nil
 }
 
-// role starts this program in another role.
-func (s *stage) role(name string, args ...string) (string, error) {
-	p, err := start(s.dir, name, os.Environ(), s.self, append([]string{"-role", name, "-dir", s.dir}, args...)...)
+// role starts this program in another role, and returns the first line that it says.
+func (s *stage) role(ctx context.Context, name string) (*process, string, error) {
+	p, err := newProcess(ctx, s.dir, name, os.Environ(), s.self, "-role", name, "-dir", s.dir)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	s.started = append(s.started, p)
-	return p.role()
+	line, err := p.role()
+	return p, line, err
 }
 
-func (s *stage) last() *process { return s.started[len(s.started)-1] }
-
 // direct is the way without anything in between.
-func (s *stage) direct() *way { return newWay("no proxy", s.upstream, s.upstream, s.roots) }
+func (s *stage) direct(ctx context.Context) (*way, error) {
+	w := newWay(direct, s.upstream, s.upstream, s.roots)
+	return w, w.answers(ctx)
+}
 
 // nginx is a reverse proxy from TLS to TLS that adds one header field. It is no forward
-// proxy, so it has less to do: no CONNECT and no minted certificate.
-func (s *stage) nginx() (*way, error) {
+// proxy, so it has less to do: no CONNECT and no minted certificate. Where it is not
+// installed there is no way.
+func (s *stage) nginx(ctx context.Context) (*way, error) {
 	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/nginx") // which is in few users' PATH
+	}
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(s.dir, "of-nginx")
 	if err != nil {
 		return nil, err
 	}
 	address := freeAddress()
-	conf := filepath.Join(s.dir, "nginx.conf")
-	text := strings.NewReplacer("DIR", s.dir, "LISTEN", address, "UPSTREAM", s.upstream).Replace(nginxConf)
+	conf := filepath.Join(dir, "nginx.conf")
+	text := strings.NewReplacer("OWN", dir, "DIR", s.dir, "LISTEN", address, "UPSTREAM", s.upstream).Replace(nginxConf)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := start(s.dir, "nginx", os.Environ(), program, "-c", conf, "-e", filepath.Join(s.dir, "nginx-error.log"))
+	p, err := s.start(ctx, "nginx", dir, os.Environ(), program, "-c", conf, "-e", filepath.Join(dir, "nginx-error.log"))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.run(); err != nil {
-		return nil, err
-	}
-	s.started = append(s.started, p)
-	w := newWay("nginx", address, s.upstream, s.roots)
+	w := newWay(nginx, address, s.upstream, s.roots)
 	w.process = p
-	return w, answers(w)
+	return w, w.answers(ctx)
 }
 
 // nginxConf is nginx as it is recommended for this: keep-alive and session reuse on both
-// sides, the upstream's certificate verified, no access log.
+// sides, the upstream's certificate verified, no access log, no large answer on disk.
 const nginxConf = `daemon off;
 worker_processes auto;
-worker_rlimit_nofile 65536;
-pid DIR/nginx.pid;
-events { worker_connections 20000; }
+pid OWN/nginx.pid;
+events { worker_connections 16000; }
 http {
   access_log off;
-  client_body_temp_path DIR/nginx-body; proxy_temp_path DIR/nginx-proxy; fastcgi_temp_path DIR/nginx-f; uwsgi_temp_path DIR/nginx-u; scgi_temp_path DIR/nginx-s;
+  client_body_temp_path OWN/body; proxy_temp_path OWN/proxy; fastcgi_temp_path OWN/f; uwsgi_temp_path OWN/u; scgi_temp_path OWN/s;
   keepalive_requests 1000000000; keepalive_timeout 600s;
   upstream jira { server UPSTREAM; keepalive 128; keepalive_requests 1000000000; }
   server {
@@ -130,7 +159,7 @@ http {
     ssl_certificate DIR/cert.pem; ssl_certificate_key DIR/key.pem;
     ssl_protocols TLSv1.3; ssl_session_cache shared:SSL:10m; ssl_session_tickets on;
     location / {
-      proxy_pass https://jira;
+      proxy_pass https://jira; proxy_max_temp_file_size 0;
       proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Authorization "Basic YmVuY2g6YSBsb25nIGVub3VnaCBwYXNzd29yZA==";
       proxy_ssl_protocols TLSv1.3; proxy_ssl_session_reuse on; proxy_ssl_verify on; proxy_ssl_trusted_certificate DIR/root.pem; proxy_ssl_name localhost;
@@ -141,14 +170,14 @@ http {
 
 // goproxy is goproxy's own interception loop with one static header field, and nothing
 // else of what the gateway does.
-func (s *stage) goproxy() (*way, error) {
-	address, err := s.role("goproxy")
+func (s *stage) goproxy(ctx context.Context) (*way, error) {
+	p, address, err := s.role(ctx, "goproxy")
 	if err != nil {
 		return nil, err
 	}
-	w := newWay("bare goproxy", address, s.upstream, s.roots)
-	w.proxy, w.process = true, s.last()
-	return w, answers(w)
+	w := newWay(goproxyLoop, address, s.upstream, s.roots)
+	w.proxy, w.process = true, p
+	return w, w.answers(ctx)
 }
 
 // serveGoproxy is the role of that process.
@@ -181,102 +210,6 @@ func serveGoproxy(dir string) error {
 	fmt.Println(l.Addr())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
-}
-
-// jiragate is the gateway with identity, policy, credential, pinned egress, records,
-// metrics and traces of one call in a hundred.
-func (s *stage) jiragate(name, upstream string, extra ...string) (*way, error) {
-	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-	s.closers = append(s.closers, collector.Close)
-	dir := filepath.Join(s.dir, "of-"+name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	proxy, admin := freeAddress(), freeAddress()
-	environ := append([]string{
-		"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir,
-		"JIRAGATE_DATA_DIR=" + filepath.Join(dir, "data"),
-		"JIRAGATE_PROXY_LISTEN=" + proxy, "JIRAGATE_ADMIN_LISTEN=" + admin, "JIRAGATE_LOG_LEVEL=warn",
-		"JIRAGATE_EGRESS=52.54.159.237=127.0.0.2", "JIRAGATE_EGRESS_ALLOW_PRIVATE=127.0.0.0/8",
-		"JIRAGATE_UPSTREAM_CA_FILE=" + filepath.Join(s.dir, "root.pem"),
-		"JIRAGATE_AUDIT_SYNC=batch",
-		"OTEL_TRACES_EXPORTER=otlp", "OTEL_LOGS_EXPORTER=none", "OTEL_METRICS_EXPORTER=prometheus", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL,
-		"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
-	}, extra...)
-	p, err := start(dir, name, environ, s.gateway, "serve")
-	if err != nil {
-		return nil, err
-	}
-	if err := p.run(); err != nil {
-		return nil, err
-	}
-	s.started = append(s.started, p)
-	if err := ready(p, "http://"+admin+"/readyz"); err != nil {
-		return nil, err
-	}
-	run := func(input string, args ...string) ([]byte, error) {
-		c := exec.Command(s.gateway, args...)
-		c.Dir, c.Env, c.Stdin, c.Stderr = dir, environ, strings.NewReader(input), os.Stderr
-		return c.Output()
-	}
-	if _, err := run("a long enough password", "connection", "add", "bench", "--edition", "datacenter", "--base-url", "https://"+upstream,
-		"--auth", "basic", "--username", "bench", "--secret-file", "-"); err != nil {
-		return nil, fmt.Errorf("adding the connection: %w", err)
-	}
-	out, err := run("", "client", "add", "bench", "--connection", "bench", "--output", "json")
-	if err != nil {
-		return nil, fmt.Errorf("adding the client: %w", err)
-	}
-	var client struct{ Token string }
-	if err := json.Unmarshal(out, &client); err != nil {
-		return nil, err
-	}
-	roots, err := poolOf(filepath.Join(dir, "data", "ca.pem"))
-	if err != nil {
-		return nil, err
-	}
-	w := newWay("jiragate", proxy, upstream, roots)
-	w.proxy, w.process = true, p
-	w.auth = "Basic " + base64.StdEncoding.EncodeToString([]byte("bench:"+client.Token))
-	return w, answers(w)
-}
-
-// ready waits until a program answers with 200.
-func ready(p *process, url string) error {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		response, err := client.Get(url)
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = errors.New(response.Status)
-		}
-		select {
-		case <-p.exited:
-			return fmt.Errorf("%s has ended: see %s", p.name, p.command.Dir)
-		default:
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%s is not ready: %w", p.name, err)
-		}
-	}
-}
-
-// answers waits until a way leads to the upstream.
-func answers(w *way) error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := w.dial()
-		if err == nil {
-			err = newCaller(c).call(w.get(pathSmall))
-			c.Close()
-		}
-		if err == nil || time.Now().After(end) {
-			return err
-		}
-	}
 }
 
 func freeAddress() string {

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,21 +21,28 @@ import (
 type process struct {
 	name    string
 	command *exec.Cmd
+	cancel  context.CancelFunc
+	log     string
 	stdin   io.Closer
-	exited  chan struct{}
+	exited  chan struct{} // nil until it runs
 }
 
-// start runs a program until stop. Its standard error goes to a file in dir.
-func start(dir, name string, environ []string, program string, args ...string) (*process, error) {
+// newProcess is a program that ends when ctx does, or stop is called. Its standard error
+// goes to a file in dir.
+func newProcess(ctx context.Context, dir, name string, environ []string, program string, args ...string) (*process, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	p := &process{name: name, command: exec.Command(program, args...), exited: make(chan struct{})}
-	p.command.Env, p.command.Stderr, p.command.Dir = environ, log, dir
+	ctx, cancel := context.WithCancel(ctx)
+	p := &process{name: name, cancel: cancel, log: log.Name(), command: exec.CommandContext(ctx, program, args...)}
+	p.command.Env, p.command.Dir = environ, dir
+	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
+	p.command.WaitDelay = 5 * time.Second
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return p, nil
+	p.command.Stderr, err = os.OpenFile(log.Name(), os.O_WRONLY|os.O_APPEND, 0)
+	return p, err
 }
 
 // run begins it without waiting for anything that it says.
@@ -41,9 +50,11 @@ func (p *process) run() error {
 	if err := p.command.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
+	p.exited = make(chan struct{})
 	go func() {
 		defer close(p.exited)
 		_ = p.command.Wait()
+		_ = p.command.Stderr.(*os.File).Close()
 	}()
 	return nil
 }
@@ -57,31 +68,38 @@ func (p *process) role() (string, error) {
 	if p.stdin, err = p.command.StdinPipe(); err != nil {
 		return "", err
 	}
+	lines := bufio.NewReader(out)
 	if err := p.command.Start(); err != nil {
 		return "", fmt.Errorf("starting %s: %w", p.name, err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	line, err := lines.ReadString('\n')
+	p.exited = make(chan struct{})
 	go func() {
 		defer close(p.exited)
 		_ = p.command.Wait()
 	}()
 	if err != nil {
-		return "", fmt.Errorf("%s has said nothing: %w", p.name, err)
+		<-p.exited
+		return "", fmt.Errorf("%s has said nothing: %w: %s", p.name, err, p.lastWords())
 	}
 	return strings.TrimSpace(line), nil
 }
 
+// stop ends it, by force if it has to.
 func (p *process) stop() {
+	p.cancel()
 	if p.stdin != nil {
 		_ = p.stdin.Close()
 	}
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.exited:
-	case <-time.After(5 * time.Second):
-		_ = p.command.Process.Kill()
+	if p.exited != nil {
 		<-p.exited
 	}
+}
+
+// lastWords is the end of what it wrote on standard error.
+func (p *process) lastWords() string {
+	b, _ := os.ReadFile(p.log)
+	return strings.TrimSpace(string(b[max(0, len(b)-2000):]))
 }
 
 // members are the process and its children, as nginx's workers.
@@ -101,25 +119,37 @@ func (p *process) members() []int {
 	return all
 }
 
-// processor is the time that it has had on processors (proc_pid_stat(5)).
+// processor is the time that it has had on processors.
 func (p *process) processor() (time.Duration, error) {
-	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Linux runs
-	var ticks int64
+	var sum time.Duration
 	for _, pid := range p.members() {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return 0, err
 		}
-		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		for _, i := range []int{11, 12} { // utime, stime
-			n, err := strconv.ParseInt(fields[i], 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			ticks += n
+		t, err := processorOf(b)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", p.name, err)
 		}
+		sum += t
 	}
-	return time.Duration(ticks) * tick, nil
+	return sum, nil
+}
+
+// processorOf reads the time from a file stat of a process (proc_pid_stat(5)).
+func processorOf(stat []byte) (time.Duration, error) {
+	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Linux runs
+	// The name of the program, in brackets, may have anything in it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("a file stat of %d fields", len(fields))
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick, err
 }
 
 // memory is its resident set in bytes.
@@ -130,15 +160,51 @@ func (p *process) memory() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		_, rest, ok := bytes.Cut(b, []byte("VmRSS:"))
-		if !ok {
-			return 0, errors.New("no VmRSS")
-		}
-		kb, err := strconv.ParseInt(strings.Fields(string(rest))[0], 10, 64)
+		n, err := residentOf(b)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%s: %w", p.name, err)
 		}
-		sum += kb << 10
+		sum += n
 	}
 	return sum, nil
+}
+
+// residentOf reads the resident set from a file status of a process (proc_pid_status(5)).
+func residentOf(status []byte) (int64, error) {
+	for line := range bytes.Lines(status) {
+		rest, ok := bytes.CutPrefix(line, []byte("VmRSS:"))
+		if !ok {
+			continue
+		}
+		number, unit, _ := strings.Cut(strings.TrimSpace(string(rest)), " ")
+		if unit != "kB" {
+			return 0, fmt.Errorf("VmRSS is %q", rest)
+		}
+		kb, err := strconv.ParseInt(number, 10, 64)
+		return kb << 10, err
+	}
+	return 0, errors.New("no VmRSS in the status of the process")
+}
+
+// peak is the largest resident set while something is done, by a look each 20 ms.
+func (p *process) peak(do func() error) (int64, error) {
+	done := make(chan struct{})
+	found := make(chan int64)
+	go func() {
+		var sizes []int64
+		for {
+			if n, err := p.memory(); err == nil {
+				sizes = append(sizes, n)
+			}
+			select {
+			case <-done:
+				found <- slices.Max(append(sizes, 0))
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	err := do()
+	close(done)
+	return <-found, err
 }

@@ -16,19 +16,38 @@ import (
 )
 
 // The paths of the upstream. All are of documented operations, so that the gateway lets
-// them through; which answer comes is told by the path.
+// them through. The key of a project tells which answer comes: a kind and a number.
 const (
-	pathSmall  = "/rest/api/2/priority"  // 1 KB of JSON
-	pathSlow   = "/rest/api/2/issue/S-1" // the same, after slowAnswer
-	pathDrip   = "/rest/api/2/issue/D-1" // in chunks that say when they were sent
-	pathLarge  = "/rest/api/2/issue/L-1" // largeAnswer bytes
-	pathCreate = "/rest/api/2/issue"     // POST: an issue is created
+	pathSmall  = "/rest/api/2/priority" // 1 KB of JSON
+	pathCreate = "/rest/api/2/issue"    // POST: an issue is created
 
-	slowAnswer  = 200 * time.Millisecond
-	largeAnswer = 1 << 30
-	drips       = 100
-	dripEvery   = 10 * time.Millisecond
+	kindSlow  = "SLOW"  // the same as pathSmall, after so many milliseconds
+	kindDrip  = "DRIP"  // so many chunks, dripEvery apart, that say when they were sent
+	kindLarge = "LARGE" // so many MiB
+
+	dripEvery = 10 * time.Millisecond
+	// mostOfKind bounds the number.
+	mostOfKind = 10_000
 )
+
+func pathOf(kind string, n int) string {
+	return fmt.Sprintf("/rest/api/2/project/%s%d/components", kind, n)
+}
+
+// kindOf is what a path asks for; all others are for the small answer.
+func kindOf(path string) (kind string, n int) {
+	_, rest, _ := strings.Cut(path, "/project/")
+	key, ok := strings.CutSuffix(rest, "/components")
+	if !ok {
+		return "", 0
+	}
+	kind = strings.TrimRight(key, "0123456789")
+	n, err := strconv.Atoi(key[len(kind):])
+	if err != nil || n > mostOfKind {
+		return "", 0
+	}
+	return kind, n
+}
 
 // answerBody is a kilobyte of JSON.
 var answerBody = bytes.Repeat([]byte(`{"id":"1","name":"Highest"},`), 37)[:1024]
@@ -92,16 +111,17 @@ func answerHTTP1(c net.Conn) {
 		if length > 0 {
 			_, _ = r.Discard(length)
 		}
+		kind, n := kindOf(path)
 		switch {
 		case method == "POST":
 			_, err = c.Write(created)
-		case path == pathSlow:
-			time.Sleep(slowAnswer)
+		case kind == kindSlow:
+			time.Sleep(time.Duration(n) * time.Millisecond)
 			_, err = c.Write(small)
-		case path == pathDrip:
-			err = drip(c)
-		case path == pathLarge:
-			err = large(c)
+		case kind == kindDrip:
+			err = drip(c, n)
+		case kind == kindLarge:
+			err = large(c, n)
 		default:
 			_, err = c.Write(small)
 		}
@@ -117,11 +137,11 @@ func prepared(status int, body []byte) []byte {
 }
 
 // drip sends chunks that hold the time at which they were sent, in nanoseconds.
-func drip(w io.Writer) error {
+func drip(w io.Writer, n int) error {
 	if _, err := io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"); err != nil {
 		return err
 	}
-	for range drips {
+	for range n {
 		time.Sleep(dripEvery)
 		if _, err := io.WriteString(w, "14\r\n"+stamp()+"\r\n"); err != nil {
 			return err
@@ -131,19 +151,22 @@ func drip(w io.Writer) error {
 	return err
 }
 
-// stamp is the present time in stampBytes digits and a line feed.
+// stampBytes is the length of a stamp.
+const stampBytes = 20
+
+// stamp is the present time in digits, and a line feed.
 func stamp() string { return fmt.Sprintf("%019d\n", time.Now().UnixNano()) }
 
-func large(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", largeAnswer); err != nil {
+func large(w io.Writer, mib int) error {
+	if _, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", mib<<20); err != nil {
 		return err
 	}
-	return flood(w)
+	return flood(w, mib)
 }
 
-func flood(w io.Writer) error {
+func flood(w io.Writer, mib int) error {
 	piece := bytes.Repeat([]byte("x"), 64<<10)
-	for left := largeAnswer; left > 0; left -= len(piece) {
+	for left := mib << 20; left > 0; left -= len(piece) {
 		if _, err := w.Write(piece); err != nil {
 			return err
 		}
@@ -151,21 +174,25 @@ func flood(w io.Writer) error {
 	return nil
 }
 
-// answerHTTP2 is the same for HTTP/2.
+// answerHTTP2 is the same for HTTP/2, and takes nothing else.
 func answerHTTP2(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 {
+		http.Error(w, "this is for HTTP/2", http.StatusHTTPVersionNotSupported)
+		return
+	}
 	w.Header()["Content-Type"] = []string{"application/json"}
-	switch r.URL.Path {
-	case pathSlow:
-		time.Sleep(slowAnswer)
-	case pathDrip:
-		for range drips {
+	switch kind, n := kindOf(r.URL.Path); kind {
+	case kindSlow:
+		time.Sleep(time.Duration(n) * time.Millisecond)
+	case kindDrip:
+		for range n {
 			time.Sleep(dripEvery)
 			_, _ = io.WriteString(w, stamp())
 			_ = http.NewResponseController(w).Flush()
 		}
 		return
-	case pathLarge:
-		_ = flood(w)
+	case kindLarge:
+		_ = flood(w, n)
 		return
 	}
 	_, _ = w.Write(answerBody)

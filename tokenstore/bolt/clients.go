@@ -11,28 +11,39 @@ import (
 
 // AddClient stores a new client.
 func (s *Store) AddClient(ctx context.Context, c tokenstore.Client) error {
+	if err := newClient(&c); err != nil {
+		return err
+	}
+	return s.update(ctx, "adding client "+c.Name, func(t *change) error { return t.addClient(&c) })
+}
+
+// newClient puts the connections of a new client in order, and says whether it may be
+// added.
+func newClient(c *tokenstore.Client) error {
 	c.Connections = slices.Compact(slices.Sorted(slices.Values(c.Connections)))
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("adding a client: %w", err)
 	}
-	return s.update(ctx, "adding client "+c.Name, func(t *change) error {
-		if t.Bucket(bucketClients).Get([]byte(c.Name)) != nil {
-			return exists("client", c.Name)
-		}
-		for _, id := range c.Connections {
-			if _, err := t.connection(id); err != nil {
-				return err
-			}
-		}
-		c.CreatedAt, c.TokenRotatedAt = t.now, time.Time{}
-		if c.TokenSHA256 != noToken {
-			c.TokenRotatedAt = t.now
-		}
-		if err := t.takeToken(c.TokenSHA256, c.Name); err != nil {
+	return nil
+}
+
+func (t *change) addClient(c *tokenstore.Client) error {
+	if t.Bucket(bucketClients).Get([]byte(c.Name)) != nil {
+		return exists("client", c.Name)
+	}
+	for _, id := range c.Connections {
+		if _, err := t.connection(id); err != nil {
 			return err
 		}
-		return t.putClient(&c)
-	})
+	}
+	c.CreatedAt, c.TokenRotatedAt = t.now, time.Time{}
+	if c.TokenSHA256 != noToken {
+		c.TokenRotatedAt = t.now
+	}
+	if err := t.takeToken(c.TokenSHA256, c.Name); err != nil {
+		return err
+	}
+	return t.putClient(c)
 }
 
 // RemoveClient removes a client with its grants.

@@ -13,6 +13,16 @@ import (
 
 // AddConnection stores a new connection with its credential.
 func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred tokenstore.Credential) error {
+	if err := newConnection(&c, &cred); err != nil {
+		return err
+	}
+	return s.update(ctx, addingConnection(&c), func(t *change) error { return t.addConnection(&c, &cred) })
+}
+
+func addingConnection(c *tokenstore.Connection) string { return "adding connection " + c.ID }
+
+// newConnection gives a new connection its state, and says whether it may be added.
+func newConnection(c *tokenstore.Connection, cred *tokenstore.Credential) error {
 	switch {
 	case c.State != "":
 	case cred.Consented():
@@ -23,31 +33,32 @@ func (s *Store) AddConnection(ctx context.Context, c tokenstore.Connection, cred
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("adding a connection: %w", err)
 	}
-	action := "adding connection " + c.ID
-	if err := validFor(c.CredentialKind, &cred); err != nil {
-		return fmt.Errorf("%s: %w", action, err)
+	if err := validFor(c.CredentialKind, cred); err != nil {
+		return fmt.Errorf("%s: %w", addingConnection(c), err)
 	}
 	if c.State.Callable() && !cred.Consented() {
-		return fmt.Errorf("%s: %w", action, awaitsConsent(c.State))
+		return fmt.Errorf("%s: %w", addingConnection(c), awaitsConsent(c.State))
 	}
-	return s.update(ctx, action, func(t *change) error {
-		if t.Bucket(bucketConnections).Get([]byte(c.ID)) != nil {
-			return exists("connection", c.ID)
-		}
-		c.CreatedAt, c.UpdatedAt, c.StateSince = t.now, t.now, t.now
-		generation, err := t.firstGeneration()
-		if err != nil {
-			return err
-		}
-		r := newConnectionRecord(&c, generation)
-		if err := t.renewDataKey(r); err != nil {
-			return err
-		}
-		if err := t.putConnection(r); err != nil {
-			return err
-		}
-		return t.putCredential(r, &cred)
-	})
+	return nil
+}
+
+func (t *change) addConnection(c *tokenstore.Connection, cred *tokenstore.Credential) error {
+	if t.Bucket(bucketConnections).Get([]byte(c.ID)) != nil {
+		return exists("connection", c.ID)
+	}
+	c.CreatedAt, c.UpdatedAt, c.StateSince = t.now, t.now, t.now
+	generation, err := t.firstGeneration()
+	if err != nil {
+		return err
+	}
+	r := newConnectionRecord(c, generation)
+	if err := t.renewDataKey(r); err != nil {
+		return err
+	}
+	if err := t.putConnection(r); err != nil {
+		return err
+	}
+	return t.putCredential(r, cred)
 }
 
 // UpdateConnection lets edit change a copy of the connection, and stores it. If
