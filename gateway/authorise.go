@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/applink"
 	"jiragate/tokenstore/oauth"
@@ -17,10 +19,13 @@ import (
 // last thing that happens to its header, and remembers what must not come back
 // (G3, G4).
 func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
-	ctx, span := g.tracer.Start(ctx, "credential")
-	defer func() { endCredentialSpan(span, c, refused) }()
-	ctx, cancel := context.WithTimeout(ctx, credentialTimeout)
-	defer cancel()
+	if c.span.IsRecording() { // a child of one that isn't is of no use to anybody
+		var span trace.Span
+		ctx, span = g.tracer.Start(ctx, "credential")
+		defer func() { endCredentialSpan(span, c, refused) }()
+	}
+	ctx, done := withPatience(ctx, credentialTimeout)
+	defer done()
 
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return needsReauthorisation(c.connection, nil)
@@ -105,15 +110,17 @@ func authorization(r *http.Request, credential *tokenstore.Credential, s *secret
 	}
 	// RFC 7617, in UTF-8.
 	pair := credential.Username + ":" + credential.Password.Reveal()
-	encoded := base64.StdEncoding.EncodeToString([]byte(pair))
-	s.add(pair)
-	s.add(encoded)
+	value := string(base64.StdEncoding.AppendEncode([]byte(basicScheme), []byte(pair)))
+	s.addSince(pair, len(credential.Username)+1)
+	s.add(value[len(basicScheme):])
 	if password := credential.Password.Reveal(); len(password) >= shortSecret {
 		s.add(password)
 		s.addRun(password)
 	}
-	return "Basic " + encoded, nil
+	return value, nil
 }
+
+const basicScheme = "Basic "
 
 // bearer is the header value of a token (RFC 6750).
 func bearer(token secret.Secret, s *secrets) string {

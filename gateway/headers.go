@@ -18,19 +18,24 @@ var forwardedFields = []string{
 // requestHeader makes the header of the request to Jira.
 func requestHeader(in http.Header, method, userAgent string) http.Header {
 	h := make(http.Header, len(forwardedFields)+6)
+	values := make([]string, 0, len(forwardedFields)+3) // one array for all fields
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	for _, name := range forwardedFields {
 		if v := strings.Join(in[name], ", "); v != "" && visible(v) {
-			h[name] = []string{v}
+			set(name, v)
 		}
 	}
-	h["User-Agent"] = []string{userAgent}
+	set("User-Agent", userAgent)
 	// Answers are asked for as they are, so that a reflected credential can
 	// be found in them.
-	h["Accept-Encoding"] = []string{"identity"}
+	set("Accept-Encoding", "identity")
 	if method != http.MethodGet {
 		// Jira answers 403 "XSRF check failed" to some writes without it
 		// (Atlassian, "Form token handling").
-		h["X-Atlassian-Token"] = []string{"no-check"}
+		set("X-Atlassian-Token", "no-check")
 	}
 	return h
 }
@@ -114,7 +119,7 @@ func responseHeader(h http.Header, answer *http.Response, location func(string) 
 			continue
 		}
 		for _, v := range values {
-			if s.in([]byte(v)) {
+			if s.inText(v) {
 				return false
 			}
 		}

@@ -153,9 +153,11 @@ func readTarget(c *Call) (target, *refusal) {
 // decide asks the policy, reads the body whole, and asks again about the body.
 // A body on GET or DELETE, which real clients send, is read and dropped.
 func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *refusal {
-	_, span := g.tracer.Start(ctx, "policy")
-	defer span.End()
-
+	span := c.span
+	if span.IsRecording() { // a child of one that isn't is of no use to anybody
+		_, span = g.tracer.Start(ctx, "policy")
+		defer span.End()
+	}
 	c.policy = g.options.Policy()
 	c.record.PolicySHA256 = c.policy.SHA256()
 	c.decision = c.policy.Decide(c.request)
@@ -173,6 +175,9 @@ func (g *Gateway) decide(ctx context.Context, w http.ResponseWriter, c *Call) *r
 	}
 	c.held.Keep(int64(len(body)))
 	c.body, c.decision = c.policy.DecideBody(c.decision, c.request, c.in.Header.Get("Content-Type"), body)
+	if c.decision.Operation.Body == "" {
+		return nil // nothing was decided anew
+	}
 	c.describe()
 	if !c.decision.Allowed() {
 		denied(span, c.decision.Code)

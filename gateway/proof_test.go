@@ -126,6 +126,17 @@ func TestProofs(t *testing.T) {
 			again.done(true)
 		})
 	})
+	t.Run("blocked: an answer to a call from before changes nothing", func(t *testing.T) {
+		var p proofs
+		first := take(t, &p, 1)
+		first.done(true)
+		second, third := take(t, &p, 1), take(t, &p, 1)
+		second.block()
+		third.done(true)
+		if _, err := p.take(t.Context(), "dc", 1); !errors.Is(err, errBlocked) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("a new password starts anew", func(t *testing.T) {
 		var p proofs
 		old := take(t, &p, 1)

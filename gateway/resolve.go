@@ -129,33 +129,38 @@ func (s *resolver) resolve(client *tokenstore.Client, chosen string, t target) (
 	if chosen != "" && !s.granted(client, chosen) {
 		return nil, "", notGranted()
 	}
-	var found []place
-	var longest int
+	var found place
+	var fit int // connections, at that length of the base path
+	fits := func(p place) bool {
+		return (chosen == "" || p.connection.ID == chosen) && s.granted(client, p.connection.ID)
+	}
 	s.candidates(t, func(p place) {
-		if chosen != "" && p.connection.ID != chosen || !s.granted(client, p.connection.ID) || len(p.base) < longest {
-			return
-		}
-		if len(p.base) > longest {
+		switch {
+		case !fits(p):
+		case fit == 0 || len(p.base) > len(found.base):
 			// A longer base path is a closer match: /jira before /.
-			found, longest = found[:0], len(p.base)
+			found, fit = p, 1
+		case len(p.base) == len(found.base):
+			fit++
 		}
-		found = append(found, p)
 	})
 	switch {
-	case len(found) == 0 && chosen != "":
+	case fit == 0 && chosen != "":
 		return nil, "", refuse(CodeConnectionUnknown, "The chosen connection is not at this host and path. Call its own site or base URL.")
-	case len(found) == 0:
+	case fit == 0:
 		return nil, "", noConnection()
-	case len(found) > 1:
-		ids := make([]string, len(found))
-		for i, p := range found {
-			ids[i] = p.connection.ID
-		}
+	case fit > 1:
+		var ids []string
+		s.candidates(t, func(p place) {
+			if fits(p) && len(p.base) == len(found.base) {
+				ids = append(ids, p.connection.ID)
+			}
+		})
 		return nil, "", refuse(CodeConnectionAmbiguous, "The client's connections "+strings.Join(ids, ", ")+
 			" all fit. Choose one by the request field "+connectionField+": ID, or by the proxy user name CLIENT+ID.")
 	}
-	c := found[0].connection
-	return c, t.path[len(found[0].base):], s.usable(c)
+	c := found.connection
+	return c, t.path[len(found.base):], s.usable(c)
 }
 
 // basePrefix is the path of the base-URL door: /c/{connection}/rest/api/….

@@ -79,6 +79,12 @@ func validHost(host string) bool {
 	return true
 }
 
+// spelt reports whether s is the authority as parseAuthority would leave it, with or
+// without the default port. Most are, and need not be read again.
+func (a authority) spelt(s string) bool {
+	return s != "" && (s == string(a) || s == strings.TrimSuffix(string(a), ":443"))
+}
+
 // host is the authority without its port, IP literals without brackets.
 func (a authority) host() string {
 	host, _, err := net.SplitHostPort(string(a))
@@ -133,12 +139,14 @@ func tunnelTarget(r *http.Request, tunnel authority) (target, *refusal) {
 	mismatch := func() *refusal {
 		return refuse(CodeAuthorityMismatch, "The request names another host than the CONNECT request that opened its tunnel. Open a tunnel for each host.")
 	}
-	a, err := parseAuthority(r.Host, "443")
-	if err != nil {
-		return target{}, refuse(CodeRequestMalformed, "The Host of the request is not acceptable: "+err.Error()+".")
-	}
-	if a != tunnel {
-		return target{}, mismatch()
+	if !tunnel.spelt(r.Host) {
+		a, err := parseAuthority(r.Host, "443")
+		if err != nil {
+			return target{}, refuse(CodeRequestMalformed, "The Host of the request is not acceptable: "+err.Error()+".")
+		}
+		if a != tunnel {
+			return target{}, mismatch()
+		}
 	}
 	// Over HTTP/2 a Host field may come beside ":authority" (RFC 9113 section
 	// 8.3.1); net/http keeps it apart from r.Host.

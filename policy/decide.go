@@ -24,6 +24,7 @@ func (p *Policy) Decide(r Request) Decision {
 	if found == nil {
 		return p.refusePath(t, r, &path)
 	}
+	d.asked = r.Path
 	d.op = found.operations[len(found.operations)-1]
 	d.Operation = &d.op.Operation
 

@@ -38,6 +38,7 @@ type Decision struct {
 	// each code once. It does not affect Allowed.
 	Reported []Code
 
+	asked      string     // the path of the request
 	op         *operation // the operation whose path matched, perhaps not its method
 	parameters [maxParameters]string
 	query      []pair // nil until the query has been accepted
@@ -54,6 +55,9 @@ func (d *Decision) Path() string {
 	if d.op == nil {
 		return ""
 	}
+	if d.canonical() {
+		return d.asked
+	}
 	var b strings.Builder
 	b.Grow(len(d.op.Path) + len(d.parameters[0]) + len(d.parameters[1]))
 	n := 0
@@ -67,6 +71,24 @@ func (d *Decision) Path() string {
 		n++
 	}
 	return b.String()
+}
+
+// canonical reports whether the path that was asked for is, byte for byte, the one to
+// send, as it nearly always is: then nobody has to build that.
+func (d *Decision) canonical() bool {
+	rest, n := d.asked, 0
+	for i := range d.op.segments {
+		want := d.op.segments[i].literal
+		if d.op.segments[i].parameter != "" {
+			want = d.parameters[n]
+			n++
+		}
+		if rest == "" || rest[0] != '/' || !strings.HasPrefix(rest[1:], want) {
+			return false
+		}
+		rest = rest[1+len(want):]
+	}
+	return rest == ""
 }
 
 // RawQuery returns the query to send, without "?": the parameters in the

@@ -3,6 +3,7 @@ package tokenstore
 import (
 	"cmp"
 	"crypto/sha256"
+	"maps"
 	"slices"
 )
 
@@ -48,6 +49,52 @@ func NewDirectory(connections []Connection, clients []Client) *Directory {
 	}
 	slices.SortFunc(d.sortedClients, func(a, b *Client) int { return cmp.Compare(a.Name, b.Name) })
 
+	d.indexClients()
+	return d
+}
+
+// With returns a directory in which these connections and clients are in place of those
+// of their names, and those that are nil are gone. It costs much less than a new one of
+// all: what stays is shared. The records must not be changed any more.
+func (d *Directory) With(connections map[string]*Connection, clients map[string]*Client) *Directory {
+	next := *d
+	if len(connections) > 0 {
+		next.connections, next.sortedConnections = replaced(d.connections, d.sortedConnections, connections, func(c *Connection) string { return c.ID })
+	}
+	if len(clients) > 0 {
+		for _, c := range clients {
+			if c != nil {
+				c.Connections = sortedSet(c.Connections)
+			}
+		}
+		next.clients, next.sortedClients = replaced(d.clients, d.sortedClients, clients, func(c *Client) string { return c.Name })
+		next.byToken = make(map[[sha256.Size]byte]*Client, len(next.clients))
+		next.bySAN = make(map[string][]*Client, len(next.clients))
+		next.indexClients()
+	}
+	return &next
+}
+
+// replaced returns copies of a map and of its sorted values with changes.
+func replaced[T any](byName map[string]*T, sorted []*T, changes map[string]*T, name func(*T) string) (map[string]*T, []*T) {
+	byName, sorted = maps.Clone(byName), slices.Clone(sorted)
+	for id, record := range changes {
+		i, found := slices.BinarySearchFunc(sorted, id, func(r *T, id string) int { return cmp.Compare(name(r), id) })
+		switch {
+		case record == nil && found:
+			delete(byName, id)
+			sorted = slices.Delete(sorted, i, i+1)
+		case record != nil && found:
+			byName[id], sorted[i] = record, record
+		case record != nil:
+			byName[id], sorted = record, slices.Insert(sorted, i, record)
+		}
+	}
+	return byName, sorted
+}
+
+// indexClients fills byToken and bySAN.
+func (d *Directory) indexClients() {
 	shared := make(map[[sha256.Size]byte]bool)
 	for _, c := range d.sortedClients {
 		if _, twice := d.byToken[c.TokenSHA256]; twice {
@@ -62,7 +109,6 @@ func NewDirectory(connections []Connection, clients []Client) *Directory {
 		delete(d.byToken, sum)
 	}
 	delete(d.byToken, [sha256.Size]byte{}) // stands for "no token"
-	return d
 }
 
 // sortedSet returns a sorted copy of s without duplicates.

@@ -91,3 +91,45 @@ func BenchmarkRemoveConnection(b *testing.B) {
 			storetest.Remove(b.Context(), s, "acme"))
 	}
 }
+
+// BenchmarkRegion is a store of 100,000 connections: what opening it costs, and the
+// change of one of them, after which the directory is read anew.
+func BenchmarkRegion(b *testing.B) {
+	o := options(b)
+	s, err := bolt.Open(b.Context(), o)
+	must(b, err)
+	must(b, bolt.Fill(s, 100_000, func(i int) (tokenstore.Connection, tokenstore.Credential) {
+		id := fmt.Sprintf("customer-%06d", i)
+		return storetest.CloudConnection(id), storetest.OAuth2(id)
+	}))
+	mustClose(b, s)
+	b.Run("open", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			s, err := bolt.Open(b.Context(), o)
+			must(b, err)
+			mustClose(b, s)
+		}
+	})
+	s = mustOpen(b, o)
+	b.Run("change one", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			must(b, s.SetState(b.Context(), "customer-077077", tokenstore.StateDisabled, fmt.Sprint(i)))
+		}
+	})
+	b.Run("replace one", func(b *testing.B) {
+		g := storetest.FirstGeneration(s, "customer-055055")
+		for b.Loop() {
+			must(b, s.ReplaceCredential(b.Context(), "customer-055055", g, storetest.OAuth2("1")))
+			g++
+		}
+	})
+	b.Run("credential", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := s.Credential(b.Context(), "customer-055055")
+			must(b, err)
+		}
+	})
+}

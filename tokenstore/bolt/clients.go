@@ -54,6 +54,7 @@ func (s *Store) RemoveClient(ctx context.Context, name string) error {
 			return err
 		}
 		t.directory = true
+		t.clients = append(t.clients, name)
 		if err := t.dropToken(c.TokenSHA256); err != nil {
 			return err
 		}
@@ -158,6 +159,7 @@ func (t *change) client(name string) (tokenstore.Client, error) {
 
 func (t *change) putClient(c *tokenstore.Client) error {
 	t.directory = true
+	t.clients = append(t.clients, c.Name)
 	return t.put(bucketClients, c.Name, newClientRecord(c))
 }
 

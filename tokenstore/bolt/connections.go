@@ -147,6 +147,7 @@ func (s *Store) RemoveConnection(ctx context.Context, id string, incarnation uin
 			return fmt.Errorf("%w: the change is meant for incarnation %d of the connection, but %d is stored: look at it again", tokenstore.ErrConflict, incarnation, stored)
 		}
 		t.directory = true
+		t.touch(id)
 		for _, bucket := range [][]byte{
 			bucketConnections, bucketDataKeys, bucketCredentials,
 			bucketRotations, bucketInvitations, bucketAnnouncements,
@@ -183,6 +184,7 @@ func readConnection(tx *bbolt.Tx, id string) (*connectionRecord, error) {
 
 func (t *change) putConnection(r *connectionRecord) error {
 	t.directory = true
+	t.touch(r.ID)
 	return t.put(bucketConnections, r.ID, r)
 }
 

@@ -11,25 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
-	"jiragate/tokenstore/secret"
 )
-
-// Credential returns the present credential of a connection.
-func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
-	var c tokenstore.Credential
-	err := s.view(ctx, "reading the credential of connection "+id, func(tx *bbolt.Tx) error {
-		r, err := readConnection(tx, id)
-		if err != nil {
-			return err
-		}
-		c, err = readCredential(tx, s.aead, r)
-		return err
-	})
-	if err != nil {
-		return tokenstore.Credential{}, err
-	}
-	return c, nil
-}
 
 // ReplaceCredential stores a new credential if the present one is of that
 // generation.
@@ -106,26 +88,6 @@ func credentialFacts(r *connectionRecord) []byte {
 // else reads the same.
 func (k *dataKey) under(facts []byte) []byte { return append(facts, k.wrapped[:]...) }
 
-// credentialRecord is the plaintext of a sealed credential. Kind and generation
-// are those of the connection record, to which it is bound.
-type credentialRecord struct {
-	Username     string    `json:"username,omitempty"`
-	Password     string    `json:"password,omitempty"`
-	Token        string    `json:"token,omitempty"`
-	AccessToken  string    `json:"access_token,omitempty"`
-	RefreshToken string    `json:"refresh_token,omitempty"`
-	Expiry       time.Time `json:"expiry,omitzero"`
-	Scopes       []string  `json:"scopes,omitempty"`
-	ClientID     string    `json:"client_id,omitempty"`
-	ClientSecret string    `json:"client_secret,omitempty"`
-	RedirectURL  string    `json:"redirect_url,omitempty"`
-	ConsumerKey  string    `json:"consumer_key,omitempty"`
-	PrivateKey   string    `json:"private_key,omitempty"`
-	ConsentedAt  time.Time `json:"consented_at,omitzero"`
-	LapsesAt     time.Time `json:"lapses_at,omitzero"`
-	EndsAt       time.Time `json:"ends_at,omitzero"`
-}
-
 // putCredential seals the credential under the data key of its connection.
 func (t *change) putCredential(r *connectionRecord, c *tokenstore.Credential) error {
 	plaintext, err := json.Marshal(credentialRecord{
@@ -162,6 +124,7 @@ func (t *change) sealCredential(r *connectionRecord, plaintext []byte) error {
 	if err != nil {
 		return err
 	}
+	t.touch(r.ID)
 	return t.Bucket(bucketCredentials).Put([]byte(r.ID), sealed)
 }
 
@@ -172,45 +135,18 @@ func (t *change) credential(r *connectionRecord) (tokenstore.Credential, error) 
 // readCredential returns the credential of a connection. Nothing of it points into
 // the file.
 func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
-	plaintext, err := unsealCredential(tx, a, r)
+	c, err := findCredential(tx, a, r)
 	if err != nil {
 		return tokenstore.Credential{}, err
 	}
-	defer clear(plaintext)
-	var c credentialRecord
-	// Not decode, which makes copies that nobody wipes, and need not: what opens is
-	// what was sealed.
-	if err := json.Unmarshal(plaintext, &c); err != nil {
-		// Without the cause, which may quote what was decrypted.
-		return tokenstore.Credential{}, corruptf("a sealed record opens but is not a credential")
-	}
-	return tokenstore.Credential{
-		Kind:         r.CredentialKind,
-		Username:     c.Username,
-		Password:     secret.New(c.Password),
-		Token:        secret.New(c.Token),
-		AccessToken:  secret.New(c.AccessToken),
-		RefreshToken: secret.New(c.RefreshToken),
-		Expiry:       c.Expiry,
-		Scopes:       c.Scopes,
-		ClientID:     c.ClientID,
-		ClientSecret: secret.New(c.ClientSecret),
-		RedirectURL:  c.RedirectURL,
-		ConsumerKey:  c.ConsumerKey,
-		PrivateKey:   secret.New(c.PrivateKey),
-		ConsentedAt:  c.ConsentedAt,
-		LapsesAt:     c.LapsesAt,
-		EndsAt:       c.EndsAt,
-		Generation:   r.Generation,
-	}, nil
+	return c.open()
 }
 
 // unsealCredential returns the plaintext, to be wiped.
 func unsealCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) ([]byte, error) {
-	key, err := readDataKey(tx, a, r)
+	c, err := findCredential(tx, a, r)
 	if err != nil {
 		return nil, err
 	}
-	sealed := tx.Bucket(bucketCredentials).Get([]byte(r.ID))
-	return unseal(key, credentialSchema, sealed, key.under(credentialFacts(r)))
+	return c.unseal(nil)
 }

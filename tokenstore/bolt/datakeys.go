@@ -1,12 +1,13 @@
 package bolt
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/subtle/random"
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
@@ -18,7 +19,8 @@ import (
 //
 // It is a bare AES-256-GCM key with random nonces of 96 bits: a Tink keyset of
 // its own would only add a prefix and the means to rotate it, and this one is
-// replaced as a whole. At one replacement each second the 2^32 seals that NIST
+// replaced as a whole. The form is that of Tink without a prefix: nonce, ciphertext,
+// tag. At one replacement each second the 2^32 seals that NIST
 // SP 800-38D section 8.3 allows last for 136 years.
 const (
 	dataKeySize   = 32
@@ -27,7 +29,7 @@ const (
 
 // dataKey is an unwrapped data key.
 type dataKey struct {
-	tink.AEAD
+	cipher.AEAD // with nonces of its own
 	// wrapped is the SHA-256 of the wrapped key, which names it: what is sealed
 	// under the key opens beside that very record only.
 	wrapped [sha256.Size]byte
@@ -46,11 +48,20 @@ func (t *change) renewDataKey(r *connectionRecord) error {
 	if err != nil {
 		return err
 	}
+	t.touch(r.ID)
 	return t.Bucket(bucketDataKeys).Put([]byte(r.ID), wrapped)
 }
 
-// readDataKey unwraps the data key of a connection. It isn't remembered: that
-// would save a few microseconds of a call, and have to be forgotten in time.
+// Encrypt and Decrypt make it a [tink.AEAD].
+func (k *dataKey) Encrypt(plaintext, associated []byte) ([]byte, error) {
+	return k.Seal(nil, nil, plaintext, associated), nil
+}
+
+func (k *dataKey) Decrypt(ciphertext, associated []byte) ([]byte, error) {
+	return k.Open(nil, nil, ciphertext, associated)
+}
+
+// readDataKey unwraps the data key of a connection.
 func readDataKey(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (*dataKey, error) {
 	wrapped := tx.Bucket(bucketDataKeys).Get([]byte(r.ID))
 	id, err := keyID(wrapped)
@@ -65,7 +76,11 @@ func readDataKey(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (*dataKey, erro
 	if len(key) != dataKeySize {
 		return nil, corruptf("a sealed record opens but is not a data key")
 	}
-	gcm, err := subtle.NewAESGCM(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("data key: %w", err)
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return nil, fmt.Errorf("data key: %w", err)
 	}

@@ -28,6 +28,9 @@
 //     its pages are needed: then it holds when the last backup ends.
 //   - A backup holds the pages in use and zeros for the others. Its data keys open
 //     with the keyset of its time, whatever is removed later.
+//   - In memory stay the sealed credentials and the data keys of connections that were
+//     called lately, until the connection or the keyset changes (recent.go): never
+//     the plaintext.
 //   - What a file system that copies on write, or an SSD, keeps of overwritten
 //     blocks is beyond this package.
 //

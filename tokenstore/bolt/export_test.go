@@ -3,11 +3,17 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
+
+	"jiragate/tokenstore"
 )
 
 // Schema is the version of stores that Open makes.
@@ -60,4 +66,51 @@ func UnusedPages(path string) (n int, err error) {
 	}
 	err = forEachUnused(f, info.Size(), func(int64, []byte) error { n++; return nil })
 	return n, errors.Join(err, f.Close())
+}
+
+// Remembers reports whether the credential of a connection can be had without the file.
+func Remembers(s *Store, connection string) bool {
+	return s.recent.get(connection, s.keysetVersion()) != nil
+}
+
+// Plain is a credential in clear, to be compared.
+func Plain(c tokenstore.Credential) map[string]string {
+	return map[string]string{
+		"kind": string(c.Kind), "generation": strconv.FormatUint(c.Generation, 10),
+		"access": c.AccessToken.Reveal(), "refresh": c.RefreshToken.Reveal(),
+		"expiry": c.Expiry.String(), "scopes": strings.Join(c.Scopes, " "),
+	}
+}
+
+// DecodeBoth decodes a record without reflection, and as encoding/json does; ok is false
+// where only the latter reads it, or it has control characters in its strings, which no
+// encoder leaves there.
+func DecodeBoth(b []byte) (plain, whole any, ok bool) {
+	var p, w credentialRecord
+	if !p.decodePlain(b) || bytes.ContainsFunc(b, unicode.IsControl) {
+		return nil, nil, false
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return p, err.Error(), true
+	}
+	return p, w, true
+}
+
+// Fill adds connections in one change, each with a credential that make returns.
+func Fill(s *Store, n int, make func(i int) (tokenstore.Connection, tokenstore.Credential)) error {
+	return s.update(context.Background(), "filling", func(t *change) error {
+		for i := range n {
+			c, cred := make(i)
+			c.State, c.CreatedAt, c.UpdatedAt, c.StateSince = tokenstore.StateActive, t.now, t.now, t.now
+			generation, err := t.firstGeneration()
+			if err != nil {
+				return err
+			}
+			r := newConnectionRecord(&c, generation)
+			if err := errors.Join(t.renewDataKey(r), t.putConnection(r), t.putCredential(r, &cred)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -30,17 +30,28 @@ func seal(a tink.AEAD, schema byte, plaintext, associated []byte) ([]byte, error
 
 // unseal decrypts a sealed record. Its errors match tokenstore.ErrCorrupt.
 func unseal(a tink.AEAD, schema byte, sealed, associated []byte) ([]byte, error) {
-	if len(sealed) < sealHeader {
-		return nil, corruptf("a sealed record is cut short")
-	}
-	if sealed[0] != sealFormat || sealed[1] != schema {
-		return nil, corruptf("a sealed record has format %d and schema %d, not %d and %d", sealed[0], sealed[1], sealFormat, schema)
+	if err := checkHeader(sealed, schema); err != nil {
+		return nil, err
 	}
 	plaintext, err := a.Decrypt(sealed[sealHeader:], bound(sealed[0], sealed[1], associated))
 	if err != nil {
-		return nil, corruptf("a sealed record does not open: it was changed, belongs elsewhere or is an old one")
+		return nil, errNotOpening()
 	}
 	return plaintext, nil
+}
+
+func checkHeader(sealed []byte, schema byte) error {
+	if len(sealed) < sealHeader {
+		return corruptf("a sealed record is cut short")
+	}
+	if sealed[0] != sealFormat || sealed[1] != schema {
+		return corruptf("a sealed record has format %d and schema %d, not %d and %d", sealed[0], sealed[1], sealFormat, schema)
+	}
+	return nil
+}
+
+func errNotOpening() error {
+	return corruptf("a sealed record does not open: it was changed, belongs elsewhere or is an old one")
 }
 
 func bound(format, schema byte, associated []byte) []byte {

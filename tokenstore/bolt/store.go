@@ -44,6 +44,7 @@ type Store struct {
 	aead   tink.AEAD
 	now    func() time.Time
 	schema schema
+	recent *recent
 
 	// mu is held by whoever writes, from before the transaction until the
 	// directory is replaced: bbolt lets the next writer in before that.
@@ -108,7 +109,7 @@ func attach(ctx context.Context, o Options, sc schema, flag int) (*Store, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc}
+	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc, recent: newRecent()}
 	s.idle.L = &s.mu
 	err = guarded(func() error { return s.start(readOnly) })
 	if err == nil && !readOnly {
@@ -177,6 +178,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.recent.close()
 	if s.broken.Load() != nil {
 		// bbolt may hold its locks for ever now, so its mapping stays.
 		return release(s.file)
@@ -217,6 +219,11 @@ type change struct {
 	*bbolt.Tx
 	aead tink.AEAD
 	now  time.Time
+	// recent is to be told what is about to change, and touched are those that it
+	// was told of: see touch.
+	recent  *recent
+	touched []string
+	clients []string // that it changes
 	// directory is set by what changes connections or clients.
 	directory bool
 }
@@ -241,9 +248,15 @@ func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *chan
 		directory *tokenstore.Directory
 		revision  uint64
 	)
+	t := &change{aead: s.aead, recent: s.recent}
+	defer func() {
+		for _, id := range t.touched {
+			s.recent.end(id)
+		}
+	}()
 	err := s.run(action, func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			t := &change{Tx: tx, aead: s.aead, now: utc(s.now())}
+			t.Tx, t.now = tx, utc(s.now())
 			err := fn(t)
 			if err != nil {
 				return err
@@ -252,7 +265,7 @@ func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *chan
 				return err
 			}
 			if t.directory {
-				directory, err = loadDirectory(tx)
+				directory, err = t.changed(s.Directory())
 			}
 			return err
 		})

@@ -20,6 +20,7 @@ import (
 type Live struct {
 	place    *place // nil: read only
 	keys     atomic.Pointer[Keyset]
+	version  atomic.Uint64 // of keys
 	changing sync.Mutex
 	stored   privatefile.Sum // of the file; guarded by changing
 }
@@ -115,9 +116,19 @@ func (l *Live) change(ctx context.Context, f func(*Keyset) (*Keyset, error)) (*K
 		return nil, err
 	}
 	l.stored = stored
-	l.keys.Store(next)
+	l.put(next)
 	return next, nil
 }
+
+// put puts a keyset in use.
+func (l *Live) put(next *Keyset) {
+	l.keys.Store(next)
+	l.version.Add(1) // second, so that what is done by an old keyset has an old version
+}
+
+// Version is another one after each change of the keyset: who asks for it before
+// opening something knows later whether that is still to be opened.
+func (l *Live) Version() uint64 { return l.version.Load() }
 
 // Reload reads the keyset again, which somebody may have brought from elsewhere. It
 // must have each key of the one in use, enabled: what is sealed under a key that is
@@ -152,7 +163,7 @@ func (l *Live) Reload(ctx context.Context) (put func(), err error) {
 		l.changing.Lock()
 		defer l.changing.Unlock()
 		if l.keys.Load() == present { // otherwise the file has changed back and been rotated since
-			l.keys.Store(next)
+			l.put(next)
 			l.stored = sum
 		}
 	}, nil

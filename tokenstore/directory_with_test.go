@@ -1,0 +1,89 @@
+package tokenstore_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"jiragate/tokenstore"
+)
+
+// A directory with changes is what one of all the records would be, and the one before
+// stays as it was.
+func TestDirectoryWithChanges(t *testing.T) {
+	names := []string{"a", "b", "c", "d"}
+	rapid.Check(t, func(t *rapid.T) {
+		connections, clients := map[string]tokenstore.Connection{}, map[string]tokenstore.Client{}
+		d := tokenstore.NewDirectory(nil, nil)
+		for i := range rapid.IntRange(1, 8).Draw(t, "changes") {
+			changed, changedClients := map[string]*tokenstore.Connection{}, map[string]*tokenstore.Client{}
+			name := rapid.SampledFrom(names).Draw(t, "name")
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0:
+				delete(connections, name)
+				changed[name] = nil
+			case 1:
+				connections[name] = tokenstore.Connection{ID: name, Incarnation: uint64(i)}
+				c := connections[name]
+				changed[name] = &c
+			case 2:
+				delete(clients, name)
+				changedClients[name] = nil
+			case 3:
+				token := rapid.SampledFrom(names).Draw(t, "token")
+				clients[name] = tokenstore.Client{Name: name, TokenSHA256: sha256.Sum256([]byte(token)), Connections: []string{"z", token}, CertificateSANs: []string{"dns:" + token}}
+				c := clients[name]
+				changedClients[name] = &c
+			}
+			before := written(d, names)
+			next := d.With(changed, changedClients)
+			if written(d, names) != before {
+				t.Fatal("the directory before has changed")
+			}
+			var all []tokenstore.Connection
+			for _, c := range connections {
+				all = append(all, c)
+			}
+			var allClients []tokenstore.Client
+			for _, c := range clients {
+				allClients = append(allClients, c)
+			}
+			if got, want := written(next, names), written(tokenstore.NewDirectory(all, allClients), names); got != want {
+				t.Fatalf("it is\n%s, which is to be\n%s", got, want)
+			}
+			d = next
+		}
+	})
+}
+
+// written is all that a directory answers.
+func written(d *tokenstore.Directory, names []string) (s string) {
+	for _, c := range d.Connections() {
+		s += fmt.Sprintf("%s %d\n", c.ID, c.Incarnation)
+	}
+	for _, c := range d.Clients() {
+		s += fmt.Sprintf("%s %x %v\n", c.Name, c.TokenSHA256[:4], c.Connections)
+	}
+	for _, name := range names {
+		c, ok := d.Connection(name)
+		s += fmt.Sprint(name, ok)
+		if ok {
+			s += fmt.Sprint(c.Incarnation)
+		}
+		cl, ok := d.Client(name)
+		s += fmt.Sprint(ok)
+		if ok {
+			s += fmt.Sprint(cl.Connections)
+		}
+		if by, ok := d.ClientByTokenSHA256(sha256.Sum256([]byte(name))); ok {
+			s += " token of " + by.Name
+		}
+		for _, by := range d.ClientsByCertificateSAN("dns:" + name) {
+			s += " san of " + by.Name
+		}
+		s += "\n"
+	}
+	return s
+}
