@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
@@ -17,8 +16,8 @@ func TestCutAtTheEndOfTheCallsTime(t *testing.T) {
 	}{{time.Second, CodeUpstreamTimeout}, {time.Hour, CodeUpstreamResponseCut}} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &Call{in: httptest.NewRequest("GET", "/", nil)}
-			ctx, cancel := context.WithCancel(t.Context())
-			a := &answer{body: newPacedBody(&pieces{ctx, []time.Duration{0, 2 * upstreamIdleTimeout}}, time.Now().Add(tt.left), cancel)}
+			body := &pieces{waits: []time.Duration{0, 2 * upstreamIdleTimeout}}
+			a := &answer{body: &pacedBody{body, time.Now().Add(tt.left), c.away}}
 			defer a.body.Close()
 			if got := new(Gateway).stream(httptest.NewRecorder(), c, a); got != tt.want {
 				t.Errorf("with %s left: %q, not %q", tt.left, got, tt.want)

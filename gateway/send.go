@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 
 	"jiragate/gateway/egress"
 	"jiragate/gateway/pace"
+	"jiragate/gateway/upstream"
 	"jiragate/tokenstore"
 )
 
@@ -45,37 +45,25 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	if err != nil {
 		return nil, &refusal{code: CodeUpstreamTLSFailed, cause: err, detail: "The connection's CA certificates cannot be read. Set the connection up again with --upstream-ca-file."}
 	}
+	// A password that Jira has seen is judged even if the client has left: otherwise
+	// each client that gives up is one more bad login.
+	judged := c.connection.CredentialKind == tokenstore.KindBasic
 	base := c.out.Context()
-	if c.connection.CredentialKind == tokenstore.KindBasic {
-		// A password that Jira has seen is judged even if the client has left:
-		// otherwise each client that gives up is one more bad login.
+	if judged {
 		base = context.WithoutCancel(base)
 	}
-	ctx, cancel := context.WithCancelCause(base)
-	queue := time.AfterFunc(upstreamConnTimeout, func() { cancel(errBusy) })
-	defer queue.Stop()
-	ctx, span := g.startRequestSpan(ctx, c)
+	ctx, span := g.startRequestSpan(base, c)
 	defer span.End()
 	connected := false
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		connected, c.sent = true, true
-		queue.Stop()
-		c.leftBy(info.Conn)
-	}})
 
 	asked := time.Now()
-	response, err := transport.RoundTrip(c.out.WithContext(traced))
+	response, err := transport.RoundTrip(ctx, c.out, func(conn net.Conn) {
+		connected, c.sent = true, true
+		c.leftBy(conn)
+	})
 	took := time.Since(asked)
 	c.elsewhere += took
 	if err != nil {
-		defer cancel(nil)
-		switch busy := errors.Is(context.Cause(ctx), errBusy); {
-		case busy && !connected:
-			err = errBusy
-		case busy:
-			// The timer fired as the connection came: it may have been sent.
-			err = io.ErrUnexpectedEOF
-		}
 		refused := upstreamRefusal(c.in.Context(), err)
 		if !connected && (refused.code == CodeUpstreamTimeout || refused.code == CodeUpstreamUnreachable) {
 			refused.detail = "No connection to Jira could be made; nothing was sent."
@@ -90,14 +78,14 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	g.measureJira(c, took, response.StatusCode, "")
 	g.heed(ctx, c, response)
 	g.heedLimits(span, c, response)
-	if !c.creates(response) {
-		// The password is judged: from here on, who leaves ends the answer. But for
-		// that which has to be read to remember the issue.
-		context.AfterFunc(c.in.Context(), func() { cancel(nil) })
+	body := response.Body.(upstream.Body)
+	if judged && !c.creates(response) {
+		// From here on, who leaves ends the answer. But for that which has to be read to
+		// remember the issue.
+		body.EndWith(c.in.Context())
 	}
 	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
-	a.body = newPacedBody(response.Body, c.started.Add(maxCallTime), func() { cancel(nil) })
-	a.body.waited = c.away
+	a.body = &pacedBody{body, c.started.Add(maxCallTime), c.away}
 	if refused := g.inspect(c, a); refused != nil {
 		failSpan(span, string(refused.code))
 		a.body.Close()
@@ -108,12 +96,8 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 
 // leftBy records the socket that the call goes out by.
 func (c *Call) leftBy(conn net.Conn) {
-	c.record.UpstreamAddr = conn.RemoteAddr().String()
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
 	if e, ok := conn.(*egress.Conn); ok {
-		c.record.EgressIP = e.PublicIP()
+		c.record.UpstreamAddr, c.record.EgressIP = e.Peer(), e.PublicIP()
 	}
 }
 
@@ -149,7 +133,7 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 		if created {
 			patience = upstreamHeaderTimeout
 		}
-		a.first, a.whole, err = readPatiently(a.body, patience)
+		a.first, a.whole, err = readPatiently(a.body, r.ContentLength, patience)
 		if said {
 			err = nil // the client gets the head and what there is, and sees that it is cut
 		}
@@ -192,12 +176,18 @@ func (c *Call) creates(r *http.Response) bool {
 
 // readPatiently reads a body to its end, as long as it is no longer than
 // wholeResponseBytes and takes no longer than patience, but for the pause within it
-// that a pacedBody allows. What comes after that is left in it.
-func readPatiently(body io.Reader, patience time.Duration) (first []byte, whole bool, _ error) {
+// that a pacedBody allows. What comes after that is left in it. Length is what is said
+// of it; negative: nothing.
+func readPatiently(body io.Reader, length int64, patience time.Duration) (first []byte, whole bool, _ error) {
 	end := time.Now().Add(patience)
-	first = make([]byte, 0, 4<<10)
+	if length < 0 || length > wholeResponseBytes {
+		length = 4 << 10
+	}
+	first = make([]byte, 0, max(length, 1))
 	for len(first) <= wholeResponseBytes {
-		first = slices.Grow(first, 512)
+		if len(first) == cap(first) {
+			first = slices.Grow(first, 512)
+		}
 		n, err := body.Read(first[len(first):min(cap(first), wholeResponseBytes+1)])
 		first = first[:len(first)+n]
 		switch {
@@ -211,9 +201,6 @@ func readPatiently(body io.Reader, patience time.Duration) (first []byte, whole 
 	}
 	return first, false, nil
 }
-
-// errBusy ends a call that has waited too long for a connection to Jira.
-var errBusy = errors.New("no connection to Jira became free in time")
 
 // encoded reports whether an answer has a content coding, in any of its fields.
 func encoded(h http.Header) bool {
@@ -233,28 +220,16 @@ func withheld() *refusal {
 // call's time is over, and its request with it. The time that a slow client takes
 // between two reads does not count as waiting.
 type pacedBody struct {
-	io.ReadCloser
-	end    time.Time // of the call
-	cancel context.CancelFunc
-	timer  *time.Timer
+	upstream.Body
+	end    time.Time             // of the call
 	waited func(since time.Time) // told of the wait for each piece
 }
 
-func newPacedBody(b io.ReadCloser, end time.Time, cancel context.CancelFunc) *pacedBody {
-	return &pacedBody{b, end, cancel, time.AfterFunc(upstreamIdleTimeout, cancel), func(time.Time) {}}
-}
-
 func (b *pacedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(min(upstreamIdleTimeout, time.Until(b.end)))
-	defer b.timer.Stop()
-	defer b.waited(time.Now())
-	return b.ReadCloser.Read(p)
-}
-
-func (b *pacedBody) Close() error {
-	b.timer.Stop()
-	b.cancel()
-	return b.ReadCloser.Close()
+	now := time.Now()
+	defer b.waited(now)
+	b.SetReadDeadline(now.Add(min(upstreamIdleTimeout, b.end.Sub(now))))
+	return b.Body.Read(p)
 }
 
 // upstreamRefusal turns what failed between gateway and Jira into a code. The
@@ -272,7 +247,7 @@ func upstreamRefusal(client context.Context, err error) *refusal {
 	switch {
 	case client.Err() != nil:
 		r.code, r.detail = CodeClientDisconnected, "The client went away."
-	case errors.Is(err, errBusy):
+	case errors.Is(err, upstream.ErrBusy):
 		r.code, r.detail = CodeUpstreamBusy, "All connections to this Jira are taken by calls that wait for its answers. Nothing was sent; try again later."
 	case errors.Is(err, egress.ErrUnavailable):
 		r.code, r.detail = CodeEgressUnavailable, "None of the region's egress addresses can be used; calls leave from those or not at all."

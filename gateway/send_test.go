@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,8 +12,8 @@ import (
 
 // pieces gives a piece after each wait, as a slow upstream does.
 type pieces struct {
-	ctx   context.Context
-	waits []time.Duration
+	waits    []time.Duration
+	deadline time.Time
 }
 
 func (p *pieces) Read(b []byte) (int, error) {
@@ -21,12 +22,16 @@ func (p *pieces) Read(b []byte) (int, error) {
 	}
 	select {
 	case <-time.After(p.waits[0]):
-	case <-p.ctx.Done():
-		return 0, p.ctx.Err()
+	case <-time.After(time.Until(p.deadline)):
+		return 0, os.ErrDeadlineExceeded
 	}
 	p.waits = p.waits[1:]
 	return copy(b, "x"), nil
 }
+
+func (p *pieces) SetReadDeadline(t time.Time) { p.deadline = t }
+
+func (p *pieces) EndWith(context.Context) {}
 
 func (p *pieces) Close() error { return nil }
 
@@ -49,9 +54,8 @@ func TestPausesWithinAnAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
 				end := time.Now().Add(maxCallTime)
-				body := newPacedBody(&pieces{ctx, tt.upstream}, end, cancel)
+				body := &pacedBody{&pieces{waits: tt.upstream}, end, func(time.Time) {}}
 				defer body.Close()
 				var err error
 				for b := make([]byte, 1); err == nil; time.Sleep(tt.client) {

@@ -12,14 +12,15 @@ import (
 
 	"jiragate/certs/baseline"
 	"jiragate/gateway/egress"
+	"jiragate/gateway/upstream"
 	"jiragate/tokenstore"
 )
 
 // NewTransport makes a transport whose every socket leaves by e for a
 // connection: verified TLS of the baseline, by roots and the connection's own; no
 // proxy whatever the environment says, no transparent compression. A nil roots
-// means the system's. It is also what authorization servers must be called with
-// (G8). The error is about the connection's CA certificates.
+// means the system's. It is what authorization servers must be called with (G8); calls
+// go by transports. The error is about the connection's CA certificates.
 func NewTransport(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool) (*http.Transport, error) {
 	roots, err := withRoots(roots, c.UpstreamCA)
 	if err != nil {
@@ -58,15 +59,42 @@ func newTransport(e *egress.Egress, connection string, roots *x509.CertPool, p p
 	}
 }
 
+// newUpstream makes the way to a connection's Jira for calls.
+func newUpstream(e *egress.Egress, c *tokenstore.Connection, roots *x509.CertPool, p pings) (*upstream.Transport, error) {
+	roots, err := withRoots(roots, c.UpstreamCA)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA certificates of connection %s: %w", c.ID, err)
+	}
+	connection := c.ID
+	return upstream.New(upstream.Options{
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return e.DialContext(ctx, connection, network, address)
+		},
+		TLS: baseline.TLS(&tls.Config{
+			RootCAs:            roots,
+			ClientSessionCache: tls.NewLRUClientSessionCache(8),
+		}),
+		MaxConns:      maxUpstreamConns,
+		MaxIdle:       maxIdleUpstreamConns,
+		ConnTimeout:   upstreamConnTimeout,
+		TLSTimeout:    upstreamTLSTimeout,
+		HeaderTimeout: upstreamHeaderTimeout,
+		IdleTimeout:   upstreamKeepAlive,
+		MaxHeadBytes:  maxResponseHeadBytes,
+		PingAfter:     p.after,
+		PingTimeout:   p.timeout,
+	}), nil
+}
+
 // transports keeps one transport a connection, so that no two customers ever
 // share an upstream socket (threat H11). Its zero value is ready to use.
 type transports struct {
-	mu   sync.Mutex
-	byID map[string]pooled
+	byID sync.Map   // from string to *pooled
+	mu   sync.Mutex // for changes
 }
 
 type pooled struct {
-	*http.Transport
+	*upstream.Transport
 	incarnation uint64       // that it was made for: where it leads and whom it trusts
 	inUse       egress.InUse // when its first socket was opened
 	roots       *x509.CertPool
@@ -76,27 +104,32 @@ type pooled struct {
 // when another connection has come into its place, when other egress addresses
 // are in use, or other roots: no call may leave by a kept socket from a retired one, or
 // to whom the new roots don't know.
-func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*http.Transport, error) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	p, ok := ts.byID[c.ID]
+func (ts *transports) of(c *tokenstore.Connection, e *egress.Egress, roots *x509.CertPool) (*upstream.Transport, error) {
 	inUse := e.InUse()
-	if ok && p.incarnation == c.Incarnation && p.inUse == inUse && p.roots == roots {
+	fits := func() *pooled {
+		if known, ok := ts.byID.Load(c.ID); ok {
+			if p := known.(*pooled); p.incarnation == c.Incarnation && p.inUse == inUse && p.roots == roots {
+				return p
+			}
+		}
+		return nil
+	}
+	if p := fits(); p != nil {
 		return p.Transport, nil
 	}
-	t, err := NewTransport(e, c, roots)
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if p := fits(); p != nil {
+		return p.Transport, nil
+	}
+	t, err := newUpstream(e, c, roots, pings{upstreamPingAfter, upstreamPingTimeout})
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		p.CloseIdleConnections()
+	if old, ok := ts.byID.Swap(c.ID, &pooled{t, c.Incarnation, inUse, roots}); ok {
+		old.(*pooled).CloseIdleConnections()
 	}
-	p = pooled{t, c.Incarnation, inUse, roots}
-	if ts.byID == nil {
-		ts.byID = make(map[string]pooled)
-	}
-	ts.byID[c.ID] = p
-	return p.Transport, nil
+	return t, nil
 }
 
 // withRoots adds a connection's own roots to those of the gateway.
@@ -119,22 +152,22 @@ func withRoots(roots *x509.CertPool, pem string) (*x509.CertPool, error) {
 
 // keep drops the transports of connections that are no more.
 func (ts *transports) keep(dir *tokenstore.Directory) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	for id, p := range ts.byID {
-		if _, ok := dir.Connection(id); !ok {
-			p.CloseIdleConnections()
-			delete(ts.byID, id)
-		}
-	}
+	ts.drop(func(id string) bool {
+		_, ok := dir.Connection(id)
+		return !ok
+	})
 }
 
 // close closes what is idle.
-func (ts *transports) close() {
+func (ts *transports) close() { ts.drop(func(string) bool { return true }) }
+
+func (ts *transports) drop(gone func(id string) bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	for _, p := range ts.byID {
-		p.CloseIdleConnections()
+	for id, p := range ts.byID.Range {
+		if gone(id.(string)) {
+			p.(*pooled).CloseIdleConnections()
+			ts.byID.Delete(id)
+		}
 	}
-	ts.byID = nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"jiragate/gateway/egress"
+	"jiragate/gateway/upstream"
 	"jiragate/tokenstore"
 )
 
@@ -73,8 +74,16 @@ func (f *freezer) pass(t *testing.T, c net.Conn, canFreeze bool) {
 	}
 }
 
-// A dead HTTP/2 connection to Jira is found out and replaced.
+// A dead HTTP/2 connection to Jira is found out and replaced, and one to an
+// authorization server, too.
 func TestDeadConnectionIsReplaced(t *testing.T) {
+	for name, calls := range map[string]bool{"calls": true, "tokens": false} {
+		t.Run(name, func(t *testing.T) { deadConnectionIsReplaced(t, calls) })
+	}
+}
+
+func deadConnectionIsReplaced(t *testing.T, calls bool) {
+	var roundTrip func(*http.Request) (*http.Response, error)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -86,8 +95,21 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := newTransport(e, "acme", roots, pings{50 * time.Millisecond, 50 * time.Millisecond})
-	t.Cleanup(transport.CloseIdleConnections)
+	pings := pings{50 * time.Millisecond, 50 * time.Millisecond}
+	if calls {
+		calling, err := newUpstream(e, &tokenstore.Connection{ID: "acme"}, roots, pings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(calling.CloseIdleConnections)
+		roundTrip = func(r *http.Request) (*http.Response, error) {
+			return calling.RoundTrip(r.Context(), r, func(net.Conn) {})
+		}
+	} else {
+		transport := newTransport(e, "acme", roots, pings)
+		t.Cleanup(transport.CloseIdleConnections)
+		roundTrip = transport.RoundTrip
+	}
 	get := func() (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -95,7 +117,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		answer, err := transport.RoundTrip(r)
+		answer, err := roundTrip(r)
 		if err != nil {
 			return "", err
 		}
@@ -116,7 +138,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// NewTransport is what the gateway uses: it pings, asks no proxy and takes no
+// NewTransport is what tokens are asked for with: it pings, asks no proxy and takes no
 // compression.
 func TestNewTransport(t *testing.T) {
 	e, err := egress.New(egress.Options{})
@@ -134,7 +156,7 @@ func TestNewTransport(t *testing.T) {
 
 // Waiting for a connection to Jira has an end of its own.
 func TestWaitingForAConnectionEnds(t *testing.T) {
-	if r := upstreamRefusal(t.Context(), errBusy); r.code != CodeUpstreamBusy || r.code.meaning().status != http.StatusServiceUnavailable {
+	if r := upstreamRefusal(t.Context(), upstream.ErrBusy); r.code != CodeUpstreamBusy || r.code.meaning().status != http.StatusServiceUnavailable {
 		t.Errorf("%+v", r)
 	}
 	if upstreamConnTimeout >= answerTimeout || upstreamConnTimeout+upstreamHeaderTimeout+credentialTimeout >= answerTimeout {
@@ -150,7 +172,7 @@ func TestTransportsGoWithTheIncarnation(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ts transports
-	of := func(id string, incarnation uint64) *http.Transport {
+	of := func(id string, incarnation uint64) *upstream.Transport {
 		t.Helper()
 		tr, err := ts.of(&tokenstore.Connection{ID: id, Incarnation: incarnation}, e, nil)
 		if err != nil {
@@ -166,8 +188,8 @@ func TestTransportsGoWithTheIncarnation(t *testing.T) {
 		t.Error("another connection gets the sockets of the first")
 	}
 	ts.keep(tokenstore.NewDirectory(nil, nil))
-	if len(ts.byID) != 0 {
-		t.Error("the transports of removed connections are kept")
+	for id := range ts.byID.Range {
+		t.Errorf("the transport of %s, a removed connection, is kept", id)
 	}
 }
 
@@ -187,7 +209,7 @@ func TestTransportsGoWithTheAddressesInUse(t *testing.T) {
 	}
 	var ts transports
 	acme := &tokenstore.Connection{ID: "acme", Incarnation: 1}
-	of := func() *http.Transport {
+	of := func() *upstream.Transport {
 		t.Helper()
 		tr, err := ts.of(acme, e, nil)
 		if err != nil {

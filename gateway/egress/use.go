@@ -118,5 +118,5 @@ func (u *use) tried(ctx context.Context, err error) {
 // hold makes conn, a socket to target, count as open until it is closed.
 func (u *use) hold(conn net.Conn, target netip.AddrPort) *Conn {
 	u.open.Add(1)
-	return &Conn{Conn: conn, public: u.public, target: target, release: sync.OnceFunc(func() { u.open.Add(-1) })}
+	return &Conn{Conn: conn, public: u.public, target: target, peer: net.TCPAddrFromAddrPort(target).String(), release: sync.OnceFunc(func() { u.open.Add(-1) })}
 }
