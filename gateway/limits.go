@@ -98,8 +98,10 @@ const (
 	upstreamKeepAlive = 90 * time.Second
 	// maxUpstreamConns bounds the sockets to one connection's Jira.
 	maxUpstreamConns = 64
-	// maxIdleUpstreamConns bounds those of them that are kept idle.
-	maxIdleUpstreamConns = 32
+	// maxIdleUpstreamConns bounds those of them that are kept idle, for upstreamKeepAlive.
+	// With fewer than there may be, a busy connection would open and close sockets all
+	// the time.
+	maxIdleUpstreamConns = maxUpstreamConns
 
 	// maxMeasuredKinds bounds the sets of attributes that are kept ready for
 	// metrics, about 1 kB each; those on top are made anew for each call.
