@@ -24,8 +24,10 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
 		ctx, span = g.tracer.Start(ctx, "credential")
 		defer func() { endCredentialSpan(span, c, refused) }()
 	}
-	ctx, done := withPatience(ctx, credentialTimeout)
-	defer done()
+	patient := &c.patience
+	patient.begin(ctx, credentialTimeout)
+	defer patient.finish()
+	ctx = patient
 
 	if c.connection.State == tokenstore.StateNeedsReauthorisation {
 		return needsReauthorisation(c.connection, nil)

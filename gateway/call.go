@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -110,19 +112,65 @@ type Call struct {
 	// From record: nil until the call is on disk and may go out.
 	pending *audit.Pending
 
-	// From authorise and send.
-	out        *http.Request
+	// From rebuild, authorise and send.
+	ctx        context.Context // of what goes out
+	out        *http.Request   // outgoing, or a copy of it
+	outgoing   http.Request
 	secrets    secrets       // what must not come back in the answer
+	patience   patience      // for the credential
 	token      secret.Secret // the oauth2 access token that was sent
 	generation uint64        // of a credential that was sent as it is stored
 	turn       turn          // of a password
 	noted      Code          // what the gateway knows of Jira's own answer
+	answer     answer        // the latest
+	said       [3]string     // values of fields of the answer
 
 	// record is filled along the way and written once, at the end.
 	record    audit.Record
 	completed bool
 	refused   *refusal // what ended the call early
 	cut       Code     // why its answer ended early; "" where it did not
+
+	scratch *scratch // nil: the call makes what it needs
+}
+
+// scratch is memory that one call after the other uses, inside tunnels of HTTP/1.x: there
+// nobody has anything of a call once it was served.
+type scratch struct {
+	call   Call
+	hidden hidden
+	first  []byte // of an answer
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// newScratch gives a call its memory.
+func newScratch(in *http.Request, o *origin) *scratch {
+	s := scratches.Get().(*scratch)
+	s.call = Call{in: in, door: doorTunnel, origin: o, started: time.Now(), scratch: s, secrets: secrets{&s.hidden}}
+	return s
+}
+
+// free takes the memory back, and wipes what was secret.
+func (s *scratch) free() {
+	s.call, s.hidden = Call{}, hidden{}
+	clear(s.first)
+	s.first = s.first[:0]
+	if cap(s.first) > maxScratch {
+		s.first = nil
+	}
+	scratches.Put(s)
+}
+
+// firstPiece is memory for n bytes of an answer.
+func (c *Call) firstPiece(n int) []byte {
+	if c.scratch == nil {
+		return make([]byte, 0, n)
+	}
+	if cap(c.scratch.first) < n {
+		c.scratch.first = make([]byte, 0, n)
+	}
+	return c.scratch.first[:0]
 }
 
 // client is the name of the call's client, or "" while it isn't known.

@@ -16,19 +16,21 @@ var forwardedFields = []string{
 }
 
 // requestHeader makes the header of the request to Jira.
-func requestHeader(in http.Header, method, userAgent string) http.Header {
-	h := make(http.Header, len(forwardedFields)+6)
-	values := make([]string, 0, len(forwardedFields)+3) // one array for all fields
+func requestHeader(in *http.Request, method, userAgent string) http.Header {
+	const usual = 8 // fields, in one small table; more than there are but in some writes
+	h := make(http.Header, usual)
+	values := make([]string, 0, len(forwardedFields)+4) // one array for all fields
 	set := func(name, value string) {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	for _, name := range forwardedFields {
-		if v := strings.Join(in[name], ", "); v != "" && visible(v) {
+		if v := strings.Join(in.Header[name], ", "); v != "" && visible(v) {
 			set(name, v)
 		}
 	}
 	set("User-Agent", userAgent)
+	set("Via", via(in.ProtoMajor))
 	// Answers are asked for as they are, so that a reflected credential can
 	// be found in them.
 	set("Accept-Encoding", "identity")

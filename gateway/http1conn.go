@@ -39,7 +39,9 @@ func (g *Gateway) serveHTTP1(f *framedConn) {
 		patience = idleTimeout
 	}
 	newHTTP1Conn(f, g.log, func(w http.ResponseWriter, r *http.Request) {
-		g.serveTunnelled(w, &Call{in: r, door: doorTunnel, origin: f.origin, started: time.Now()})
+		s := newScratch(r, f.origin)
+		g.serveTunnelled(w, &s.call)
+		s.free() // not if it panics: somebody may have something of it
 	}).run(patience)
 }
 

@@ -76,7 +76,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 	}
 	a.close()
 	c.token = token
-	c.out = c.out.Clone(c.out.Context()) // the transport may hold on to the other
+	c.out = c.out.Clone(c.ctx) // the transport may hold on to the other
 	c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
 	c.repeats()
 	again, refused := g.send(c)
@@ -89,7 +89,7 @@ func (g *Gateway) renew(ctx context.Context, c *Call, a *answer) (*answer, *refu
 // close gives an answer up that nobody gets. A little of its body is read, so
 // that its connection can be used again.
 func (a *answer) close() {
-	_, _ = io.CopyN(io.Discard, a.body, streamBuffer)
+	_, _ = io.CopyN(io.Discard, &a.body, streamBuffer)
 	a.body.Close()
 }
 

@@ -36,6 +36,8 @@ const (
 	// wholePatience is how long that reading may take; then what there is goes to the
 	// client, and the rest is streamed.
 	wholePatience = time.Second
+	// maxScratch bounds what of an answer's memory is kept for the next call.
+	maxScratch = 16 << 10
 	// streamBuffer is the buffer through which a longer answer is streamed.
 	streamBuffer = 32 << 10
 

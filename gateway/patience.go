@@ -19,11 +19,9 @@ type patience struct {
 	over   bool // no timer is made any more
 }
 
-// withPatience returns the context, and what ends it: to be called when the work is
-// done.
-func withPatience(parent context.Context, d time.Duration) (*patience, context.CancelFunc) {
-	p := &patience{parent: parent, end: time.Now().Add(d)}
-	return p, p.finish
+// begin begins the time. It must be finished when the work is done.
+func (p *patience) begin(parent context.Context, d time.Duration) {
+	*p = patience{parent: parent, end: time.Now().Add(d)}
 }
 
 func (p *patience) finish() {

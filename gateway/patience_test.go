@@ -24,7 +24,9 @@ func TestPatience(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 					defer cancel()
-					p, done := withPatience(parent, time.Minute)
+					p := new(patience)
+					p.begin(parent, time.Minute)
+					done := p.finish
 					defer done()
 					var child context.Context
 					if waits {

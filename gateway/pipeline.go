@@ -222,18 +222,17 @@ func (g *Gateway) begin(c *Call) *refusal {
 func (g *Gateway) rebuild(ctx context.Context, c *Call) {
 	scheme, host, base := c.resolver.upstream(c.connection)
 	u := &url.URL{Scheme: scheme, Host: host, Path: base + c.decision.Path(), RawQuery: c.decision.RawQuery()}
-	out := &http.Request{
+	header := requestHeader(c.in, c.decision.Operation.Method, g.userAgent)
+	c.outgoing = http.Request{
 		Method: c.decision.Operation.Method, URL: u, Host: host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: requestHeader(c.in.Header, c.decision.Operation.Method, g.userAgent),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header,
 	}
-	out.Header["Via"] = []string{via(c.in.ProtoMajor)}
+	c.ctx, c.out = ctx, &c.outgoing
 	if c.body != nil {
 		// No GetBody: the transport must not be able to send it twice (G9).
-		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
-		out.Header.Set("Content-Type", "application/json")
+		c.out.Body, c.out.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
+		header["Content-Type"] = []string{"application/json"}
 	}
-	c.out = out.WithContext(ctx)
 }
 
 const (

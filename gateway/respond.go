@@ -22,20 +22,20 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 	if len(h["Content-Type"]) == 0 {
 		h["Content-Type"] = nil // net/http would guess one
 	}
-	h.Set("Via", via(a.response.ProtoMajor))
+	c.say(h, 1, "Via", via(a.response.ProtoMajor))
 	proxyStatus := proxyName + "; received-status=" + strconv.Itoa(status)
 	if c.noted != "" {
 		c.record.Code = string(c.noted)
 		proxyStatus += `; details="` + string(c.noted) + `"`
 	}
-	h.Set("Proxy-Status", proxyStatus)
+	c.say(h, 2, "Proxy-Status", proxyStatus)
 	// The answer is data for a program, whatever it says of itself.
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Content-Type-Options"] = noSniff
 	c.nameTrace(h)
 
 	if a.whole {
 		if status != http.StatusNoContent && status != http.StatusNotModified {
-			h.Set("Content-Length", strconv.Itoa(len(a.first)))
+			c.say(h, 0, "Content-Length", strconv.Itoa(len(a.first)))
 		}
 		c.record.BytesOut = int64(len(a.first))
 		// The record first, so that whoever has the answer finds the record.
@@ -55,6 +55,14 @@ func (g *Gateway) respond(w http.ResponseWriter, c *Call, a *answer) {
 		// The client must see that the answer is not whole.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+var noSniff = []string{"nosniff"}
+
+// say sets a field of the answer, whose value is the i-th of those that the call says.
+func (c *Call) say(h http.Header, i int, name, value string) {
+	c.said[i] = value
+	h[name] = c.said[i : i+1 : i+1]
 }
 
 // writeWhole writes all there is of an answer, up to the client: what net/http writes by

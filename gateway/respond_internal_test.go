@@ -17,7 +17,7 @@ func TestCutAtTheEndOfTheCallsTime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &Call{in: httptest.NewRequest("GET", "/", nil)}
 			body := &pieces{waits: []time.Duration{0, 2 * upstreamIdleTimeout}}
-			a := &answer{body: &pacedBody{body, time.Now().Add(tt.left), c.away}}
+			a := &answer{body: pacedBody{body, time.Now().Add(tt.left), c}}
 			defer a.body.Close()
 			if got := new(Gateway).stream(httptest.NewRecorder(), c, a); got != tt.want {
 				t.Errorf("with %s left: %q, not %q", tt.left, got, tt.want)

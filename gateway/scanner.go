@@ -14,6 +14,7 @@ type secrets struct{ *hidden }
 
 type hidden struct {
 	entries []entry
+	usual   [4]entry // where entries begin
 	anchors anchors
 	forms   forms // nil until they are needed
 }
@@ -58,7 +59,10 @@ func (s *secrets) addRun(value string) {
 
 func (s *secrets) enter(value string, add func(*forms, string)) *hidden {
 	if s.hidden == nil {
-		s.hidden = &hidden{entries: make([]entry, 0, 4)}
+		s.hidden = &hidden{}
+	}
+	if s.hidden.entries == nil {
+		s.hidden.entries = s.hidden.usual[:0]
 	}
 	s.hidden.forms = nil
 	s.hidden.entries = append(s.hidden.entries, entry{value, add})

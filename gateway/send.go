@@ -32,7 +32,7 @@ type answer struct {
 	first    []byte      // scanned, may be passed on
 	whole    bool        // first is all there is
 	scanner  scanner
-	body     *pacedBody
+	body     pacedBody
 }
 
 // send makes the one round trip. It follows no redirect, and a write is never
@@ -48,7 +48,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 	// A password that Jira has seen is judged even if the client has left: otherwise
 	// each client that gives up is one more bad login.
 	judged := c.connection.CredentialKind == tokenstore.KindBasic
-	base := c.out.Context()
+	base := c.ctx
 	if judged {
 		base = context.WithoutCancel(base)
 	}
@@ -84,8 +84,9 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		// remember the issue.
 		body.EndWith(c.in.Context())
 	}
-	a := &answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
-	a.body = &pacedBody{body, c.started.Add(maxCallTime), c.away}
+	c.answer = answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
+	a := &c.answer
+	a.body = pacedBody{body, c.started.Add(maxCallTime), c}
 	if refused := g.inspect(c, a); refused != nil {
 		failSpan(span, string(refused.code))
 		a.body.Close()
@@ -133,7 +134,11 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 		if created {
 			patience = upstreamHeaderTimeout
 		}
-		a.first, a.whole, err = readPatiently(a.body, r.ContentLength, patience)
+		room := r.ContentLength
+		if room < 0 || room > wholeResponseBytes {
+			room = 4 << 10
+		}
+		a.first, a.whole, err = readPatiently(&a.body, c.firstPiece(max(int(room), 1)), patience)
 		if said {
 			err = nil // the client gets the head and what there is, and sees that it is cut
 		}
@@ -176,14 +181,10 @@ func (c *Call) creates(r *http.Response) bool {
 
 // readPatiently reads a body to its end, as long as it is no longer than
 // wholeResponseBytes and takes no longer than patience, but for the pause within it
-// that a pacedBody allows. What comes after that is left in it. Length is what is said
-// of it; negative: nothing.
-func readPatiently(body io.Reader, length int64, patience time.Duration) (first []byte, whole bool, _ error) {
+// that a pacedBody allows. What comes after that is left in it. It is read into first,
+// which is empty, as far as that goes.
+func readPatiently(body io.Reader, first []byte, patience time.Duration) (_ []byte, whole bool, _ error) {
 	end := time.Now().Add(patience)
-	if length < 0 || length > wholeResponseBytes {
-		length = 4 << 10
-	}
-	first = make([]byte, 0, max(length, 1))
 	for len(first) <= wholeResponseBytes {
 		if len(first) == cap(first) {
 			first = slices.Grow(first, 512)
@@ -221,13 +222,13 @@ func withheld() *refusal {
 // between two reads does not count as waiting.
 type pacedBody struct {
 	upstream.Body
-	end    time.Time             // of the call
-	waited func(since time.Time) // told of the wait for each piece
+	end  time.Time // of the call
+	call *Call     // which is away while it waits
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	now := time.Now()
-	defer b.waited(now)
+	defer b.call.away(now)
 	b.SetReadDeadline(now.Add(min(upstreamIdleTimeout, b.end.Sub(now))))
 	return b.Body.Read(p)
 }

@@ -55,7 +55,7 @@ func TestPausesWithinAnAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				end := time.Now().Add(maxCallTime)
-				body := &pacedBody{&pieces{waits: tt.upstream}, end, func(time.Time) {}}
+				body := &pacedBody{&pieces{waits: tt.upstream}, end, new(Call)}
 				defer body.Close()
 				var err error
 				for b := make([]byte, 1); err == nil; time.Sleep(tt.client) {

@@ -89,7 +89,7 @@ func BenchmarkStations(b *testing.B) {
 		"tunnel target":  func() { _, _ = tunnelTarget(r, site.authority) },
 		"decide":         func() { decided = rules.Decide(call) },
 		"canonical path": func() { _ = decided.Path() },
-		"request header": func() { _ = requestHeader(r.Header, http.MethodGet, "jiragate/1") },
+		"request header": func() { _ = requestHeader(r, http.MethodGet, "jiragate/1") },
 		"proof": func() {
 			t, _ := p.take(context.Background(), "customer-050043", 1)
 			t.done(true)
@@ -109,9 +109,10 @@ func BenchmarkStations(b *testing.B) {
 			}
 		},
 		"patience": func() {
-			ctx, done := withPatience(context.Background(), credentialTimeout)
+			ctx := new(patience)
+			ctx.begin(context.Background(), credentialTimeout)
 			_ = ctx.Err()
-			done()
+			ctx.finish()
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
