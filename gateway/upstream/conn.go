@@ -145,7 +145,7 @@ const maxInformational = 5
 // protocol is the last that can be read.
 func (e *exchange) readHead(r *http.Request) (*http.Response, error) {
 	for range maxInformational + 1 {
-		response, err := http.ReadResponse(e.reader, r)
+		response, err := readResponse(e.reader, r)
 		if err != nil || response.StatusCode < 100 || response.StatusCode > 199 || response.StatusCode == http.StatusSwitchingProtocols {
 			return response, err
 		}
