@@ -18,6 +18,7 @@ type conn struct {
 	secure net.Conn  // TLS on it
 	used   bool      // by a call before
 	since  time.Time // when it became idle
+	due    time.Time // the deadline of reads and writes; zero: another one, or not known
 	one    [1]byte
 }
 
@@ -27,6 +28,9 @@ func (c *conn) alive() bool {
 	c.socket.probing, c.socket.asked = true, false
 	n, err := c.secure.Read(c.one[:])
 	c.socket.probing = false
+	if c.socket.raw == nil {
+		c.due = time.Time{}
+	}
 	return n == 0 && errors.Is(err, nothing{}) && !(c.used && c.socket.asked)
 }
 
@@ -48,7 +52,7 @@ const answerGrace = time.Second
 // made by another connection. The connection is closed then, as after any error.
 func (c *conn) roundTrip(ctx context.Context, m *message, got func(net.Conn)) (_ *http.Response, again bool, _ error) {
 	e := &exchange{conn: c, buffers: m.buffers, limit: c.pool.options.MaxHeadBytes, keep: !m.request.Close}
-	e.bound(time.Now().Add(c.pool.options.HeaderTimeout))
+	e.begin(time.Now().Add(c.pool.options.HeaderTimeout))
 	e.ends[0].ctx = ctx
 	e.watch(&e.ends[0])
 	got(c.socket.Conn)
@@ -78,6 +82,7 @@ func (c *conn) roundTrip(ctx context.Context, m *message, got func(net.Conn)) (_
 // that the answer can be read meanwhile.
 func (e *exchange) send(m *message) error {
 	if m.more {
+		e.conn.due = time.Time{}
 		e.uploaded = make(chan error, 1)
 		piece := append(make([]byte, 0, oneRecord), *m.buffer...)
 		body, length := m.request.Body, m.request.ContentLength
@@ -89,6 +94,7 @@ func (e *exchange) send(m *message) error {
 		return err
 	}
 	if now := time.Now(); now.Sub(began) > time.Millisecond {
+		e.conn.due = time.Time{}
 		e.bound(now.Add(e.conn.pool.options.HeaderTimeout)) // the answer has its time from here on
 	}
 	return nil
@@ -122,7 +128,7 @@ func (e *exchange) upload(piece []byte, body io.Reader, length int64) error {
 
 // receive reads an answer's head. Sent is what became of writing the request.
 func (e *exchange) receive(r *http.Request, sent error) (*http.Response, error) {
-	if sent != nil {
+	if sent != nil { // so the connection, and what is known of its deadline, end soon
 		e.keep = false
 		e.bound(time.Now().Add(answerGrace))
 	}

@@ -92,6 +92,16 @@ func (e *exchange) cause() error {
 	return context.Canceled
 }
 
+// begin sets the first deadline. One that is only a moment earlier stays: to set one each
+// time costs more than it is worth.
+func (e *exchange) begin(due time.Time) {
+	const moment = time.Second
+	if early := due.Sub(e.conn.due); early < 0 || early > moment {
+		e.conn.due = due
+		e.bound(due)
+	}
+}
+
 // bound sets the deadline of reads and writes, unless the exchange was aborted.
 func (e *exchange) bound(t time.Time) {
 	_ = e.conn.socket.SetDeadline(t)
@@ -117,7 +127,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	e.watch(&e.ends[1])
 	if e.rearm {
-		e.rearm = false
+		e.rearm, e.conn.due = false, time.Time{}
 		_ = e.conn.socket.SetReadDeadline(e.deadline)
 		e.stayAborted()
 	}
