@@ -28,6 +28,9 @@ type anchors struct {
 	stride int
 	mask   uint32
 	table  [anchorTable]uint32
+	// filter has a bit for each gram, most of the bits none: what is not in it, nearly
+	// all, needs no look at the table, and no guess of the processor's.
+	filter [1 << filterBits / 64]uint64
 }
 
 // A credential has ten anchors at most. Each has five grams.
@@ -35,6 +38,7 @@ const (
 	maxAnchors  = 12
 	anchorTable = 1 << anchorBits
 	anchorBits  = 7
+	filterBits  = 12
 )
 
 // add adds the end of a run, which is more likely to be its own than its beginning.
@@ -88,10 +92,13 @@ func (a *anchors) prepare() {
 	a.mask = 1<<(8*size) - 1
 	a.stride = shortest - size + 1
 	clear(a.table[:])
+	clear(a.filter[:])
 	for _, anchor := range a.list[:a.n] {
 		for i := range a.stride {
 			gram := load(anchor, i) & a.mask
-			at := hashOf(gram)
+			hash := hashOf(gram)
+			a.filter[hash>>(32-filterBits)/64] |= 1 << (hash >> (32 - filterBits) % 64)
+			at := hash >> (32 - anchorBits)
 			for a.table[at] != 0 && a.table[at] != gram {
 				at = (at + 1) % anchorTable
 			}
@@ -111,13 +118,27 @@ func anchored[T string | []byte](a *anchors, b T) bool {
 		}
 		a.prepare()
 	}
-	stride, mask, end := a.stride, a.mask, len(b)-shortAnchor
-	for i := 0; i <= end; i += stride {
-		gram := load(b, i) & mask
-		for at := hashOf(gram); a.table[at] != 0; at = (at + 1) % anchorTable {
-			if a.table[at] == gram && around(a, b, i) {
-				return true
-			}
+	stride, mask, i := a.stride, a.mask, 0
+	for ; i <= len(b)-gramSize; i += stride {
+		gram := (uint32(b[i]) | uint32(b[i+1])<<8 | uint32(b[i+2])<<16 | uint32(b[i+3])<<24) & mask
+		hash := hashOf(gram)
+		if a.filter[hash>>(32-filterBits)/64]>>(hash>>(32-filterBits)%64)&1 != 0 && a.has(gram, hash) && around(a, b, i) {
+			return true
+		}
+	}
+	for ; i <= len(b)-shortAnchor; i += stride {
+		if gram := load(b, i) & mask; a.has(gram, hashOf(gram)) && around(a, b, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether a gram is in the table.
+func (a *anchors) has(gram, hash uint32) bool {
+	for at := hash >> (32 - anchorBits); a.table[at] != 0; at = (at + 1) % anchorTable {
+		if a.table[at] == gram {
+			return true
 		}
 	}
 	return false
@@ -158,4 +179,5 @@ func load[T string | []byte](b T, i int) (gram uint32) {
 	return gram
 }
 
-func hashOf(gram uint32) uint32 { return gram * 0x9E3779B1 >> (32 - anchorBits) }
+// hashOf is the hash of a gram, the first bits of which are the best.
+func hashOf(gram uint32) uint32 { return gram * 0x9E3779B1 }

@@ -142,7 +142,11 @@ func (w *response) Write(p []byte) (int, error) {
 	if w.chunked {
 		b = append(strconv.AppendInt(b, int64(len(p)), 16), "\r\n"...)
 	}
-	b = append(b, p...)
+	rest := p
+	if len(b)+len(p) > oneRecord {
+		b, rest = w.long(b, p)
+	}
+	b = append(b, rest...)
 	if w.chunked {
 		b = append(b, "\r\n"...)
 	}
@@ -152,7 +156,31 @@ func (w *response) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return len(p), nil
+	return len(p), w.failed
+}
+
+// long writes out what fills records of TLS, of what was gathered and a long p. Most of
+// p is not copied for it. It returns what is left of both.
+func (w *response) long(b, p []byte) (gathered, rest []byte) {
+	n := 0
+	if len(b) > 0 {
+		if cap(b) < oneRecord {
+			b = append(make([]byte, 0, oneRecord), b...)
+		}
+		n = max(0, oneRecord-len(b)) // a long head leaves no room
+		w.write(append(b, p[:n]...))
+	}
+	whole := (len(p) - n) / oneRecord * oneRecord
+	if whole > 0 {
+		w.write(p[n : n+whole])
+	}
+	return b[:0], p[n+whole:]
+}
+
+func (w *response) write(p []byte) {
+	if w.failed == nil {
+		_, w.failed = w.conn.framed.Conn.Write(p)
+	}
 }
 
 // Flush implements http.Flusher.
@@ -171,7 +199,7 @@ func (w *response) send() error {
 		return w.failed
 	}
 	if len(*w.out) > 0 {
-		_, w.failed = w.conn.framed.Conn.Write(*w.out)
+		w.write(*w.out)
 	}
 	w.release()
 	return w.failed
@@ -238,7 +266,7 @@ func (w *response) release() {
 	if w.out == nil {
 		return
 	}
-	if cap(*w.out) <= 2*gathered {
+	if cap(*w.out) <= oneRecord {
 		*w.out = (*w.out)[:0]
 		outs.Put(w.out)
 	}

@@ -38,8 +38,13 @@ const (
 	wholePatience = time.Second
 	// maxScratch bounds what of an answer's memory is kept for the next call.
 	maxScratch = 16 << 10
-	// streamBuffer is the buffer through which a longer answer is streamed.
-	streamBuffer = 32 << 10
+	// streamBuffer is the buffer through which a longer answer is streamed. With what frames
+	// it as a chunk, it fills four records of TLS.
+	streamBuffer = 4*oneRecord - maxChunkFraming
+	// oneRecord is how much a record of TLS holds (RFC 8446 section 5.1), and
+	// maxChunkFraming what is before and behind a chunk of such a size.
+	oneRecord       = 16 << 10
+	maxChunkFraming = 8
 
 	// readHeadTimeout is how long a client may take for CONNECT, for a
 	// request's header, and for the TLS handshake inside a tunnel.

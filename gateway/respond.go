@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -76,6 +77,10 @@ func writeWhole(w http.ResponseWriter, status int, p []byte) {
 	_ = control.Flush()
 }
 
+// streamBuffers are for answers, one after the other: with one of its own for each, the
+// garbage collector would be busy with nothing else.
+var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
+
 // stream copies the answer until its end, and returns a code if it was cut.
 func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
 	control := http.NewResponseController(w)
@@ -98,10 +103,10 @@ func (g *Gateway) stream(w http.ResponseWriter, c *Call, a *answer) Code {
 	if !pass(a.first) {
 		return CodeClientDisconnected
 	}
-	buffer := make([]byte, streamBuffer)
+	buffer := streamBuffers.Get().(*[streamBuffer]byte)
+	defer streamBuffers.Put(buffer)
 	for {
-		n, err := a.body.Read(buffer)
-		piece, ok := a.scanner.next(buffer[:n])
+		piece, ok, err := a.scanner.read(&a.body, buffer[:])
 		if !ok {
 			return CodeResponseWithheld
 		}

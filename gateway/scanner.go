@@ -1,6 +1,9 @@
 package gateway
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // secrets are what must not come back in an answer: the credential that was
 // injected, in the forms in which it is likely to be reflected (G4, threat H7). The
@@ -149,13 +152,32 @@ func (s *scanner) next(piece []byte) (pass []byte, ok bool) {
 	if len(s.held) > 0 {
 		data = append(s.held, piece...)
 	}
-	if s.secrets.in(data) {
-		return nil, false
+	n, ok := s.look(data)
+	s.held = bytes.Clone(data[n:])
+	return data[:n], ok
+}
+
+// read is next for the piece that comes next from r. It is read into buffer, behind what
+// is held back, so that a long stream is not copied. What it returns, and what it holds
+// back, is in buffer, or in a longer one where a secret is nearly as long.
+func (s *scanner) read(r io.Reader, buffer []byte) (pass []byte, ok bool, err error) {
+	if most := len(buffer) / 2; len(s.held) > most {
+		buffer = make([]byte, most+2*len(s.held))
 	}
-	n := len(data) - s.secrets.tail(data)
-	pass = data[:n]
-	s.held = append([]byte(nil), data[n:]...)
-	return pass, true
+	held := copy(buffer, s.held)
+	read, err := r.Read(buffer[held:])
+	data := buffer[:held+read]
+	n, ok := s.look(data)
+	s.held = data[n:]
+	return data[:n], ok, err
+}
+
+// look says how much of the data may be passed on.
+func (s *scanner) look(data []byte) (n int, ok bool) {
+	if s.secrets.in(data) {
+		return 0, false
+	}
+	return len(data) - s.secrets.tail(data), true
 }
 
 // rest returns what was held back, at the end of the stream.

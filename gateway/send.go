@@ -143,10 +143,11 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 			err = nil // the client gets the head and what there is, and sees that it is cut
 		}
 	} else {
-		a.first = make([]byte, streamBuffer)
+		buffer := streamBuffers.Get().(*[streamBuffer]byte)
 		var n int
-		n, err = a.body.Read(a.first)
-		a.first = a.first[:n]
+		n, err = a.body.Read(buffer[:])
+		a.first = bytes.Clone(buffer[:n])
+		streamBuffers.Put(buffer)
 		if errors.Is(err, io.EOF) {
 			a.whole, err = true, nil
 		}
@@ -170,7 +171,7 @@ func (g *Gateway) inspect(c *Call, a *answer) *refusal {
 	if !ok {
 		return withheld()
 	}
-	a.first = bytes.Clone(pass)
+	a.first = pass
 	return nil
 }
 

@@ -124,14 +124,14 @@ func TestABeginningOfAHeadDoesNotHoldBack(t *testing.T) {
 // one that arrives in that moment.
 type lateListener struct {
 	net.Listener
-	accepted int
+	accepted atomic.Int32
 	closed   chan struct{}
 	once     sync.Once
 }
 
 func (l *lateListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if l.accepted++; err == nil && l.accepted == 2 {
+	if n := l.accepted.Add(1); err == nil && n == 2 {
 		<-l.closed
 		time.Sleep(10 * time.Millisecond) // whoever doesn't wait is gone by then
 	}
@@ -153,6 +153,7 @@ func TestAConnectionThatArrivesInTheLastMomentIsHeld(t *testing.T) {
 	for range 2 {
 		w.dial()
 	}
+	w.eventually("both have arrived", func() bool { return late.accepted.Load() == 2 })
 	held, err := w.gateway.Yield(t.Context(), time.Second)
 	if err != nil || len(held) != 2 {
 		t.Errorf("%d connections, %v; want 2", len(held), err)

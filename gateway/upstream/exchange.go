@@ -51,6 +51,11 @@ type ending struct {
 
 const endless = math.MaxInt64
 
+// longPiece is the size from which what came in one record of TLS is taken for a part of
+// something long, the next part of which may be there already. So a slow answer isn't
+// looked after in vain.
+const longPiece = 8 << 10
+
 // errClosed is what reading a closed body fails with.
 var errClosed = errors.New("the body of the answer is closed")
 
@@ -132,7 +137,13 @@ func (w *wire) Read(p []byte) (int, error) {
 		e.stayAborted()
 	}
 	n, err := e.conn.secure.Read(p[:min(int64(len(p)), e.limit)])
-	e.limit -= int64(n)
+	if e.limit == endless {
+		if err == nil && n >= longPiece && len(p) >= 2*longPiece {
+			n += e.gather(p[n:])
+		}
+	} else {
+		e.limit -= int64(n)
+	}
 	e.began = e.began || n > 0
 	if err != nil {
 		e.keep = false
@@ -141,6 +152,26 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// gather reads into p what has come already, without waiting. An error is left to the next
+// read: TLS remembers it.
+func (e *exchange) gather(p []byte) (n int) {
+	s := e.conn.socket
+	if s.raw == nil {
+		return 0 // it would wait
+	}
+	s.probing = true
+	defer func() { s.probing = false }()
+	for n < len(p) {
+		more, err := e.conn.secure.Read(p[n:])
+		n += more
+		if err != nil {
+			e.keep = e.keep && errors.Is(err, nothing{})
+			break
+		}
+	}
+	return n
 }
 
 // Read implements [io.Reader].
