@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -249,14 +249,35 @@ func (h *Held) Provenance() Provenance {
 		return o.provenance()
 	}
 	p := o.tunnel.from.provenance()
-	r := o.tunnel.connect
-	p.Connect = &Connect{Target: r.RequestURI, Host: r.Host, Minor: r.ProtoMinor, Header: make(http.Header)}
+	c := o.tunnel.opened
+	c.Header = c.Header.Clone()
+	p.Connect = &c
+	return p
+}
+
+// connectOf is what is needed of a CONNECT while its tunnel is open. It holds nothing of
+// the rest of the head.
+func connectOf(r *http.Request) Connect {
+	c := Connect{Target: strings.Clone(r.RequestURI), Minor: r.ProtoMinor, Header: make(http.Header, len(connectFields))}
+	c.Host = c.Target
+	if r.Host != c.Target {
+		c.Host = strings.Clone(r.Host)
+	}
 	for _, name := range connectFields {
-		if values := r.Header[name]; len(values) > 0 {
-			p.Connect.Header[name] = slices.Clone(values)
+		for _, value := range r.Header[name] {
+			c.Header[name] = append(c.Header[name], strings.Clone(value))
 		}
 	}
-	return p
+	return c
+}
+
+// request is the CONNECT again, as far as it is known.
+func (c *Connect) request(o *origin) *http.Request {
+	r := &http.Request{
+		Method: http.MethodConnect, RequestURI: c.Target, Host: c.Host, Header: c.Header,
+		Proto: "HTTP/1." + string(rune('0'+c.Minor)), ProtoMajor: 1, ProtoMinor: c.Minor,
+	}
+	return r.WithContext(context.WithValue(context.Background(), originKey{}, o))
 }
 
 func (o *origin) provenance() Provenance {
@@ -294,14 +315,10 @@ func (g *Gateway) Adopt(p Provenance, conn net.Conn) error {
 	if p.Connect == nil {
 		return g.hold(&Held{conn, o})
 	}
-	r := &http.Request{
-		Method: http.MethodConnect, RequestURI: p.Connect.Target, Host: p.Connect.Host, Header: p.Connect.Header,
-		Proto: "HTTP/1." + string(rune('0'+p.Connect.Minor)), ProtoMajor: 1, ProtoMinor: p.Connect.Minor,
-	}
-	c := &Call{in: r.WithContext(context.WithValue(context.Background(), originKey{}, o)), door: doorConnect, origin: o, started: time.Now()}
+	c := &Call{in: p.Connect.request(o), door: doorConnect, origin: o, started: time.Now()}
 	_, end := g.startSpan(c)
 	defer end()
-	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: o, connect: c.in}
+	t := &tunnel{Conn: conn, raw: conn, tunnels: g.tunnels, gateway: g, from: o, opened: *p.Connect}
 	if refused := g.admitTunnel(c, t); refused != nil {
 		return errors.Join(refused, conn.Close())
 	}

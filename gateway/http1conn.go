@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -28,21 +29,25 @@ type http1Conn struct {
 	answer  response
 	watch   watch
 
-	deadline time.Time // for reading the next head, and for writing meanwhile
+	deadline time.Time // for reading the next head, or to sleep
+	due      time.Time // when the wait for a request is over
+	socket   net.Conn  // that it can sleep by; nil where it can't
+	gone     func()    // called when it has ended
 }
 
 // serveHTTP1 serves a tunnel until its end, or until it is called away.
 func (g *Gateway) serveHTTP1(f *framedConn) {
-	defer g.conns.remove(f)
 	patience := readHeadTimeout
 	if f.origin.moved {
 		patience = idleTimeout
 	}
-	newHTTP1Conn(f, g.log, func(w http.ResponseWriter, r *http.Request) {
+	x := newHTTP1Conn(f, g.log, func(w http.ResponseWriter, r *http.Request) {
 		s := newScratch(r, f.origin)
 		g.serveTunnelled(w, &s.call)
 		s.free() // not if it panics: somebody may have something of it
-	}).run(patience)
+	})
+	x.socket, x.gone = socketOf(f.Conn), func() { g.conns.remove(f) }
+	x.run(patience)
 }
 
 func newHTTP1Conn(f *framedConn, log *slog.Logger, handle http.HandlerFunc) *http1Conn {
@@ -54,13 +59,23 @@ func newHTTP1Conn(f *framedConn, log *slog.Logger, handle http.HandlerFunc) *htt
 	return x
 }
 
-// run serves until the end, and closes the connection. The first request may take patience
-// to begin.
-func (x *http1Conn) run(patience time.Duration) {
-	defer x.framed.Close()
-	for x.next(patience) == nil && x.serve() {
-		patience = idleTimeout
+// run serves until the end, and closes the connection; or until it sleeps, after which
+// another goroutine goes on. The first request may take patience to begin.
+func (x *http1Conn) run(patience time.Duration) { x.goOn(x.next(patience)) }
+
+// goOn serves after the wait for a request has ended by err.
+func (x *http1Conn) goOn(err error) {
+	for err == nil && x.serve() {
 		x.framed.rest.set()
+		err = x.next(idleTimeout)
+	}
+	if err == errSleeps {
+		go x.sleep()
+		return
+	}
+	_ = x.framed.Close()
+	if x.gone != nil {
+		x.gone()
 	}
 }
 
@@ -69,8 +84,13 @@ var errTaken = errors.New("the connection is served by somebody else")
 
 // next waits for the head of the next request, which may take patience to begin.
 func (x *http1Conn) next(patience time.Duration) error {
-	f := x.framed
 	x.rests(patience)
+	return x.await()
+}
+
+// await waits for it until the deadline.
+func (x *http1Conn) await() error {
+	f := x.framed
 	for begun := false; ; {
 		if fault := f.advance(); fault != nil {
 			f.refuse(fault)
@@ -90,6 +110,9 @@ func (x *http1Conn) next(patience time.Duration) error {
 			x.deadline = time.Time{}
 		}
 		if err := f.fill(); err != nil && !f.rest.interrupted(err) {
+			if x.drowsy(err) {
+				return errSleeps
+			}
 			f.rest.ends(f)
 			return err
 		}
@@ -99,12 +122,17 @@ func (x *http1Conn) next(patience time.Duration) error {
 // rests sets the deadlines for the time between two requests. For writing there is one
 // since TLS may have something to say.
 func (x *http1Conn) rests(patience time.Duration) {
-	// That the connection may end a moment early saves setting a deadline each time.
-	const moment = time.Second
-	due := time.Now().Add(patience)
-	if early := due.Sub(x.deadline); early < 0 || early > moment {
-		_ = x.framed.SetDeadline(due)
-		x.deadline = due
+	// That it may end a moment early saves setting a deadline each time.
+	const moment = sleepAfter / 2
+	now := time.Now()
+	x.due = now.Add(patience)
+	first := x.due
+	if x.socket != nil {
+		first = now.Add(min(patience, sleepAfter))
+	}
+	if early := first.Sub(x.deadline); early < 0 || early > moment {
+		_, _ = x.framed.SetReadDeadline(first), x.framed.SetWriteDeadline(x.due)
+		x.deadline, x.answer.deadline = first, time.Time{}
 	}
 }
 

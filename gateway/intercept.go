@@ -96,8 +96,9 @@ type tunnel struct {
 	gateway   *Gateway
 	identity  identity
 	authority authority
-	from      *origin // the connection that CONNECT came by
-	connect   *http.Request
+	from      *origin       // the connection that CONNECT came by
+	connect   *http.Request // nil once it has shaken hands
+	opened    Connect       // what is left of it then
 	place     *limit.Hold
 	shut      sync.Once
 
@@ -220,7 +221,8 @@ func (t *tunnel) handshake() error {
 	if len(early.early) == 0 {
 		t.Conn = early.Conn
 	}
-	t.connect = lean(t.connect)
+	// net/http's request and what is under it have come to their end.
+	t.connect, t.opened, t.from = nil, connectOf(t.connect), t.from.unframed()
 
 	t.tunnels.arrived(t)
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
@@ -247,19 +249,9 @@ func unframed(c net.Conn) net.Conn {
 	return c
 }
 
-// lean is what is needed of a CONNECT while its tunnel is open.
-func lean(r *http.Request) *http.Request {
-	l := &http.Request{
-		Method: r.Method, RequestURI: r.RequestURI, Host: r.Host,
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-		Header: make(http.Header, len(connectFields)),
-	}
-	for _, name := range connectFields {
-		if values := r.Header[name]; len(values) > 0 {
-			l.Header[name] = values
-		}
-	}
-	return l
+// unframed is where a CONNECT came from without its connection's framing check.
+func (o *origin) unframed() *origin {
+	return &origin{peer: o.peer, private: o.private, moved: o.moved, listener: o.listener, seat: o.seat, life: o.life}
 }
 
 // fail records a tunnel that did not come about. There is nobody left to
@@ -278,7 +270,11 @@ func (t *tunnel) fail(err error) {
 	default:
 		refused = &refusal{code: CodeTunnelFailed, detail: "The TLS handshake inside the tunnel failed. Does the client trust the gateway's CA (jiragate ca show)?", cause: err}
 	}
-	c := t.gateway.newCall(t.connect, doorConnect)
+	r := t.connect
+	if r == nil {
+		r = t.opened.request(t.from)
+	}
+	c := t.gateway.newCall(r, doorConnect)
 	c.origin, c.identity = t.from, t.identity
 	_, end := t.gateway.startSpan(c)
 	defer end()

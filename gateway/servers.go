@@ -96,7 +96,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 	g.bounds.memory.Start()
 	s.begin()
 	// It is the limited one that is closed: who waits for room must see that, too.
-	l = netutil.LimitListener(l, maxConnections)
+	l = netutil.LimitListener(wakingListener{l}, maxConnections)
 	if !s.accept(l) {
 		_ = l.Close()
 		return http.ErrServerClosed

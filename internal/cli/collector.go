@@ -14,9 +14,9 @@ import (
 // would collect all the time, and too much for one with many, whose memory is what
 // the tunnels hold.
 const (
-	// heapSpare is that where little is live. About 45 MiB are the program's own pages and
-	// what the runtime takes, so with it a busy process stays near 64 MiB.
-	heapSpare = 12 << 20
+	// heapSpare is that where little is live. About 35 MiB are the program's own pages and
+	// what the runtime takes, so with it a busy process stays below 64 MiB.
+	heapSpare = 20 << 20
 	// heapPart is that where much is live: one in so many of it.
 	heapPart = 2
 	// The percentage (GOGC) is never outside these, and is left alone until it is
@@ -103,12 +103,6 @@ func newHeapReader() func() heap {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	return func() heap {
 		metrics.Read(samples)
-		value := func(i int) uint64 {
-			if samples[i].Value.Kind() != metrics.KindUint64 {
-				return 0 // another Go version
-			}
-			return samples[i].Value.Uint64()
-		}
-		return heap{live: value(0), scanned: value(1) + value(2)}
+		return heap{live: valueOf(samples[0]), scanned: valueOf(samples[1]) + valueOf(samples[2])}
 	}
 }

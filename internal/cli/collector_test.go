@@ -17,10 +17,10 @@ func TestPercentFor(t *testing.T) {
 	}{
 		{"nothing yet", heap{}, 400},
 		{"just started: no more than five times what is live", heap{live: 2 * mib}, 400},
-		{"few tunnels", heap{live: 6 * mib}, 200},
-		{"stacks and globals count, too", heap{live: 6 * mib, scanned: 2 * mib}, 150},
-		{"as Go does it", heap{live: 12 * mib}, 100},
-		{"where the part begins", heap{live: 24 * mib}, 50},
+		{"few tunnels", heap{live: 10 * mib}, 200},
+		{"stacks and globals count, too", heap{live: 10 * mib, scanned: 6 * mib}, 125},
+		{"as Go does it", heap{live: 20 * mib}, 100},
+		{"where the part begins", heap{live: 40 * mib}, 50},
 		{"ten thousand tunnels", heap{live: 200 * mib}, 50},
 		{"large stacks don't keep the collector busy", heap{live: 200 * mib, scanned: 400 * mib}, 50},
 	} {
@@ -33,9 +33,9 @@ func TestPercentFor(t *testing.T) {
 // Setting the percentage stops the world, so it is set only where that makes a difference.
 func TestCollectorSetsWhatIsNotable(t *testing.T) {
 	var set []int
-	now := heap{live: 12 << 20}
+	now := heap{live: 20 << 20}
 	c := &collector{percent: 100, read: func() heap { return now }, set: func(p int) int { set = append(set, p); return 0 }}
-	for _, live := range []uint64{12 << 20, 13 << 20, 11 << 20, 6 << 20, 6<<20 + 1<<18, 6 << 20, 100 << 20, 110 << 20, 12 << 20} {
+	for _, live := range []uint64{20 << 20, 21 << 20, 19 << 20, 10 << 20, 10<<20 + 1<<18, 10 << 20, 100 << 20, 110 << 20, 20 << 20} {
 		now.live = live
 		c.adjust()
 	}
@@ -47,13 +47,13 @@ func TestCollectorSetsWhatIsNotable(t *testing.T) {
 // It is looked at after each collection until the end, and then as it was before.
 func TestCollectorFollowsTheHeap(t *testing.T) {
 	set := make(chan int, 10)
-	live := uint64(6 << 20)
+	live := uint64(10 << 20)
 	c := &collector{percent: 100, set: func(p int) int { set <- p; return 0 }, read: func() heap {
 		live *= 2
 		return heap{live: live}
 	}}
 	c.afterCycle()
-	for len(set) == 0 { // the first cycle finds 12 MiB, for which 100 is right
+	for len(set) == 0 { // the first cycle finds 20 MiB, for which 100 is right
 		runtime.GC()
 		runtime.Gosched()
 	}

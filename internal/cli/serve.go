@@ -40,6 +40,7 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
 	announceConfiguration(logger, settings(a.config, a.environ, nil))
 	defer tuneCollector()()
+	defer economise(logger)()
 	options := StartOptions{Logger: logger, Stdout: a.out, upgraded: &lastUpgrade{}}
 	server, err := a.begin(ctx, options, successor)
 	if err != nil {
