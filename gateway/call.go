@@ -127,6 +127,7 @@ type Call struct {
 
 	// record is filled along the way and written once, at the end.
 	record    audit.Record
+	masked    *masked // nil until identifiers were masked
 	completed bool
 	refused   *refusal // what ended the call early
 	cut       Code     // why its answer ended early; "" where it did not

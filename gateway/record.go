@@ -20,14 +20,31 @@ type records struct {
 	policy  func() *policy.Policy
 }
 
+// identifiers are what privacy settings mask in a record, and what else the outcome
+// depends on.
+type identifiers struct{ connection, edition, operation, path, addr string }
+
+// masked is what became of identifiers.
+type masked struct {
+	of         identifiers
+	path, addr string
+}
+
 // of is the record of a call as it may be written, exported or logged.
 func (rs *records) of(c *Call) audit.Record {
 	if rs.privacy.KeepsIdentifiers() && rs.privacy.KeepsAddresses() {
 		return c.record
 	}
-	return rs.privacy.Mask(c.record, func(f func(name, value string) string) string {
-		return rs.policy().MapIdentifiers(policy.Edition(c.record.Edition), c.record.Operation, c.record.Path, f)
-	})
+	r := c.record
+	is := identifiers{r.Connection, r.Edition, r.Operation, r.Path, r.ClientAddr}
+	if c.masked == nil || c.masked.of != is {
+		r = rs.privacy.Mask(r, func(f func(name, value string) string) string {
+			return rs.policy().MapIdentifiers(policy.Edition(is.edition), is.operation, is.path, f)
+		})
+		c.masked = &masked{is, r.Path, r.ClientAddr}
+	}
+	r.Path, r.ClientAddr = c.masked.path, c.masked.addr
+	return r
 }
 
 // begin writes the intent of a call.

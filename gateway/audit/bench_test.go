@@ -36,6 +36,56 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
+// BenchmarkCallWithoutDisk is what Begin and Complete do besides writing: as much of it
+// as many calls share.
+func BenchmarkCallWithoutDisk(b *testing.B) {
+	o := Options{Dir: filepath.Join(b.TempDir(), "audit"), Sync: SyncBatch, SegmentSize: 1 << 40}
+	l, err := open(o, nowhere{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetParallelism(32)
+	b.ReportAllocs()
+	before := ProcessorTime(b)
+	b.RunParallel(func(pb *testing.PB) {
+		r := intent("GET")
+		for pb.Next() {
+			r.ID = NewID()
+			p, err := l.Begin(r)
+			if err == nil {
+				_, err = p.Complete(outcome(r))
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64((ProcessorTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+	mustClose(b, l)
+}
+
+// nowhere is a disk that takes no time, since it keeps nothing.
+type nowhere struct{ disk }
+
+func (d nowhere) open(path string, flag int) (file, error) {
+	f, err := d.disk.open(path, flag)
+	return emptyFile{f}, err
+}
+
+type emptyFile struct{ file }
+
+func (emptyFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (emptyFile) Sync() error                            { return nil }
+
+// BenchmarkNewID is the id of a record.
+func BenchmarkNewID(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		NewID()
+	}
+}
+
 // BenchmarkAppend is one refusal at each mode.
 func BenchmarkAppend(b *testing.B) {
 	for _, mode := range []SyncMode{SyncEach, SyncWrites, SyncBatch} {

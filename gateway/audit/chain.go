@@ -36,33 +36,34 @@ type leafRun struct {
 	leaves  []hash
 }
 
-// append gives r its place and writes it. After an error the chain is as it was,
-// and so is r.
-func (c *chain) append(r *Record) (position, error) {
+// append gives r its place and writes it; body is what [appendBody] makes of r. After
+// an error the chain is as it was, and so is r.
+func (c *chain) append(r *Record, body []byte) (position, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed.Load() {
 		return position{}, ErrClosed
 	}
-	return c.link(r)
+	return c.link(r, body)
 }
 
 // appendOwed is append for a record that the log owes, closed or not.
-func (c *chain) appendOwed(r *Record) error {
+func (c *chain) appendOwed(r *Record, body []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.link(r)
+	_, err := c.link(r, body)
 	return err
 }
 
 // link is append for a caller that holds mu.
-func (c *chain) link(r *Record) (at position, err error) {
+func (c *chain) link(r *Record, body []byte) (at position, err error) {
 	if err := c.rotate(r.Time); err != nil {
 		return position{}, err
 	}
 	seq, prev := r.Seq, r.Prev
 	r.Seq, r.Prev = c.seq+1, c.prev
-	c.buf = appendRecord(append(c.buf[:0], 0), r) // a byte in front for the leaf's hash
+	c.buf = appendSeq(append(c.buf[:0], 0), r.Seq) // a byte in front for the leaf's hash
+	c.buf = appendPrev(append(c.buf, body...), r.Prev)
 	leaf, next := leafHash(c.buf), hashLine(c.buf[1:])
 	c.buf = append(c.buf, '\n')
 	if at, err = c.file.write(c.buf[1:]); err != nil {

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -15,39 +16,68 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 
 const hexDigits = "0123456789abcdef"
 
-// appendRecord appends the line of r, which must be canonical, to b, without a
-// newline. [decode] is its inverse and has the same list of keys.
+// appendRecord appends the line of r to b, without a newline, and makes r canonical.
+// [decode] is its inverse and has the same list of keys.
 func appendRecord(b []byte, r *Record) []byte {
-	b = strconv.AppendUint(append(b, `{"seq":`...), r.Seq, 10)
+	return appendPrev(appendBody(appendSeq(b, r.Seq), r), r.Prev)
+}
+
+func appendSeq(b []byte, seq uint64) []byte {
+	return strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
+}
+
+func appendPrev(b []byte, prev string) []byte {
+	return append(appendText(append(b, `,"prev":`...), prev), '}')
+}
+
+// appendBody appends what is between seq and prev: all that does not depend on the
+// place of r in the log.
+func appendBody(b []byte, r *Record) []byte { return appendOutcome(appendAsked(b, r), r) }
+
+// appendAsked appends what nearly always is the same in an intent and its record;
+// asksSame has the same list.
+func appendAsked(b []byte, r *Record) []byte {
+	r.Time = canonicalTime(r.Time)
 	b = appendTime(append(b, `,"time":`...), r.Time)
-	b = appendText(append(b, `,"id":`...), r.ID)
-	b = appendText(append(b, `,"client":`...), r.Client)
-	b = appendText(append(b, `,"client_addr":`...), r.ClientAddr)
-	b = appendText(append(b, `,"connection":`...), r.Connection)
-	b = appendText(append(b, `,"edition":`...), r.Edition)
-	b = appendText(append(b, `,"region":`...), r.Region)
-	b = appendText(append(b, `,"method":`...), r.Method)
-	b = appendText(append(b, `,"operation":`...), r.Operation)
-	b = appendText(append(b, `,"path":`...), r.Path)
+	b = appendBounded(append(b, `,"id":`...), &r.ID, maxText)
+	b = appendBounded(append(b, `,"client":`...), &r.Client, maxText)
+	b = appendBounded(append(b, `,"client_addr":`...), &r.ClientAddr, maxText)
+	b = appendBounded(append(b, `,"connection":`...), &r.Connection, maxText)
+	b = appendBounded(append(b, `,"edition":`...), &r.Edition, maxText)
+	b = appendBounded(append(b, `,"region":`...), &r.Region, maxText)
+	b = appendBounded(append(b, `,"method":`...), &r.Method, maxText)
+	b = appendBounded(append(b, `,"operation":`...), &r.Operation, maxText)
+	b = appendBounded(append(b, `,"path":`...), &r.Path, maxPath)
+	r.QueryNames = canonicalNames(r.QueryNames)
 	b = appendTexts(append(b, `,"query_names":`...), r.QueryNames)
-	b = appendText(append(b, `,"decision":`...), r.Decision)
-	b = appendText(append(b, `,"code":`...), r.Code)
-	b = appendText(append(b, `,"policy_sha256":`...), r.PolicySHA256)
-	b = appendText(append(b, `,"credential":`...), r.Credential)
-	b = appendText(append(b, `,"egress_ip":`...), r.EgressIP)
-	b = appendText(append(b, `,"upstream_addr":`...), r.UpstreamAddr)
+	return appendBounded(append(b, `,"decision":`...), &r.Decision, maxText)
+}
+
+// asksSame tells whether [appendAsked] makes the same of both. Texts that were not
+// changed are the same memory, so this takes a tenth of the time.
+func (r *Record) asksSame(o *Record) bool {
+	return r.Time == o.Time && r.ID == o.ID && r.Client == o.Client && r.ClientAddr == o.ClientAddr &&
+		r.Connection == o.Connection && r.Edition == o.Edition && r.Region == o.Region && r.Method == o.Method &&
+		r.Operation == o.Operation && r.Path == o.Path && slices.Equal(r.QueryNames, o.QueryNames) && r.Decision == o.Decision
+}
+
+// appendOutcome appends the rest of the body.
+func appendOutcome(b []byte, r *Record) []byte {
+	r.makeNumbersCanonical()
+	b = appendBounded(append(b, `,"code":`...), &r.Code, maxText)
+	b = appendBounded(append(b, `,"policy_sha256":`...), &r.PolicySHA256, maxText)
+	b = appendBounded(append(b, `,"credential":`...), &r.Credential, maxText)
+	b = appendBounded(append(b, `,"egress_ip":`...), &r.EgressIP, maxText)
+	b = appendBounded(append(b, `,"upstream_addr":`...), &r.UpstreamAddr, maxText)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes_in":`...), r.BytesIn, 10)
 	b = strconv.AppendInt(append(b, `,"bytes_out":`...), r.BytesOut, 10)
 	b = strconv.AppendFloat(append(b, `,"duration_ms":`...), r.DurationMS, 'f', -1, 64)
-	b = appendText(append(b, `,"trace_id":`...), r.TraceID)
-	b = appendText(append(b, `,"prev":`...), r.Prev)
-	return append(b, '}')
+	return appendBounded(append(b, `,"trace_id":`...), &r.TraceID, maxText)
 }
 
 // Line is the line of r, which comes from a log, as it is there: without the newline.
 func (r Record) Line() []byte {
-	r.makeCanonical()
 	return appendRecord(make([]byte, 0, usualLine), &r)
 }
 
@@ -96,6 +126,16 @@ func appendTexts(b []byte, list []string) []byte {
 		b = appendText(b, s)
 	}
 	return append(b, ']')
+}
+
+// appendBounded makes s canonical and appends it. One look at a text that needs nothing
+// of it, as nearly all are, tells both.
+func appendBounded(b []byte, s *string, limit int) []byte {
+	if len(*s) <= limit && isPlain(*s) {
+		return append(append(append(b, '"'), *s...), '"')
+	}
+	*s = canonicalText(*s, limit)
+	return appendText(b, *s)
 }
 
 // appendText appends s as a JSON string (RFC 8259 section 7) in its one

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ const (
 // health is whether records can be written. Once something failed, new calls
 // are turned away until [Log.heal] has found that writing works again.
 type health struct {
+	ill        atomic.Bool // err is set; changed with mu held
 	mu         sync.Mutex
 	err        error // nil while all is well
 	late       []late
@@ -41,6 +43,9 @@ func (h *health) current() error {
 
 // refusal is current for a call that is turned away because of it.
 func (h *health) refusal() error {
+	if !h.ill.Load() {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
@@ -55,6 +60,7 @@ func (h *health) failed(err error) bool {
 	defer h.mu.Unlock()
 	news := h.err == nil
 	h.err = err
+	h.ill.Store(true)
 	return news
 }
 
@@ -98,6 +104,7 @@ func (h *health) recovered() (turnedAway int, ok bool) {
 		return 0, false
 	}
 	turnedAway, h.err, h.late, h.turnedAway = h.turnedAway, nil, nil, 0
+	h.ill.Store(false)
 	return turnedAway, true
 }
 
@@ -202,7 +209,7 @@ func (l *Log) repair() error {
 		if err := l.owe(r.record); err != nil {
 			return err
 		}
-		l.journal.done(r.pending)
+		l.done(r.pending)
 		l.health.lateWritten()
 	}
 	return l.probe()

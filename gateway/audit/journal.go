@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"sync"
@@ -33,8 +34,7 @@ type journal struct {
 	current *generation
 	old     *generation // or nil
 	gone    *appendFile // the one before, removed, or nil
-	pending map[string]*Pending
-	buf     []byte
+	pending underWay
 }
 
 // generation is one file of the journal.
@@ -54,7 +54,7 @@ func isJournal(name string) bool {
 
 // openJournal begins a journal with an empty file.
 func openJournal(fsys fileSystem, dir string, limit int64) (*journal, error) {
-	j := &journal{fs: fsys, dir: dir, limit: limit, pending: make(map[string]*Pending)}
+	j := &journal{fs: fsys, dir: dir, limit: limit, pending: underWay{seed: maphash.MakeSeed()}}
 	return j, j.rotate()
 }
 
@@ -79,32 +79,28 @@ func (j *journal) rotate() error {
 	return nil
 }
 
-// admit takes p among the calls under way, unless there are too many or one of
-// its id is there.
-func (j *journal) admit(p *Pending) error {
+// begin takes p among the calls under way and writes its intent; the caller may wait
+// for that to be on disk. It does not admit p if there are too many calls or one of its
+// id is there. After an error p is not among them.
+func (j *journal) begin(p *Pending) (at position, admitted bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, ok := j.pending[p.intent.ID]; ok {
-		return fmt.Errorf("begin call record %s: a call of this id is under way", p.intent.ID)
+	if !j.pending.add(p) {
+		return position{}, false, fmt.Errorf("begin call record %s: a call of this id is under way", p.id)
 	}
-	if len(j.pending) >= maxPending {
-		return fmt.Errorf("%w: %d calls are under way", ErrUnavailable, len(j.pending))
+	if j.pending.size > maxPending {
+		j.pending.remove(p)
+		return position{}, false, fmt.Errorf("%w: %d calls are under way", ErrUnavailable, j.pending.size)
 	}
-	j.pending[p.intent.ID] = p
-	return nil
+	if at, err = j.put(p); err != nil {
+		j.pending.remove(p)
+	}
+	return at, true, err
 }
 
-// write writes the intent of p. The caller may wait for it to be on disk.
-func (j *journal) write(p *Pending) (position, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.put(p)
-}
-
-// put is write for a caller that holds mu.
+// put writes the intent of p, for a caller that holds mu.
 func (j *journal) put(p *Pending) (position, error) {
-	j.buf = append(appendRecord(j.buf[:0], &p.intent), '\n')
-	at, err := j.current.file.write(j.buf)
+	at, err := j.current.file.write(p.line)
 	if err != nil {
 		return position{}, err
 	}
@@ -113,14 +109,13 @@ func (j *journal) put(p *Pending) (position, error) {
 	return at, nil
 }
 
-// done forgets p, whose record is in the log or whose call does not go out.
+// done forgets p, whose record is in the log or whose call does not go out. The intent
+// is not needed any more.
 func (j *journal) done(p *Pending) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	delete(j.pending, p.intent.ID)
-	if p.generation != nil {
-		p.generation.open--
-	}
+	j.pending.remove(p)
+	p.generation.open--
 }
 
 // tidy keeps the journal small; flush must bring the completed records to disk.
@@ -166,7 +161,7 @@ func (j *journal) advance() (current, old *generation, err error) {
 }
 
 func (j *journal) carryOver() error {
-	for _, p := range j.pending {
+	for p := range j.pending.all() {
 		if from := p.generation; from == j.old {
 			if _, err := j.put(p); err != nil {
 				return err
@@ -199,7 +194,7 @@ func (j *journal) files() []*appendFile {
 func (j *journal) idle() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.pending) == 0
+	return j.pending.size == 0
 }
 
 // clear ends an idle journal, the records of which are on disk: nothing is left.

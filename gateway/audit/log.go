@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // Log writes call records. One process at a time has the log of a directory
@@ -16,6 +17,7 @@ type Log struct {
 	journal *journal
 	health  health
 	chain   chain
+	drafts  drafts
 	found   uint64 // records before Open wrote any
 
 	attester *attester
@@ -85,7 +87,9 @@ func (l *Log) Append(r Record) (Record, error) {
 	if err := l.health.refusal(); err != nil {
 		return Record{}, err
 	}
-	at, err := l.chain.append(&r)
+	d := l.drafts.get()
+	at, err := l.chain.append(&r, d.make(&r))
+	l.drafts.put(d)
 	if err != nil {
 		return Record{}, l.failed(err)
 	}
@@ -106,48 +110,53 @@ func (l *Log) Append(r Record) (Record, error) {
 // The errors are [ErrUnavailable], [ErrClosed], and one for a Decision other
 // than "allow" or the ID of a call under way.
 func (l *Log) Begin(r Record) (*Pending, error) {
-	p := &Pending{log: l, intent: r}
-	intent := &p.intent
-	l.prepare(intent)
-	if intent.Decision != DecisionAllow {
-		return nil, fmt.Errorf("begin call record %s: decision is %q: only an allowed call has an intent, append a refusal", intent.ID, intent.Decision)
+	l.prepare(&r)
+	if r.Decision != DecisionAllow {
+		return nil, fmt.Errorf("begin call record %s: decision is %q: only an allowed call has an intent, append a refusal", shown(r.ID), shown(r.Decision))
 	}
-	intent.Seq, intent.Prev = 0, ""
+	r.Seq, r.Prev = 0, ""
 	if err := l.health.refusal(); err != nil {
 		return nil, err
 	}
-	if err := l.journal.admit(p); err != nil {
+	d := l.drafts.get()
+	d.begin(&r)
+	p := &Pending{log: l, draft: d, id: r.ID, time: r.Time}
+	at, admitted, err := l.journal.begin(p)
+	if err != nil {
+		l.drafts.put(d)
+		if admitted {
+			err = l.failed(err)
+		}
 		return nil, err
 	}
-	if err := l.writeIntent(p); err != nil {
-		l.journal.done(p)
+	if !l.options.Sync.intentWaits(r.Method) {
+		l.wake()
+		return p, nil
+	}
+	if err := at.wait(); err != nil {
+		l.done(p)
 		return nil, l.failed(err)
 	}
 	return p, nil
 }
 
-func (l *Log) writeIntent(p *Pending) error {
-	at, err := l.journal.write(p)
-	if err != nil {
-		return err
-	}
-	if l.options.Sync.intentWaits(p.intent.Method) {
-		return at.wait()
-	}
-	l.wake()
-	return nil
-}
-
 // Pending is a call under way: its intent is written, its record is not.
 type Pending struct {
-	log        *Log
-	intent     Record
-	generation *generation // of the journal's mutex
-	completed  atomic.Bool
+	log *Log
+	id  string
+	// time is that of the intent.
+	time      time.Time
+	*draft    // until the record is written
+	completed atomic.Bool
+
+	// Of the journal's mutex.
+	generation *generation
+	hash       uint64
+	next       *Pending // see underWay
 }
 
 // ID returns the id of the record.
-func (p *Pending) ID() string { return p.intent.ID }
+func (p *Pending) ID() string { return p.id }
 
 // Complete writes the one record of the call and returns it as written, with Seq
 // and Prev. r is the whole record, not only what is new; but ID and Time are
@@ -160,12 +169,11 @@ func (p *Pending) ID() string { return p.intent.ID }
 // Open.
 func (p *Pending) Complete(r Record) (Record, error) {
 	if !p.completed.CompareAndSwap(false, true) {
-		return Record{}, fmt.Errorf("complete call record %s: it is complete already", p.intent.ID)
+		return Record{}, fmt.Errorf("complete call record %s: it is complete already", p.id)
 	}
-	r.ID, r.Time = p.intent.ID, p.intent.Time
-	r.makeCanonical()
-	if r.check() != nil {
-		r.Decision = p.intent.Decision
+	r.ID, r.Time = p.id, p.time
+	if !r.isDecided() {
+		r.Decision = DecisionAllow // as every intent has it
 	}
 	written, err := p.log.complete(p, &r)
 	if !written {
@@ -176,7 +184,7 @@ func (p *Pending) Complete(r Record) (Record, error) {
 
 // complete tells, too, whether the record is in the log, on disk or not.
 func (l *Log) complete(p *Pending, r *Record) (written bool, err error) {
-	at, err := l.chain.append(r)
+	at, err := l.chain.append(r, p.finish(r))
 	switch {
 	case errors.Is(err, ErrClosed):
 		return false, err
@@ -184,14 +192,21 @@ func (l *Log) complete(p *Pending, r *Record) (written bool, err error) {
 		l.health.postpone(late{p, *r})
 		return false, l.failed(err)
 	}
-	l.journal.done(p)
+	l.done(p)
 	l.written(r)
 	return true, l.settle(at)
 }
 
+// done forgets a call whose record is in the log or which does not go out.
+func (l *Log) done(p *Pending) {
+	l.journal.done(p)
+	l.drafts.put(p.draft)
+	p.draft = nil
+}
+
 // owe writes a record that the log owes, closed or not.
 func (l *Log) owe(r Record) error {
-	if err := l.chain.appendOwed(&r); err != nil {
+	if err := l.chain.appendOwed(&r, appendBody(nil, &r)); err != nil {
 		return err
 	}
 	l.written(&r)
@@ -219,7 +234,7 @@ func (l *Log) settle(at position) error {
 	return nil
 }
 
-// prepare fills in what a record must have.
+// prepare fills in what a record must have. What writes it makes it canonical.
 func (l *Log) prepare(r *Record) {
 	if r.ID == "" {
 		r.ID = NewID()
@@ -227,7 +242,6 @@ func (l *Log) prepare(r *Record) {
 	if r.Time.IsZero() {
 		r.Time = l.options.Now()
 	}
-	r.makeCanonical()
 }
 
 // Found returns how many records there were before Open wrote any: the seq of the

@@ -83,7 +83,13 @@ type Record struct {
 // NewID returns a new id for a record: a version 7 UUID (RFC 9562 section 5.7),
 // unique, and sorting by the time it was made.
 func NewID() string {
-	return uuid.Must(uuid.NewV7()).String()
+	id := uuid.Must(uuid.NewV7())
+	var text [36]byte // as id.String makes it, in a third of the time
+	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
+		text[at], text[at+1] = hexDigits[id[i]>>4], hexDigits[id[i]&0xf]
+	}
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
 }
 
 // IsAct reports whether r is of an act of administration, the gateway's own included,
@@ -114,6 +120,10 @@ func (r *Record) makeCanonical() {
 	}
 	r.Path = canonicalText(r.Path, maxPath)
 	r.QueryNames = canonicalNames(r.QueryNames)
+	r.makeNumbersCanonical()
+}
+
+func (r *Record) makeNumbersCanonical() {
 	r.Status = min(max(r.Status, 0), 999)
 	r.BytesIn = max(r.BytesIn, 0)
 	r.BytesOut = max(r.BytesOut, 0)
@@ -123,11 +133,16 @@ func (r *Record) makeCanonical() {
 // check returns an error for a record that must not be written as it is: a
 // mistake of the caller, which no retry mends.
 func (r *Record) check() error {
-	if r.Decision != DecisionAllow && r.Decision != DecisionDeny {
-		return fmt.Errorf("call record %s: decision is %q: it must be %q or %q", r.ID, r.Decision, DecisionAllow, DecisionDeny)
+	if !r.isDecided() {
+		return fmt.Errorf("call record %s: decision is %q: it must be %q or %q", shown(r.ID), shown(r.Decision), DecisionAllow, DecisionDeny)
 	}
 	return nil
 }
+
+func (r *Record) isDecided() bool { return r.Decision == DecisionAllow || r.Decision == DecisionDeny }
+
+// shown is a text as a record would have it.
+func shown(s string) string { return canonicalText(s, maxText) }
 
 func canonicalTime(t time.Time) time.Time {
 	t = t.UTC().Truncate(time.Microsecond)
