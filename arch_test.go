@@ -155,6 +155,7 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate", "jiragate/internal/browser", "the program carries no browser"},
 	{"jiragate", "github.com/chromedp/...", "the program carries no browser"},
 	{"jiragate/internal/browser", "jiragate/...", "a browser doesn't know whose pages it shows"},
+	{"jiragate/internal/shards", "jiragate/...", "a map doesn't know what is in it"},
 	{"jiragate/internal/handover", "jiragate/...", "how processes hand over doesn't know what"},
 	{"jiragate/internal/netlab", "jiragate/...", "hosts of a test that share code with the gateway prove nothing"},
 	{"jiragate/internal/jirasim", "jiragate/...", "a simulator that shares code with the gateway proves nothing"},

@@ -68,8 +68,8 @@ type Authority struct {
 
 	mu    sync.Mutex
 	root  *root
-	hosts map[string]struct{} // replaced as a whole
-	cache *cache              // holds nothing for a host outside hosts, and nothing that another root signed
+	hosts Hosts  // replaced as a whole
+	cache *cache // holds nothing for a host outside hosts, and nothing that another root signed
 	mint  mint
 }
 
@@ -86,7 +86,7 @@ func Open(o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{dir: o.Dir, root: r, now: o.Now, cache: newCache(o.CacheSize)}, nil
+	return &Authority{dir: o.Dir, root: r, now: o.Now, hosts: hostSet(nil), cache: newCache(o.CacheSize)}, nil
 }
 
 // SetHosts says for which hosts certificates may be made: DNS names in lower
@@ -97,18 +97,25 @@ func Open(o Options) (*Authority, error) {
 //
 // The one error is that of a host in another form; it changes nothing.
 func (a *Authority) SetHosts(hosts []string) error {
-	set := make(map[string]struct{}, len(hosts))
+	set := make(hostSet, len(hosts))
 	for _, h := range hosts {
 		if err := checkHost(h); err != nil {
 			return fmt.Errorf("certs: host %q: %w", h, err)
 		}
 		set[h] = struct{}{}
 	}
+	a.Permit(set)
+	return nil
+}
+
+// Permit is SetHosts for a set that its caller keeps, so that nothing is copied: it costs
+// by the hosts that are in use, not by how many there are. No certificate is made for a
+// host of it in another form.
+func (a *Authority) Permit(hosts Hosts) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hosts = set
-	a.cache.retain(set)
-	return nil
+	a.hosts = hosts
+	a.cache.retain(hosts)
 }
 
 // Leaf returns the certificate of host, with the chain that a client needs
@@ -153,6 +160,9 @@ func (a *Authority) issue(host string, now time.Time) (*issued, error) {
 	if err != nil || is.fresh(now) {
 		return is, err
 	}
+	if err := checkHost(host); err != nil {
+		return nil, err
+	}
 	if !a.mayMint(now) {
 		if is != nil && now.Before(is.leaf.Leaf.NotAfter) {
 			return is, nil // due, and good
@@ -175,7 +185,7 @@ func (a *Authority) issue(host string, now time.Time) (*issued, error) {
 func (a *Authority) find(host string) (*issued, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, ok := a.hosts[host]; !ok {
+	if !a.hosts.Has(host) {
 		return nil, ErrHostNotPermitted
 	}
 	return a.cache.get(host), nil
@@ -186,7 +196,7 @@ func (a *Authority) find(host string) (*issued, error) {
 func (a *Authority) keep(is *issued) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, ok := a.hosts[is.by.host]; !ok {
+	if !a.hosts.Has(is.by.host) {
 		return ErrHostNotPermitted
 	}
 	if is.by.root == a.root {

@@ -36,9 +36,9 @@ func (c *cache) put(is *issued) {
 }
 
 // retain drops the hosts that are not in set.
-func (c *cache) retain(set map[string]struct{}) {
+func (c *cache) retain(set Hosts) {
 	for host, e := range c.byHost {
-		if _, ok := set[host]; !ok {
+		if !set.Has(host) {
 			c.remove(e)
 		}
 	}

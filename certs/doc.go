@@ -3,8 +3,8 @@
 // asked for, and for no other host than those of the connections.
 //
 // Start with [Open], which reads the root of a data directory or makes it at
-// first start, [Authority.SetHosts], which says for whom certificates may be
-// made, and [Authority.Leaf], which gives a TLS server its certificate.
+// first start, [Authority.SetHosts] or [Authority.Permit], which says for whom
+// certificates may be made, and [Authority.Leaf], which gives a TLS server its certificate.
 //
 // # Three levels
 //

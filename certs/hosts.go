@@ -3,9 +3,29 @@ package certs
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
 	"strings"
 )
+
+// Hosts is a set of hosts in the form of [Authority.SetHosts]. It never changes, and is
+// safe for concurrent use.
+type Hosts interface {
+	// Has is asked at each handshake.
+	Has(host string) bool
+	// All are the hosts, in any order; some may come more than once.
+	All() iter.Seq[string]
+}
+
+type hostSet map[string]struct{}
+
+func (s hostSet) Has(host string) bool {
+	_, ok := s[host]
+	return ok
+}
+
+func (s hostSet) All() iter.Seq[string] { return maps.Keys(s) }
 
 // checkHost refuses what is not the one spelling of a host: a DNS name of lower
 // case letters, digits, hyphens and dots (RFC 1123, section 2.1), or an IP

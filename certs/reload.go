@@ -46,7 +46,7 @@ func (a *Authority) Reload() (put func(), err error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.root = next
-		a.cache.retain(nil)
+		a.cache.retain(hostSet(nil))
 	}, nil
 }
 
@@ -71,13 +71,10 @@ func (a *Authority) present() *root {
 	return a.root
 }
 
+// permitted lists the hosts, each once.
 func (a *Authority) permitted() []string {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	hosts := make([]string, 0, len(a.hosts))
-	for h := range a.hosts {
-		hosts = append(hosts, h)
-	}
-	slices.Sort(hosts)
-	return hosts
+	hosts := a.hosts
+	a.mu.Unlock()
+	return slices.Compact(slices.Sorted(hosts.All()))
 }

@@ -131,3 +131,21 @@ func manyHosts(n int) []string {
 	}
 	return hosts
 }
+
+// TestPermit: a set that its caller keeps permits as one that was copied does, and no
+// certificate is made for what is no host.
+func TestPermit(t *testing.T) {
+	a := newAuthority(t, "a.example", "b.example")
+	stays := mustLeaf(t, a, "a.example")
+	mustLeaf(t, a, "b.example")
+	a.Permit(hostSet{"a.example": {}, "C.example": {}})
+	if mustLeaf(t, a, "a.example") != stays {
+		t.Error("a host that stayed was issued another leaf")
+	}
+	if _, err := a.Leaf("b.example"); !errors.Is(err, ErrHostNotPermitted) {
+		t.Errorf("Leaf of a removed host: %v", err)
+	}
+	if cert, err := a.Leaf("C.example"); err == nil {
+		t.Errorf("a certificate was made for a host in another form: %v", cert.Leaf.DNSNames)
+	}
+}

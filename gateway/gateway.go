@@ -212,30 +212,44 @@ func (g *Gateway) directory() *tokenstore.Directory { return g.options.Directory
 
 // resolver returns the resolver of the present directory. When the directory
 // has changed, the authority is told the hosts of the new one first.
-func (g *Gateway) resolver() (*resolver, *refusal) {
+func (g *Gateway) resolver() *resolver {
 	dir := g.directory()
 	if s := g.resolved.Load(); s != nil && s.directory == dir {
-		return s, nil
+		return s
 	}
 	g.resolving.Lock()
 	defer g.resolving.Unlock()
 	dir = g.directory()
-	if s := g.resolved.Load(); s != nil && s.directory == dir {
-		return s, nil
+	var (
+		s    *resolver
+		gone = true
+		err  error
+	)
+	switch before := g.resolved.Load(); {
+	case before == nil:
+		s, err = newResolver(dir, g.options.Region, g.api)
+	case before.directory == dir:
+		return before
+	default:
+		s, gone, err = before.of(dir)
 	}
-	s, err := newResolver(dir, g.options.Region, g.api)
 	if err != nil {
 		g.log.Error("some connections are out of reach", "error", err, "hint", "correct their base URLs: jiragate connection show, and add them anew")
 	}
-	if err := g.options.Authority.SetHosts(s.hosts()); err != nil {
-		return nil, &refusal{code: CodeInternal, detail: "No certificates can be made for the connections' hosts. See the gateway's log.", cause: err}
+	g.options.Authority.Permit(s)
+	if gone {
+		g.forget(dir)
 	}
+	g.resolved.Store(s)
+	return s
+}
+
+// forget drops what is kept of connections that are no more.
+func (g *Gateway) forget(dir *tokenstore.Directory) {
 	g.transports.keep(dir)
 	g.proofs.keep(dir)
 	g.pacer.Keep(func(id string, incarnation uint64) bool {
 		c, ok := dir.Connection(id)
 		return ok && c.Incarnation == incarnation
 	})
-	g.resolved.Store(s)
-	return s, nil
 }

@@ -142,10 +142,7 @@ func (g *Gateway) admitTunnel(c *Call, t *tunnel) (refused *refusal) {
 		return refuse(CodeRequestMalformed, "The target of CONNECT must be host:port: "+err.Error()+".")
 	}
 	c.target.authority = t.authority
-	s, refused := g.resolver()
-	if refused != nil {
-		return refused
-	}
+	s := g.resolver()
 	if chosen := c.identity.chosen; chosen != "" && !s.granted(c.identity.client, chosen) {
 		return notGranted()
 	}

@@ -111,10 +111,7 @@ func (g *Gateway) permitted(c *Call) *refusal {
 // resolve finds the connection the call belongs to, and the path below its
 // base, which is all that the policy looks at.
 func (g *Gateway) resolve(c *Call) *refusal {
-	s, refused := g.resolver()
-	if refused != nil {
-		return refused
-	}
+	s := g.resolver()
 	c.resolver = s
 	chosen, refused := c.identity.choose(c.in)
 	if refused != nil {

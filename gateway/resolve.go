@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,62 +33,65 @@ type resolver struct {
 	region    tokenstore.Region
 	api       *url.URL // where Cloud calls are sent
 	apiHosts  []authority
-	places    map[authority][]place               // sites and base URLs
-	clouds    map[string][]*tokenstore.Connection // by cloud id
+	known     index
 }
 
 // newResolver leaves out a connection whose host cannot be read, so that it
 // alone is out of reach, and reports it.
 func newResolver(dir *tokenstore.Directory, region tokenstore.Region, api *url.URL) (*resolver, error) {
-	s := &resolver{
-		directory: dir, region: region, api: api, apiHosts: []authority{atlassianAPI},
-		places: make(map[authority][]place), clouds: make(map[string][]*tokenstore.Connection),
-	}
-	var unreadable []error
+	s := &resolver{directory: tokenstore.NewDirectory(nil, nil), region: region, api: api, apiHosts: []authority{atlassianAPI}}
 	own, err := parseAuthority(api.Host, "443")
 	switch {
 	case err != nil:
-		unreadable = append(unreadable, fmt.Errorf("read the host of the Atlassian API URL %q: %w", api.Redacted(), err))
+		err = fmt.Errorf("read the host of the Atlassian API URL %q: %w", api.Redacted(), err)
 	case own != atlassianAPI:
 		s.apiHosts = append(s.apiHosts, own)
 	}
-	for _, c := range dir.Connections() {
-		if c.CloudID != "" {
-			s.clouds[c.CloudID] = append(s.clouds[c.CloudID], c)
-		}
-		if c.Host() == "" {
-			continue // a consent is yet to tell which site it is
-		}
-		a, err := parseAuthority(c.Authority(), "443")
-		if err != nil {
-			unreadable = append(unreadable, fmt.Errorf("read the host of connection %s: %w", c.ID, err))
-			continue
-		}
-		s.places[a] = append(s.places[a], place{c, c.ContextPath()})
-	}
-	return s, errors.Join(unreadable...)
+	s, _, unreadable := s.of(dir)
+	return s, errors.Join(err, unreadable)
 }
 
-// hosts lists the hosts for which clients may be shown a certificate.
-func (s *resolver) hosts() []string {
-	hosts := make([]string, 0, len(s.places)+len(s.apiHosts))
-	for a := range s.places {
-		hosts = append(hosts, a.host())
+// of is the resolver of another directory. It costs by what is different there, reports
+// what newResolver would report of that, and whether any connection has gone, or has
+// become another one of that id.
+func (s *resolver) of(dir *tokenstore.Directory) (next *resolver, gone bool, _ error) {
+	next = new(*s)
+	next.directory = dir
+	var unreadable error
+	next.known, gone, unreadable = s.known.of(dir, s.directory)
+	return next, gone, unreadable
+}
+
+// Has reports whether clients may be shown a certificate for a host.
+func (s *resolver) Has(host string) bool {
+	if s.known.at(host) != nil {
+		return true
 	}
-	if len(s.clouds) > 0 {
+	return s.known.clouds.Len() > 0 && slices.ContainsFunc(s.apiHosts, func(a authority) bool { return a.host() == host })
+}
+
+// All are the hosts for which Has is true.
+func (s *resolver) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for host := range s.known.hosts.Keys() {
+			if !yield(host) {
+				return
+			}
+		}
 		for _, a := range s.apiHosts {
-			hosts = append(hosts, a.host())
+			if s.known.clouds.Len() > 0 && !yield(a.host()) {
+				return
+			}
 		}
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
 }
 
 // reachable reports whether any connection of the client is at a. Whether it
 // is one of somebody else's, or nobody's, the client is not told.
 func (s *resolver) reachable(client *tokenstore.Client, a authority) *refusal {
-	for _, p := range s.places[a] {
-		if client.Granted(p.connection.ID) {
+	port := a.port()
+	for _, c := range s.known.at(a.host()) {
+		if c.Port() == port && client.Granted(c.ID) {
 			return nil
 		}
 	}
@@ -104,14 +108,15 @@ func (s *resolver) reachable(client *tokenstore.Client, a authority) *refusal {
 // candidates calls yield for each connection at the target's host whose base
 // path the target is below.
 func (s *resolver) candidates(t target, yield func(place)) {
-	for _, p := range s.places[t.authority] {
-		if below(t.path, p.base) {
-			yield(p)
+	port := t.authority.port()
+	for _, c := range s.known.at(t.authority.host()) {
+		if base := c.ContextPath(); c.Port() == port && below(t.path, base) {
+			yield(place{c, base})
 		}
 	}
 	if rest, ok := strings.CutPrefix(t.path, apiPrefix); ok && slices.Contains(s.apiHosts, t.authority) {
 		id, _, _ := strings.Cut(rest, "/")
-		for _, c := range s.clouds[id] {
+		for _, c := range s.known.site(id) {
 			yield(place{c, t.path[:len(apiPrefix)+len(id)]})
 		}
 	}

@@ -94,6 +94,7 @@ func (s *servers) begin() {
 func (g *Gateway) Serve(l net.Listener) error {
 	s := g.serving.Load()
 	g.bounds.memory.Start()
+	g.resolver() // where there are very many connections the first call would wait for it
 	s.begin()
 	// It is the limited one that is closed: who waits for room must see that, too.
 	l = netutil.LimitListener(wakingListener{l}, maxConnections)

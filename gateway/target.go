@@ -94,6 +94,9 @@ func (a authority) host() string {
 	return host
 }
 
+// port is the authority's port.
+func (a authority) port() string { return string(a[strings.LastIndexByte(string(a), ':')+1:]) }
+
 // target is where a request wants to go, as its client spelled it: nothing in
 // it is decoded or cleaned up. The policy reads path and query.
 type target struct {

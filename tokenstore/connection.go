@@ -107,7 +107,7 @@ func (c *Connection) Located() bool {
 
 // Host returns the host of the connection's site (Cloud) or base URL (Data
 // Center), without a port and without the brackets of an IPv6 literal. Like
-// [Connection.Authority] and [Connection.ContextPath] it counts on the normal
+// [Connection.Authority], [Connection.Port] and [Connection.ContextPath] it counts on the normal
 // form that [Connection.Validate] demands, on [Connection.Located], and allocates
 // next to nothing.
 func (c *Connection) Host() string {
@@ -124,6 +124,15 @@ func (c *Connection) Authority() string {
 		return authority + ":443"
 	}
 	return authority
+}
+
+// Port returns the port of the connection's site or base URL: "443" where none is written.
+func (c *Connection) Port() string {
+	authority, _ := c.split()
+	if _, port := splitPort(authority); port != "" {
+		return port
+	}
+	return "443"
 }
 
 // ContextPath returns the path below which Jira's own paths begin: "" for

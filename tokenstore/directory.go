@@ -3,15 +3,16 @@ package tokenstore
 import (
 	"cmp"
 	"crypto/sha256"
-	"maps"
 	"slices"
+
+	"jiragate/internal/shards"
 )
 
 // Directory is an immutable picture of all connections and clients as of one
 // commit of the store. Lookups take constant time and allocate nothing. It is
 // safe for concurrent use; what its methods return is shared and read-only.
 type Directory struct {
-	connections map[string]*Connection
+	connections shards.Map[*Connection] // by id
 	clients     map[string]*Client
 	byToken     map[[sha256.Size]byte]*Client
 	bySAN       map[string][]*Client
@@ -25,32 +26,54 @@ type Directory struct {
 // test. Of two records of one name the last counts; a token that two clients
 // share identifies neither.
 func NewDirectory(connections []Connection, clients []Client) *Directory {
-	d := &Directory{
-		connections: make(map[string]*Connection, len(connections)),
-		clients:     make(map[string]*Client, len(clients)),
-		byToken:     make(map[[sha256.Size]byte]*Client, len(clients)),
-		bySAN:       make(map[string][]*Client, len(clients)),
-	}
-	for _, c := range connections {
+	ownConnections, ownClients := make([]*Connection, len(connections)), make([]*Client, len(clients))
+	for i, c := range connections {
 		c.Scopes = slices.Clone(c.Scopes)
-		d.connections[c.ID] = &c
+		ownConnections[i] = &c
 	}
-	for _, c := range clients {
+	for i, c := range clients {
 		c.CertificateSANs = slices.Clone(c.CertificateSANs)
-		c.Connections = sortedSet(c.Connections)
-		d.clients[c.Name] = &c
+		c.Connections = slices.Clone(c.Connections)
+		ownClients[i] = &c
 	}
-	for _, c := range d.connections {
-		d.sortedConnections = append(d.sortedConnections, c)
-	}
-	slices.SortFunc(d.sortedConnections, func(a, b *Connection) int { return cmp.Compare(a.ID, b.ID) })
-	for _, c := range d.clients {
-		d.sortedClients = append(d.sortedClients, c)
-	}
-	slices.SortFunc(d.sortedClients, func(a, b *Client) int { return cmp.Compare(a.Name, b.Name) })
+	return DirectoryOf(ownConnections, ownClients)
+}
 
+// DirectoryOf is NewDirectory without the copies. The records and their lists must not
+// be changed any more.
+func DirectoryOf(connections []*Connection, clients []*Client) *Directory {
+	d := &Directory{
+		clients: make(map[string]*Client, len(clients)),
+		byToken: make(map[[sha256.Size]byte]*Client, len(clients)),
+		bySAN:   make(map[string][]*Client, len(clients)),
+	}
+	d.sortedConnections = sortedByName(connections, func(c *Connection) string { return c.ID })
+	index := d.connections.Draft(len(d.sortedConnections))
+	for _, c := range d.sortedConnections {
+		index.Set(c.ID, c)
+	}
+	d.connections = index.Map()
+	d.sortedClients = sortedByName(clients, func(c *Client) string { return c.Name })
+	for _, c := range d.sortedClients {
+		c.Connections = sortedSet(c.Connections)
+		d.clients[c.Name] = c
+	}
 	d.indexClients()
 	return d
+}
+
+// sortedByName sorts records, of which those with one name become the last of them.
+func sortedByName[T any](records []*T, name func(*T) string) []*T {
+	if byName := func(a, b *T) int { return cmp.Compare(name(a), name(b)) }; !slices.IsSortedFunc(records, byName) {
+		slices.SortStableFunc(records, byName)
+	}
+	last := records[:0]
+	for i, r := range records {
+		if i+1 == len(records) || name(records[i+1]) != name(r) {
+			last = append(last, r)
+		}
+	}
+	return last
 }
 
 // With returns a directory in which these connections and clients are in place of those
@@ -59,7 +82,16 @@ func NewDirectory(connections []Connection, clients []Client) *Directory {
 func (d *Directory) With(connections map[string]*Connection, clients map[string]*Client) *Directory {
 	next := *d
 	if len(connections) > 0 {
-		next.connections, next.sortedConnections = replaced(d.connections, d.sortedConnections, connections, func(c *Connection) string { return c.ID })
+		next.sortedConnections = replaced(d.sortedConnections, connections, func(c *Connection) string { return c.ID })
+		index := d.connections.Draft(len(next.sortedConnections))
+		for id, c := range connections {
+			if c == nil {
+				index.Delete(id)
+			} else {
+				index.Set(id, c)
+			}
+		}
+		next.connections = index.Map()
 	}
 	if len(clients) > 0 {
 		for _, c := range clients {
@@ -67,30 +99,58 @@ func (d *Directory) With(connections map[string]*Connection, clients map[string]
 				c.Connections = sortedSet(c.Connections)
 			}
 		}
-		next.clients, next.sortedClients = replaced(d.clients, d.sortedClients, clients, func(c *Client) string { return c.Name })
-		next.byToken = make(map[[sha256.Size]byte]*Client, len(next.clients))
-		next.bySAN = make(map[string][]*Client, len(next.clients))
+		next.sortedClients = replaced(d.sortedClients, clients, func(c *Client) string { return c.Name })
+		next.clients = make(map[string]*Client, len(next.sortedClients))
+		for _, c := range next.sortedClients {
+			next.clients[c.Name] = c
+		}
+		next.byToken = make(map[[sha256.Size]byte]*Client, len(next.sortedClients))
+		next.bySAN = make(map[string][]*Client, len(next.sortedClients))
 		next.indexClients()
 	}
 	return &next
 }
 
-// replaced returns copies of a map and of its sorted values with changes.
-func replaced[T any](byName map[string]*T, sorted []*T, changes map[string]*T, name func(*T) string) (map[string]*T, []*T) {
-	byName, sorted = maps.Clone(byName), slices.Clone(sorted)
+// replaced returns a copy of sorted records with changes.
+func replaced[T any](sorted []*T, changes map[string]*T, name func(*T) string) []*T {
+	sorted = slices.Clone(sorted)
 	for id, record := range changes {
 		i, found := slices.BinarySearchFunc(sorted, id, func(r *T, id string) int { return cmp.Compare(name(r), id) })
 		switch {
 		case record == nil && found:
-			delete(byName, id)
 			sorted = slices.Delete(sorted, i, i+1)
 		case record != nil && found:
-			byName[id], sorted[i] = record, record
+			sorted[i] = record
 		case record != nil:
-			byName[id], sorted = record, slices.Insert(sorted, i, record)
+			sorted = slices.Insert(sorted, i, record)
 		}
 	}
-	return byName, sorted
+	return sorted
+}
+
+// Changes calls yield for each connection that has another record than in the directory
+// before, or nil where it wasn't there, or isn't any more. It is cheap where one has been
+// made [Directory.With] the changes of the other: they share the other records.
+func (d *Directory) Changes(before *Directory, yield func(old, present *Connection)) {
+	was, is := before.sortedConnections, d.sortedConnections
+	if len(was) == len(is) && (len(is) == 0 || &was[0] == &is[0]) {
+		return // one list: only clients have changed
+	}
+	for len(was) > 0 || len(is) > 0 {
+		switch {
+		case len(was) > 0 && len(is) > 0 && was[0] == is[0]:
+			was, is = was[1:], is[1:]
+		case len(is) == 0 || len(was) > 0 && was[0].ID < is[0].ID:
+			yield(was[0], nil)
+			was = was[1:]
+		case len(was) == 0 || is[0].ID < was[0].ID:
+			yield(nil, is[0])
+			is = is[1:]
+		default:
+			yield(was[0], is[0])
+			was, is = was[1:], is[1:]
+		}
+	}
 }
 
 // indexClients fills byToken and bySAN.
@@ -111,8 +171,15 @@ func (d *Directory) indexClients() {
 	delete(d.byToken, [sha256.Size]byte{}) // stands for "no token"
 }
 
-// sortedSet returns a sorted copy of s without duplicates.
+// sortedSet returns s if it is sorted and without duplicates, and otherwise a copy that is.
 func sortedSet(s []string) []string {
+	increases := true
+	for i := 1; i < len(s) && increases; i++ {
+		increases = s[i-1] < s[i]
+	}
+	if increases {
+		return s
+	}
 	s = slices.Clone(s)
 	slices.Sort(s)
 	return slices.Compact(s)
@@ -140,8 +207,7 @@ func (d *Directory) ClientsByCertificateSAN(san string) []*Client {
 
 // Connection returns the connection of that id.
 func (d *Directory) Connection(id string) (*Connection, bool) {
-	c, ok := d.connections[id]
-	return c, ok
+	return d.connections.Get(id)
 }
 
 // Connections returns all connections, sorted by id.

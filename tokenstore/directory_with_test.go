@@ -3,6 +3,7 @@ package tokenstore_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -86,4 +87,47 @@ func written(d *tokenstore.Directory, names []string) (s string) {
 		s += "\n"
 	}
 	return s
+}
+
+// What has changed between two directories leads from one to the other, and nothing else is
+// named.
+func TestDirectoryChanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Each name has no record, or one of two; those that are equal are one.
+		records := make(map[string]*tokenstore.Connection)
+		draw := func(label string) (*tokenstore.Directory, map[string]*tokenstore.Connection) {
+			content := map[string]*tokenstore.Connection{}
+			var all []*tokenstore.Connection
+			for _, id := range []string{"a", "b", "c", "d", "e"} {
+				if v := rapid.IntRange(0, 2).Draw(t, label+id); v > 0 {
+					key := fmt.Sprint(id, v)
+					if records[key] == nil {
+						records[key] = &tokenstore.Connection{ID: id, Incarnation: uint64(v)}
+					}
+					content[id] = records[key]
+					all = append(all, records[key])
+				}
+			}
+			return tokenstore.DirectoryOf(all, nil), content
+		}
+		before, content := draw("before ")
+		after, want := draw("after ")
+		after.Changes(before, func(old, present *tokenstore.Connection) {
+			if old == present {
+				t.Fatal("what is the same is named")
+			}
+			if old != nil {
+				if content[old.ID] != old {
+					t.Fatalf("%s was another one", old.ID)
+				}
+				delete(content, old.ID)
+			}
+			if present != nil {
+				content[present.ID] = present
+			}
+		})
+		if !maps.Equal(content, want) {
+			t.Fatalf("the changes lead to %v, not to %v", content, want)
+		}
+	})
 }

@@ -1,10 +1,8 @@
 package bolt
 
 import (
-	"bytes"
 	"encoding/json"
 	"time"
-	"unicode/utf8"
 )
 
 // credentialRecord is the plaintext of a sealed credential. Kind and generation
@@ -44,25 +42,7 @@ func (c *credentialRecord) decode(plaintext []byte) error {
 // decodePlain reads what putCredential has encoded, as long as no string of it has
 // an escape: a call would pay more for reflection than for decryption. Where it
 // reports false, encoding/json has to do it.
-func (c *credentialRecord) decodePlain(b []byte) bool {
-	if bytes.IndexByte(b, '\\') >= 0 || !utf8.Valid(b) || len(b) < 2 || b[0] != '{' {
-		return false
-	}
-	if string(b) == "{}" {
-		return true
-	}
-	for more := true; more; {
-		name, rest, ok := cutString(b[1:])
-		if !ok || len(rest) == 0 || rest[0] != ':' {
-			return false
-		}
-		if b, ok = c.field(name, rest[1:]); !ok || len(b) == 0 {
-			return false
-		}
-		more = b[0] == ','
-	}
-	return string(b) == "}"
-}
+func (c *credentialRecord) decodePlain(b []byte) bool { return plainFields(b, c.field) }
 
 // field reads the value of a field, and returns what follows it.
 func (c *credentialRecord) field(name, b []byte) (rest []byte, ok bool) {
@@ -112,38 +92,4 @@ func (c *credentialRecord) field(name, b []byte) (rest []byte, ok bool) {
 		return rest, true
 	}
 	return rest, at.UnmarshalText(value) == nil
-}
-
-// cutString cuts a JSON string without escapes off b.
-func cutString(b []byte) (value, rest []byte, ok bool) {
-	if len(b) == 0 || b[0] != '"' {
-		return nil, nil, false
-	}
-	end := bytes.IndexByte(b[1:], '"')
-	if end < 0 {
-		return nil, nil, false
-	}
-	return b[1 : 1+end], b[2+end:], true
-}
-
-// cutStrings cuts a JSON array of one or more strings without escapes off b.
-func cutStrings(b []byte) (values []string, rest []byte, ok bool) {
-	if len(b) == 0 || b[0] != '[' {
-		return nil, nil, false
-	}
-	end := bytes.IndexByte(b, ']')
-	if end < 0 {
-		return nil, nil, false
-	}
-	// One string for all of them, as a call pays for each.
-	all := string(b[:end])
-	for at := 0; at < end; {
-		value, left, ok := cutString(b[at+1 : end])
-		if !ok || len(left) > 0 && left[0] != ',' {
-			return nil, nil, false
-		}
-		values = append(values, all[at+2:at+2+len(value)])
-		at = end - len(left)
-	}
-	return values, b[end+1:], true
 }

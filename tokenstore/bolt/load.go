@@ -6,37 +6,49 @@ import (
 	"jiragate/tokenstore"
 )
 
+// chunk is how many connections are kept in one piece of memory. As long as one of them is
+// in use all are, so it isn't as many as there are.
+const chunk = 256
+
 // loadDirectory reads all connections and clients.
 func loadDirectory(tx *bbolt.Tx) (*tokenstore.Directory, error) {
-	var connections []tokenstore.Connection
+	var (
+		read        recordReader
+		record      connectionRecord
+		room        []tokenstore.Connection
+		connections []*tokenstore.Connection
+	)
 	err := tx.Bucket(bucketConnections).ForEach(func(k, v []byte) error {
-		r, err := decodeConnection(k, v)
-		if err != nil {
+		if err := read.connection(&record, k, v); err != nil {
 			return err
 		}
-		connections = append(connections, r.connection())
+		if len(room) == cap(room) {
+			room = make([]tokenstore.Connection, 0, chunk)
+		}
+		room = append(room, record.connection())
+		connections = append(connections, &room[len(room)-1])
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	var clients []tokenstore.Client
+	var clients []*tokenstore.Client
 	err = tx.Bucket(bucketClients).ForEach(func(k, v []byte) error {
-		c, err := decodeClient(k, v)
+		c, err := read.client(k, v)
 		if err != nil {
 			return err
 		}
-		clients = append(clients, c)
+		clients = append(clients, &c)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return tokenstore.NewDirectory(connections, clients), nil
+	return tokenstore.DirectoryOf(connections, clients), nil
 }
 
-// changed is a directory with what the transaction has changed. Only that is read: of
-// all there is, it would take a second for each 30,000 connections.
+// changed is a directory with what the transaction has changed. Only that is read, and not
+// all there is.
 func (t *change) changed(d *tokenstore.Directory) (*tokenstore.Directory, error) {
 	connections := make(map[string]*tokenstore.Connection)
 	for _, id := range t.touched {

@@ -62,6 +62,14 @@ type pageWalk struct {
 	end      uint64 // the first page number that is not in use
 	seen     []bool // by page number
 	todo     []pageRef
+	page     []byte // what read returned last
+	walked   walked
+}
+
+// walked is the tree that was walked last, and which pages are its own.
+type walked struct {
+	root, end uint64
+	seen      []bool
 }
 
 // pageRef leads to a page whose keys are at least from and, unless it is nil,
@@ -100,9 +108,7 @@ func (w *pageWalk) pagesOf(meta []byte) (used []bool, err error) {
 	if w.end < 3 || w.end > uint64(w.size/w.pageSize) {
 		return nil, corruptf("the file is cut short: it has %d bytes of %d pages of %d", w.size, w.end, w.pageSize)
 	}
-	w.seen = make([]bool, w.end)
-	w.seen[0], w.seen[1] = true, true
-	if err := w.walk(); err != nil {
+	if err := w.tree(); err != nil {
 		return nil, err
 	}
 	free, err := w.readFreelist()
@@ -141,6 +147,22 @@ func (w *pageWalk) validMeta(offset, pageSize int64) []byte {
 	return m
 }
 
+// tree marks the pages of the tree as seen. Both meta pages lead to one tree after a
+// commit that has changed nothing, and then it is walked once.
+func (w *pageWalk) tree() error {
+	if w.walked.seen != nil && w.walked.root == w.root && w.walked.end == w.end {
+		w.seen = slices.Clone(w.walked.seen)
+		return nil
+	}
+	w.seen = make([]bool, w.end)
+	w.seen[0], w.seen[1] = true, true
+	if err := w.walk(); err != nil {
+		return err
+	}
+	w.walked = walked{w.root, w.end, slices.Clone(w.seen)}
+	return nil
+}
+
 // walk visits every page of every bucket.
 func (w *pageWalk) walk() error {
 	w.todo = append(w.todo, pageRef{id: w.root})
@@ -158,19 +180,20 @@ func (w *pageWalk) walk() error {
 	return nil
 }
 
-// read returns a page with its overflow, and marks it as seen.
+// read returns a page with its overflow, which is good until the next is read, and marks
+// it as seen.
 func (w *pageWalk) read(id uint64) ([]byte, error) {
 	if id >= w.end {
 		return nil, corruptf("page %d lies beyond the end", id)
 	}
-	header := make([]byte, pageHeader)
-	if _, err := w.r.ReadAt(header, int64(id)*w.pageSize); err != nil {
+	w.page = slices.Grow(w.page[:0], int(w.pageSize))[:w.pageSize]
+	if _, err := w.r.ReadAt(w.page, int64(id)*w.pageSize); err != nil {
 		return nil, corruptf("page %d can't be read: %v", id, err)
 	}
-	if got := binary.NativeEndian.Uint64(header); got != id {
+	if got := binary.NativeEndian.Uint64(w.page); got != id {
 		return nil, corruptf("page %d says that it is page %d", id, got)
 	}
-	n := uint64(binary.NativeEndian.Uint32(header[12:])) + 1
+	n := uint64(binary.NativeEndian.Uint32(w.page[12:])) + 1
 	if n > w.end-id {
 		return nil, corruptf("page %d overflows the end", id)
 	}
@@ -180,11 +203,14 @@ func (w *pageWalk) read(id uint64) ([]byte, error) {
 		}
 		w.seen[i] = true
 	}
-	page := make([]byte, int64(n)*w.pageSize)
-	if _, err := w.r.ReadAt(page, int64(id)*w.pageSize); err != nil {
-		return nil, corruptf("page %d can't be read: %v", id, err)
+	if n > 1 {
+		more := int(n-1) * int(w.pageSize)
+		w.page = slices.Grow(w.page, more)[:int(w.pageSize)+more]
+		if _, err := w.r.ReadAt(w.page[w.pageSize:], int64(id+1)*w.pageSize); err != nil {
+			return nil, corruptf("page %d can't be read: %v", id, err)
+		}
 	}
-	return page, nil
+	return w.page, nil
 }
 
 // elements checks a branch or leaf page, and remembers the pages it leads to.
@@ -196,6 +222,9 @@ func (w *pageWalk) elements(ref pageRef, page []byte) error {
 	}
 	if flags == flagBranch && count == 0 {
 		return corruptf("branch page %d is empty", ref.id)
+	}
+	if flags == flagBranch {
+		page = bytes.Clone(page) // whose keys are kept
 	}
 	if pageHeader+count*elementHeader > len(page) {
 		return corruptf("page %d has more elements than space", ref.id)

@@ -113,12 +113,12 @@ func (r *connectionRecord) connection() tokenstore.Connection {
 }
 
 func decodeConnection(key, value []byte) (*connectionRecord, error) {
-	var r connectionRecord
-	if err := decode(value, &r); err != nil {
-		return nil, corruptf("connection %q: %v", key, err)
-	}
-	if r.ID != string(key) {
-		return nil, corruptf("connection %q holds the record of another one", key)
+	var (
+		d recordReader
+		r connectionRecord
+	)
+	if err := d.connection(&r, key, value); err != nil {
+		return nil, err
 	}
 	return &r, nil
 }
@@ -150,10 +150,11 @@ func newClientRecord(c *tokenstore.Client) *clientRecord {
 var noToken [32]byte
 
 func decodeClient(key, value []byte) (tokenstore.Client, error) {
-	var r clientRecord
-	if err := decode(value, &r); err != nil {
-		return tokenstore.Client{}, corruptf("client %q: %v", key, err)
-	}
+	return new(recordReader).client(key, value)
+}
+
+// client is what the record of that key says.
+func (r *clientRecord) client(key []byte) (tokenstore.Client, error) {
 	if r.Name != string(key) {
 		return tokenstore.Client{}, corruptf("client %q holds the record of another one", key)
 	}
