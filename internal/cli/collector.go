@@ -16,7 +16,7 @@ import (
 const (
 	// heapSpare is that where little is live. About 35 MiB are the program's own pages and
 	// what the runtime takes, so with it a busy process stays below 64 MiB.
-	heapSpare = 20 << 20
+	heapSpare = 16 << 20
 	// heapPart is that where much is live: one in so many of it.
 	heapPart = 2
 	// The percentage (GOGC) is never outside these, and is left alone until it is

@@ -8,21 +8,23 @@ import (
 	"testing"
 )
 
+// unit is that of which heapSpare is twenty.
+const unit = heapSpare / 20
+
 func TestPercentFor(t *testing.T) {
-	const mib = 1 << 20
 	for _, tt := range []struct {
 		name string
 		heap heap
 		want int
 	}{
 		{"nothing yet", heap{}, 400},
-		{"just started: no more than five times what is live", heap{live: 2 * mib}, 400},
-		{"few tunnels", heap{live: 10 * mib}, 200},
-		{"stacks and globals count, too", heap{live: 10 * mib, scanned: 6 * mib}, 125},
-		{"as Go does it", heap{live: 20 * mib}, 100},
-		{"where the part begins", heap{live: 40 * mib}, 50},
-		{"ten thousand tunnels", heap{live: 200 * mib}, 50},
-		{"large stacks don't keep the collector busy", heap{live: 200 * mib, scanned: 400 * mib}, 50},
+		{"just started: no more than five times what is live", heap{live: 2 * unit}, 400},
+		{"few tunnels", heap{live: 10 * unit}, 200},
+		{"stacks and globals count, too", heap{live: 10 * unit, scanned: 6 * unit}, 125},
+		{"as Go does it", heap{live: 20 * unit}, 100},
+		{"where the part begins", heap{live: 40 * unit}, 50},
+		{"ten thousand tunnels", heap{live: 200 * unit}, 50},
+		{"large stacks don't keep the collector busy", heap{live: 200 * unit, scanned: 400 * unit}, 50},
 	} {
 		if got := percentFor(tt.heap); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
@@ -33,9 +35,9 @@ func TestPercentFor(t *testing.T) {
 // Setting the percentage stops the world, so it is set only where that makes a difference.
 func TestCollectorSetsWhatIsNotable(t *testing.T) {
 	var set []int
-	now := heap{live: 20 << 20}
+	now := heap{live: 20 * unit}
 	c := &collector{percent: 100, read: func() heap { return now }, set: func(p int) int { set = append(set, p); return 0 }}
-	for _, live := range []uint64{20 << 20, 21 << 20, 19 << 20, 10 << 20, 10<<20 + 1<<18, 10 << 20, 100 << 20, 110 << 20, 20 << 20} {
+	for _, live := range []uint64{20 * unit, 21 * unit, 19 * unit, 10 * unit, 10*unit + unit/4, 10 * unit, 100 * unit, 110 * unit, 20 * unit} {
 		now.live = live
 		c.adjust()
 	}
@@ -47,13 +49,13 @@ func TestCollectorSetsWhatIsNotable(t *testing.T) {
 // It is looked at after each collection until the end, and then as it was before.
 func TestCollectorFollowsTheHeap(t *testing.T) {
 	set := make(chan int, 10)
-	live := uint64(10 << 20)
+	live := uint64(10 * unit)
 	c := &collector{percent: 100, set: func(p int) int { set <- p; return 0 }, read: func() heap {
 		live *= 2
 		return heap{live: live}
 	}}
 	c.afterCycle()
-	for len(set) == 0 { // the first cycle finds 20 MiB, for which 100 is right
+	for len(set) == 0 { // the first cycle finds heapSpare, for which 100 is right
 		runtime.GC()
 		runtime.Gosched()
 	}
