@@ -71,15 +71,22 @@ func ask(conn net.Conn, text string) (int, error) {
 
 const soakAuthority = "soak-0.atlassian.net:443"
 
-// outsider has a wrong token. Each comes from another address of this machine: after a
-// few tries from one, the gateway would answer nobody there.
-func (r *rude) outsider(ctx context.Context, random *rand.Rand) {
-	id, traceparent := r.ledger.begin(false)
+// dialFromAnywhere connects from one of very many addresses of this machine. Of strangers
+// at one address, the gateway answers nobody after a few wrong tokens, and records one
+// refusal a second.
+func (r *rude) dialFromAnywhere(ctx context.Context, random *rand.Rand) (net.Conn, error) {
 	from := net.Dialer{Timeout: callTimeout, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1+byte(random.IntN(200)), byte(random.IntN(256)), 1+byte(random.IntN(254)))}}
 	conn, err := from.DialContext(ctx, "tcp", r.proxy)
 	if err == nil {
 		err = conn.SetDeadline(time.Now().Add(callTimeout))
 	}
+	return conn, err
+}
+
+// outsider has a wrong token.
+func (r *rude) outsider(ctx context.Context, random *rand.Rand) {
+	id, traceparent := r.ledger.begin(false)
+	conn, err := r.dialFromAnywhere(ctx, random)
 	if err != nil {
 		r.ledger.violation("an outsider cannot connect: %v", err)
 		return
@@ -242,9 +249,9 @@ var malformedHeads = []struct {
 	{"GET http://soak-0.atlassian.net/rest/api/3/my", 0}, // and never the rest
 }
 
-func (r *rude) malformed(_ context.Context, random *rand.Rand) {
+func (r *rude) malformed(ctx context.Context, random *rand.Rand) {
 	m := malformedHeads[random.IntN(len(malformedHeads))]
-	conn, err := r.dial()
+	conn, err := r.dialFromAnywhere(ctx, random)
 	if err != nil {
 		r.ledger.violation("a malformed head: %v", err)
 		return
