@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -128,6 +129,27 @@ func TestAnswersOfTunnelsAreDated(t *testing.T) {
 	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err != nil || time.Since(date) > time.Minute {
 		t.Errorf("dated %q", response.Header["Date"])
+	}
+}
+
+// The end of a connection may come together with the last bytes of a body, which is whole
+// all the same.
+func TestBodyThatEndsWithItsConnection(t *testing.T) {
+	body := strings.Repeat("x", 3*smallHead)
+	for name, in := range map[string]string{
+		"length":  fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body), body),
+		"chunked": fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []seen
+			c := &recordedConn{in: iotest.DataErrReader(strings.NewReader(in))}
+			newHTTP1Conn(newFramedConn(c, &origin{tunnel: &tunnel{}}, "marker"), slog.New(slog.DiscardHandler), func(_ http.ResponseWriter, r *http.Request) {
+				got = append(got, look(r))
+			}).run(time.Minute)
+			if len(got) != 1 || got[0].Failed || got[0].Body != body {
+				t.Errorf("read %d requests: %+v", len(got), got)
+			}
+		})
 	}
 }
 

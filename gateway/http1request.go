@@ -132,6 +132,9 @@ func (f *framedConn) readBody(p []byte) (int, error) {
 		}
 		if len(f.buf) == 0 && f.state == inBody {
 			n, err := f.readThrough(p)
+			if n > 0 && errors.Is(err, io.EOF) {
+				err = nil // TLS may say with the last bytes that there are no more, and says it again
+			}
 			return n, unexpected(err)
 		}
 		if fault := f.advance(); fault != nil || f.state == atEnd {

@@ -52,11 +52,6 @@ func compressSegmentResting(fsys fileSystem, dir string, s segment, rest func())
 	return fsys.syncDir(dir)
 }
 
-// compressSegment is compressSegmentResting without a rest.
-func compressSegment(fsys fileSystem, dir string, s segment) error {
-	return compressSegmentResting(fsys, dir, s, func() {})
-}
-
 func compressFile(fsys fileSystem, from, to string, rest func()) error {
 	in, info, err := openRegular(from)
 	if err != nil {

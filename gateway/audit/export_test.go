@@ -18,3 +18,8 @@ func ProcessorTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
+
+// compressSegment is compressSegmentResting without a rest.
+func compressSegment(fsys fileSystem, dir string, s segment) error {
+	return compressSegmentResting(fsys, dir, s, func() {})
+}
