@@ -135,6 +135,7 @@ func goals() []goal {
 		{what: "deciding, allocations", atMost: true, bound: 0, a: cell{microSection, "jiragate/policy BenchmarkDecide/plain", "allocs/op"}},
 		{what: "start-up with the large store", atMost: true, bound: 2, digits: 2, unit: "s", a: cell{"store", largeStore, startUp}},
 		{what: "memory with the large store, busy", atMost: true, bound: 300, unit: "MiB", a: cell{"store", largeStore, memoryBusy}},
+		{what: "first chunk of a slow answer after Jira sent it, p50", atMost: true, bound: 1000, unit: "µs", a: cell{"streaming", jiragate, firstP50}},
 		{what: "first chunk of a slow answer after Jira sent it, p99", atMost: true, bound: 1000, unit: "µs", a: cell{"streaming", jiragate, firstP99}},
 		{what: "speed of a large answer, of no proxy's", by: ratio, bound: .7, digits: 2,
 			a: cell{"download", jiragate, speed}, b: cell{"download", direct, speed}},
