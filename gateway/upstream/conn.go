@@ -34,6 +34,20 @@ func (c *conn) alive() bool {
 	return n == 0 && errors.Is(err, nothing{}) && !(c.used && c.socket.asked)
 }
 
+// fit reports whether m may be sent as far as is known: in a turn the socket is looked at
+// then, and what TLS holds of what came before is looked at here.
+func (c *conn) fit(m *message) bool {
+	c.socket.within = c.turns(m)
+	ok := c.alive()
+	c.socket.within = false
+	return ok
+}
+
+// turns reports whether the look at the socket, the request and the wait for the answer
+// are one turn. What was not used before may have something to be read, and what is sent
+// by pieces has more to say.
+func (c *conn) turns(m *message) bool { return c.used && c.socket.raw != nil && !m.more }
+
 // close says goodbye.
 func (c *conn) close() { _ = c.secure.Close() }
 
@@ -55,8 +69,11 @@ func (c *conn) roundTrip(ctx context.Context, m *message, got func(net.Conn)) (_
 	e.begin(time.Now().Add(c.pool.options.HeaderTimeout))
 	e.ends[0].ctx = ctx
 	e.watch(&e.ends[0])
-	got(c.socket.Conn)
-	sent := e.send(m)
+	sent := e.send(m, got)
+	if errors.Is(sent, errStale) {
+		e.fail(errStale)
+		return nil, false, errStale
+	}
 	response, err := e.receive(m.request, sent)
 	if err == nil {
 		return response, false, nil
@@ -79,8 +96,15 @@ func (c *conn) roundTrip(ctx context.Context, m *message, got func(net.Conn)) (_
 }
 
 // send writes the request, and what is longer than oneRecord in the background, so
-// that the answer can be read meanwhile.
-func (e *exchange) send(m *message) error {
+// that the answer can be read meanwhile. In a turn the answer has begun then.
+func (e *exchange) send(m *message, got func(net.Conn)) error {
+	s := e.conn.socket
+	if s.waited = false; e.conn.turns(m) {
+		s.armed = got
+		defer func() { s.armed = nil }() // TLS may have refused
+	} else {
+		got(s.Conn)
+	}
 	if m.more {
 		e.conn.due = time.Time{}
 		e.uploaded = make(chan error, 1)
@@ -93,7 +117,7 @@ func (e *exchange) send(m *message) error {
 	if _, err := e.conn.secure.Write(*m.buffer); err != nil {
 		return err
 	}
-	if now := time.Now(); now.Sub(began) > time.Millisecond {
+	if now := time.Now(); !s.waited && now.Sub(began) > time.Millisecond {
 		e.conn.due = time.Time{}
 		e.bound(now.Add(e.conn.pool.options.HeaderTimeout)) // the answer has its time from here on
 	}

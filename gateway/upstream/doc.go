@@ -16,7 +16,9 @@
 // dropped before anything is sent by it, and so is one on which something was said
 // unasked, which might be taken for the next answer (response smuggling). That is done
 // each time, however short the connection was idle: it costs one system call, and what
-// it finds nothing else would.
+// it finds nothing else would. The request is written right behind that, and the wait for
+// the answer is that of the look: nothing is read once more in between, and nothing that
+// comes meanwhile is missed.
 //
 // # Sending again
 //

@@ -60,35 +60,23 @@ func (p *pool) count(c *conn) {
 	p.streamed++
 }
 
-// roundTripHTTP2 makes a call by one of the streams.
+// roundTripHTTP2 makes a call by one of the streams. Net/http doesn't wait for one: it finds
+// it at once, or errNoStream.
 func (p *pool) roundTripHTTP2(ctx context.Context, req *http.Request, got func(net.Conn)) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	connected := false
-	queue := time.AfterFunc(p.options.ConnTimeout, func() { cancel(ErrBusy) })
-	defer queue.Stop()
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		connected = true
-		queue.Stop()
-		got(bare(info.Conn))
-	}})
-	req = req.WithContext(traced)
+	ctx, cancel := context.WithCancel(ctx)
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { got(bare(info.Conn)) },
+	}))
 	if req.Body != nil {
 		req.Body = io.NopCloser(req.Body) // it may be read by another way yet
 	}
 	response, err := p.streams().RoundTrip(req)
 	if err != nil {
-		defer cancel(nil)
-		defer p.streamFree()
-		switch busy := errors.Is(context.Cause(ctx), ErrBusy); {
-		case busy && !connected:
-			err = ErrBusy
-		case busy:
-			// The timer fired as the connection came: it may have been sent.
-			err = io.ErrUnexpectedEOF
-		}
+		cancel()
+		p.streamFree()
 		return nil, err // as it is: what it says tells of what it is
 	}
-	response.Body = &stream{ReadCloser: response.Body, pool: p, cancel: func() { cancel(nil) }}
+	response.Body = &stream{ReadCloser: response.Body, pool: p, cancel: cancel}
 	return response, nil
 }
 

@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"io"
+	"os"
 	"syscall"
 )
 
@@ -20,6 +21,21 @@ func readNow(fd uintptr, p []byte) (int, error) {
 			return 0, err
 		case n == 0:
 			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// writeNow writes what a socket takes, without waiting.
+func writeNow(fd uintptr, p []byte) (int, error) {
+	for {
+		switch n, err := syscall.Write(int(fd), p); {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, nil
+		case err != nil:
+			return 0, os.NewSyscallError("write", err)
 		default:
 			return n, nil
 		}

@@ -85,12 +85,16 @@ func (t *Transport) RoundTrip(ctx context.Context, req *http.Request, got func(n
 			p.giveBack(at.conn)
 			return nil, err
 		}
-		if at.conn.used && !at.conn.alive() {
+		if at.conn.used && !at.conn.fit(&m) {
 			at.conn.drop()
 			try-- // nothing was sent, and there is one less of these
 			continue
 		}
 		response, again, err := at.conn.roundTrip(ctx, &m, got)
+		if errors.Is(err, errStale) {
+			try-- // the same
+			continue
+		}
 		if err == nil || !again || try >= maxTries {
 			return response, err
 		}
