@@ -17,17 +17,18 @@ func (g *Gateway) admit(c *Call) *refusal {
 		return refused
 	case !c.origin.private:
 		return refuse(CodePlaintext, "Use CONNECT (https:// through the proxy), or make the proxy listener TLS with JIRAGATE_PROXY_TLS_CERT and _KEY.")
-	// HTTP/1.x has been through framedConn; HTTP/2 has not.
+	case len(r.Header["Upgrade"]) > 0 || len(r.Header["Http2-Settings"]) > 0:
+		return refuse(CodeUpgradeForbidden, "Send the request without Upgrade; WebSocket and h2c are not let through.")
+	case len(r.Header["Content-Encoding"]) > 0:
+		return refuse(CodeEncodingForbidden, "Send the body without Content-Encoding.")
+	case c.origin.framing != nil: // framedConn has found that it isn't too large
+		return nil
 	case headFields(r.Header) > maxHeaderFields:
 		return refuse(CodeHeaderTooLarge, "The request was not understood: "+tooManyFields().detail+".")
 	case len(r.RequestURI) > maxTargetBytes:
 		return refuse(CodeTargetTooLong, "The request was not understood: "+targetTooLong().detail+".")
 	case headBytes(r) > maxHeadBytes:
 		return refuse(CodeHeaderTooLarge, "The request was not understood: "+headTooLarge().detail+".")
-	case len(r.Header["Upgrade"]) > 0 || len(r.Header["Http2-Settings"]) > 0:
-		return refuse(CodeUpgradeForbidden, "Send the request without Upgrade; WebSocket and h2c are not let through.")
-	case len(r.Header["Content-Encoding"]) > 0:
-		return refuse(CodeEncodingForbidden, "Send the body without Content-Encoding.")
 	}
 	return nil
 }

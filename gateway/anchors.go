@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 )
 
 // The sizes of anchors. A shorter one than shortAnchor is found everywhere, and a
@@ -18,7 +19,7 @@ const (
 // an answer, a gram of a few bytes is compared with those that an anchor has at its
 // first stride places. One of these lies at such a place, wherever the anchor is.
 type anchors struct {
-	list [maxAnchors]string
+	list [maxAnchors]anchor
 	n    int
 	// everywhere: one is too short, or they are too many, to tell anything.
 	everywhere bool
@@ -32,6 +33,15 @@ type anchors struct {
 	// all, needs no look at the table, and no guess of the processor's.
 	filter [1 << filterBits / 64]uint64
 }
+
+// anchor holds its bytes by itself, so that none of the encodings that they are taken
+// from outlives their adding.
+type anchor struct {
+	text [anchorSize]byte
+	size int
+}
+
+func (a *anchor) bytes() []byte { return a.text[:a.size] }
 
 // A credential has ten anchors at most. Each has five grams.
 const (
@@ -47,17 +57,16 @@ func (a *anchors) add(run string) {
 		a.everywhere = true
 		return
 	}
-	anchor := run[max(0, len(run)-anchorSize):]
-	for _, known := range a.list[:a.n] {
-		if known == anchor {
-			return
-		}
+	var end anchor
+	end.size = copy(end.text[:], run[max(0, len(run)-anchorSize):])
+	if slices.Contains(a.list[:a.n], end) {
+		return
 	}
 	if a.n == maxAnchors {
 		a.everywhere = true
 		return
 	}
-	a.list[a.n], a.stride = anchor, 0
+	a.list[a.n], a.stride = end, 0
 	a.n++
 }
 
@@ -85,17 +94,18 @@ func (a *anchors) addHex(value string) {
 // prepare makes the table.
 func (a *anchors) prepare() {
 	shortest := anchorSize
-	for _, anchor := range a.list[:a.n] {
-		shortest = min(shortest, len(anchor))
+	for i := range a.list[:a.n] {
+		shortest = min(shortest, a.list[i].size)
 	}
 	size := min(gramSize, shortest)
 	a.mask = 1<<(8*size) - 1
 	a.stride = shortest - size + 1
 	clear(a.table[:])
 	clear(a.filter[:])
-	for _, anchor := range a.list[:a.n] {
+	for k := range a.list[:a.n] {
+		text := a.list[k].bytes()
 		for i := range a.stride {
-			gram := load(anchor, i) & a.mask
+			gram := load(text, i) & a.mask
 			hash := hashOf(gram)
 			a.filter[hash>>(32-filterBits)/64] |= 1 << (hash >> (32 - filterBits) % 64)
 			at := hash >> (32 - anchorBits)
@@ -147,8 +157,8 @@ func (a *anchors) has(gram, hash uint32) bool {
 // around reports whether an anchor lies in b so that i is among its first places.
 func around[T string | []byte](a *anchors, b T, i int) bool {
 	for from := max(0, i-a.stride+1); from <= i; from++ {
-		for _, anchor := range a.list[:a.n] {
-			if begins(b, from, anchor) {
+		for k := range a.list[:a.n] {
+			if begins(b, from, a.list[k].bytes()) {
 				return true
 			}
 		}
@@ -156,7 +166,7 @@ func around[T string | []byte](a *anchors, b T, i int) bool {
 	return false
 }
 
-func begins[T string | []byte](b T, from int, anchor string) bool {
+func begins[T string | []byte](b T, from int, anchor []byte) bool {
 	if len(b)-from < len(anchor) {
 		return false
 	}

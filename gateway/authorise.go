@@ -40,7 +40,7 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
 			return credentialRefusal(c.connection, err)
 		}
 		c.token = token
-		c.out.Header["Authorization"] = []string{bearer(token, &c.secrets)}
+		c.fields.set("Authorization", bearer(token, &c.secrets))
 		return nil
 	}
 	credential, refused := g.stored(ctx, c)
@@ -52,7 +52,7 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
 	if err != nil {
 		return credentialRefusal(c.connection, err)
 	}
-	c.out.Header["Authorization"] = []string{value}
+	c.fields.set("Authorization", value)
 	return nil
 }
 
@@ -111,8 +111,10 @@ func authorization(r *http.Request, credential *tokenstore.Credential, s *secret
 		return applink.Sign(r, applink.Consumer{Key: credential.ConsumerKey, PrivateKey: credential.PrivateKey}, credential.Token)
 	}
 	// RFC 7617, in UTF-8.
-	pair := credential.Username + ":" + credential.Password.Reveal()
-	value := string(base64.StdEncoding.AppendEncode([]byte(basicScheme), []byte(pair)))
+	var room [2 * usualPair]byte
+	joined := append(append(append(room[:0], credential.Username...), ':'), credential.Password.Reveal()...)
+	var encoded [len(basicScheme) + 2*usualPair]byte
+	pair, value := string(joined), string(base64.StdEncoding.AppendEncode(append(encoded[:0], basicScheme...), joined))
 	s.addSince(pair, len(credential.Username)+1)
 	s.add(value[len(basicScheme):])
 	if password := credential.Password.Reveal(); len(password) >= shortSecret {
@@ -122,7 +124,11 @@ func authorization(r *http.Request, credential *tokenstore.Credential, s *secret
 	return value, nil
 }
 
-const basicScheme = "Basic "
+const (
+	basicScheme = "Basic "
+	// usualPair is the size of most user names and passwords together.
+	usualPair = 64
+)
 
 // bearer is the header value of a token (RFC 6750).
 func bearer(token secret.Secret, s *secrets) string {

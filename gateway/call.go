@@ -106,8 +106,8 @@ type Call struct {
 	body     []byte // rebuilt; nil when none is sent
 
 	// From pace: nil until it is the call's turn.
-	pass *pace.Pass
-	sent bool // a socket to Jira was had, so that something may have been sent
+	pass    *pace.Pass
+	sockets int // to Jira that were had, so that something may have been sent by each
 
 	// From record: nil until the call is on disk and may go out.
 	pending *audit.Pending
@@ -116,6 +116,7 @@ type Call struct {
 	ctx        context.Context // of what goes out
 	out        *http.Request   // outgoing, or a copy of it
 	outgoing   http.Request
+	fields     fields        // of outgoing
 	secrets    secrets       // what must not come back in the answer
 	patience   patience      // for the credential
 	token      secret.Secret // the oauth2 access token that was sent
@@ -138,9 +139,11 @@ type Call struct {
 // scratch is memory that one call after the other uses, inside tunnels of HTTP/1.x: there
 // nobody has anything of a call once it was served.
 type scratch struct {
-	call   Call
-	hidden hidden
-	first  []byte // of an answer
+	call     Call
+	hidden   hidden
+	fields   fields      // of the request to Jira
+	returned http.Header // of its answer
+	first    []byte      // of an answer
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -148,12 +151,19 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // newScratch gives a call its memory.
 func newScratch(in *http.Request, o *origin) *scratch {
 	s := scratches.Get().(*scratch)
-	s.call = Call{in: in, door: doorTunnel, origin: o, started: time.Now(), scratch: s, secrets: secrets{&s.hidden}}
+	s.call = Call{in: in, door: doorTunnel, origin: o, started: time.Now(), scratch: s, secrets: secrets{&s.hidden}, fields: s.fields}
 	return s
 }
 
 // free takes the memory back, and wipes what was secret.
 func (s *scratch) free() {
+	s.fields = fields{}
+	// What was sent over HTTP/2, net/http may be reading yet.
+	if answer := s.call.answer.response; answer != nil && answer.ProtoMajor == 1 && s.call.sockets == 1 {
+		s.fields = s.call.fields
+		s.fields.clear()
+	}
+	clear(s.returned)
 	s.call, s.hidden = Call{}, hidden{}
 	clear(s.first)
 	s.first = s.first[:0]
@@ -161,6 +171,18 @@ func (s *scratch) free() {
 		s.first = nil
 	}
 	scratches.Put(s)
+}
+
+// returned is memory for the header of an answer.
+func (c *Call) returned() http.Header {
+	switch {
+	case c.scratch == nil:
+		return make(http.Header)
+	case c.scratch.returned == nil:
+		c.scratch.returned = make(http.Header)
+	}
+	clear(c.scratch.returned) // of an answer before
+	return c.scratch.returned
 }
 
 // firstPiece is memory for n bytes of an answer.

@@ -278,11 +278,12 @@ func (f *framedConn) advanceData() bool {
 
 func (f *framedConn) advanceHead() *framingFault {
 	end := -1
-	for i := f.scan; i < len(f.buf); i++ {
-		if f.buf[i] != '\n' {
-			continue
+	for i := f.scan; ; i++ {
+		next := bytes.IndexByte(f.buf[i:], '\n')
+		if next < 0 {
+			break
 		}
-		if i == 0 || f.buf[i-1] != '\r' {
+		if i += next; i == 0 || f.buf[i-1] != '\r' {
 			return malformed("a line ends in LF without CR")
 		}
 		if i >= 3 && f.buf[i-3] == '\r' && f.buf[i-2] == '\n' {

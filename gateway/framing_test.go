@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -159,6 +161,23 @@ var framingSeeds = []string{
 	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: v\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
 	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
 	"GET http://a/ HTTP/1.0\r\nHost: a\r\n\r\n",
+}
+
+// FuzzParseTarget: the short way leads to the same place.
+func FuzzParseTarget(f *testing.F) {
+	for _, target := range []string{"/rest/api/3/myself", "/a.b-c_d/?x=%2F&y#z", "/?", "/a??", "/a?b?", "//a/b", "///", "/%41", "/a;b", "/a:b", "/~a", "/a#b", "*", "", "a", "?a", "http://a/b", "/\u00e4"} {
+		f.Add(target)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		got, err := parseTarget(target)
+		want, wantErr := url.ParseRequestURI(target)
+		if strings.IndexFunc(target, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 {
+			return // was refused before
+		}
+		if (err == nil) != (wantErr == nil) || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: %#v, %v, want %#v, %v", target, got, err, want, wantErr)
+		}
+	})
 }
 
 // FuzzFraming holds the check to net/http: the messages it lets through are

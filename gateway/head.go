@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,13 +22,13 @@ type head struct {
 	length           int64
 }
 
-// field is a line of a head, as it came.
+// field is a line of a head, by its canonical name.
 type field struct{ name, value string }
 
 // parseHead checks a head, which ends in CRLF CRLF, and finds its framing. Its fields
 // are put into fields, which may be used again once they are done with.
 func parseHead(text string, fields []field) (h head, _ *framingFault) {
-	line, rest, _ := strings.Cut(text, "\r\n")
+	line, rest := cutLine(text)
 	var fault *framingFault
 	if h, fault = parseRequestLine(line); fault != nil {
 		return head{}, fault
@@ -35,7 +36,7 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 	h.fields = fields[:0]
 	var hosts, lengths, codings int
 	for len(rest) > 2 {
-		line, rest, _ = strings.Cut(rest, "\r\n")
+		line, rest = cutLine(rest)
 		if len(h.fields) == maxHeaderFields {
 			return head{}, tooManyFields()
 		}
@@ -44,21 +45,23 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 			return head{}, fault
 		}
 		h.fields = append(h.fields, field{name, value})
-		switch {
-		case strings.EqualFold(name, "Host"):
+		switch name {
+		case "Host":
 			hosts, h.host = hosts+1, value
-		case strings.EqualFold(name, "Content-Length"):
+		case "Content-Length":
 			lengths++
 			if h.length, fault = parseLength(value); fault != nil {
 				return head{}, fault
 			}
-		case strings.EqualFold(name, "Expect"):
+		case "Expect":
 			if h.expects = strings.EqualFold(value, "100-continue"); !h.expects {
 				return head{}, malformed("the only expectation understood is 100-continue")
 			}
-		case strings.EqualFold(name, "Trailer") && !harmlessTrailers(value):
-			return head{}, malformed("the Trailer field names a field that frames the message")
-		case strings.EqualFold(name, "Transfer-Encoding"):
+		case "Trailer":
+			if !harmlessTrailers(value) {
+				return head{}, malformed("the Trailer field names a field that frames the message")
+			}
+		case "Transfer-Encoding":
 			codings++
 			if h.chunked = strings.EqualFold(value, "chunked"); !h.chunked {
 				return head{}, malformed("the only transfer coding understood is chunked")
@@ -91,6 +94,13 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 		}
 	}
 	return h, nil
+}
+
+// cutLine cuts the first line off a head, in which each LF follows a CR: see advanceHead.
+// A CR elsewhere is in no valid line.
+func cutLine(text string) (line, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
 }
 
 // harmlessTrailers reports whether a Trailer field names none of those that
@@ -135,7 +145,7 @@ func parseRequestLine(line string) (h head, _ *framingFault) {
 			return head{}, malformed("the target of CONNECT is not host:port")
 		}
 		h.url.Scheme = "" // it has none
-	} else if h.url, err = url.ParseRequestURI(target); err != nil {
+	} else if h.url, err = parseTarget(target); err != nil {
 		if target != "*" {
 			return head{}, malformed("the request target is not a valid URI")
 		}
@@ -144,7 +154,23 @@ func parseRequestLine(line string) (h head, _ *framingFault) {
 	return h, nil
 }
 
-// parseField splits "name: value" (RFC 9112 section 5). Leading white space,
+// parseTarget is url.ParseRequestURI, with a short way for nearly every target: a path in
+// which nothing is escaped or has to be, and its query.
+func parseTarget(target string) (*url.URL, error) {
+	path, query, asks := strings.Cut(target, "?")
+	if !strings.HasPrefix(path, "/") || asks && query == "" {
+		return url.ParseRequestURI(target)
+	}
+	for i := range len(path) {
+		if c := path[i]; c != '/' && c != '.' && !plain[c] {
+			return url.ParseRequestURI(target)
+		}
+	}
+	return &url.URL{Path: path, RawQuery: query}, nil
+}
+
+// parseField splits "name: value" (RFC 9112 section 5), and makes the name canonical.
+// Leading white space,
 // as of a folded line, and white space before the colon are refused.
 func parseField(line string) (name, value string, _ *framingFault) {
 	name, value, ok := strings.Cut(line, ":")
@@ -152,10 +178,10 @@ func parseField(line string) (name, value string, _ *framingFault) {
 		return "", "", malformed("a header field has an invalid name")
 	}
 	value = strings.Trim(value, " \t")
-	if !httpguts.ValidHeaderFieldValue(value) || strings.ContainsAny(value, "\r\n") {
+	if !httpguts.ValidHeaderFieldValue(value) { // CR and LF are not
 		return "", "", malformed("a header field has a control character in its value")
 	}
-	return name, value, nil
+	return http.CanonicalHeaderKey(name), value, nil
 }
 
 // parseLength reads a Content-Length: digits only, no list, no sign.

@@ -15,31 +15,46 @@ var forwardedFields = []string{
 	"If-None-Match",
 }
 
-// requestHeader makes the header of the request to Jira.
-func requestHeader(in *http.Request, method, userAgent string) http.Header {
-	const usual = 8 // fields, in one small table; more than there are but in some writes
-	h := make(http.Header, usual)
-	values := make([]string, 0, len(forwardedFields)+4) // one array for all fields
-	set := func(name, value string) {
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
+// fields are a header with one array for all of its values. The zero value has none.
+type fields struct {
+	header http.Header
+	values []string
+}
+
+func (f *fields) set(name, value string) {
+	if f.header == nil {
+		const usual = 8 // in one small table; more than there are but in some writes
+		f.header, f.values = make(http.Header, usual), make([]string, 0, usual)
 	}
+	f.values = append(f.values, value)
+	n := len(f.values)
+	f.header[name] = f.values[n-1 : n : n]
+}
+
+// clear takes all fields away, and keeps their memory.
+func (f *fields) clear() {
+	clear(f.header)
+	clear(f.values)
+	f.values = f.values[:0]
+}
+
+// requestHeader sets the header of the request to Jira.
+func requestHeader(out *fields, in *http.Request, method, userAgent string) {
 	for _, name := range forwardedFields {
 		if v := strings.Join(in.Header[name], ", "); v != "" && visible(v) {
-			set(name, v)
+			out.set(name, v)
 		}
 	}
-	set("User-Agent", userAgent)
-	set("Via", via(in.ProtoMajor))
+	out.set("User-Agent", userAgent)
+	out.set("Via", via(in.ProtoMajor))
 	// Answers are asked for as they are, so that a reflected credential can
 	// be found in them.
-	set("Accept-Encoding", "identity")
+	out.set("Accept-Encoding", "identity")
 	if method != http.MethodGet {
 		// Jira answers 403 "XSRF check failed" to some writes without it
 		// (Atlassian, "Form token handling").
-		set("X-Atlassian-Token", "no-check")
+		out.set("X-Atlassian-Token", "no-check")
 	}
-	return h
 }
 
 // visible reports whether a field value is printable ASCII (RFC 9110 section

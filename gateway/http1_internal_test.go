@@ -279,6 +279,43 @@ func TestWaitsOfTunnels(t *testing.T) {
 	}
 }
 
+// A client is watched from watchAfter on after its request was read, whatever went before,
+// and a call that is over by then is not disturbed.
+func TestClientIsWatched(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, before := range map[string]time.Duration{"at first": 0, "after a call": watchAfter * 3 / 4, "long after": 5 * watchAfter} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var began time.Time
+				noticed := time.Duration(-1)
+				calls := 0
+				client, _, done := pipe(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Length", "0")
+					if calls++; calls == 1 && before > 0 {
+						return
+					}
+					began = time.Now()
+					<-r.Context().Done()
+					noticed = time.Since(began)
+				})
+				if before > 0 {
+					_, _ = io.WriteString(client, request)
+					if _, err := http.ReadResponse(bufio.NewReader(client), nil); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(before)
+				}
+				_, _ = io.WriteString(client, request)
+				client.Close()
+				<-done
+				if noticed != watchAfter {
+					t.Errorf("noticed after %v, want %v", noticed, watchAfter)
+				}
+			})
+		})
+	}
+}
+
 // seen is what a handler sees of a request.
 type seen struct {
 	Method, URL, Target, Proto, Host string

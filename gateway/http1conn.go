@@ -29,7 +29,7 @@ type http1Conn struct {
 	answer  response
 	watch   watch
 
-	deadline time.Time // for reading the next head, or to sleep
+	deadline time.Time // for reading, the next head or to sleep
 	due      time.Time // when the wait for a request is over
 	socket   net.Conn  // that it can sleep by; nil where it can't
 	gone     func()    // called when it has ended
@@ -120,7 +120,7 @@ func (x *http1Conn) await() error {
 }
 
 // rests sets the deadlines for the time between two requests. For writing there is one
-// since TLS may have something to say.
+// since TLS may have something to say: that of the answer before, where it is long enough.
 func (x *http1Conn) rests(patience time.Duration) {
 	// That it may end a moment early saves setting a deadline each time.
 	const moment = sleepAfter / 2
@@ -131,9 +131,18 @@ func (x *http1Conn) rests(patience time.Duration) {
 		first = now.Add(min(patience, sleepAfter))
 	}
 	if early := first.Sub(x.deadline); early < 0 || early > moment {
-		_, _ = x.framed.SetReadDeadline(first), x.framed.SetWriteDeadline(x.due)
-		x.deadline, x.answer.deadline = first, time.Time{}
+		_ = x.framed.SetReadDeadline(first)
+		x.deadline = first
 	}
+	if x.answer.deadline.Before(first) {
+		x.writesUntilDue()
+	}
+}
+
+// writesUntilDue sets the deadline for writing while the connection rests.
+func (x *http1Conn) writesUntilDue() {
+	_ = x.framed.SetWriteDeadline(x.due)
+	x.answer.deadline = time.Time{} // an answer has its own
 }
 
 // serve has a request served, and reports whether the connection takes another one.
@@ -196,6 +205,8 @@ type watch struct {
 	timer   *time.Timer
 	cancel  context.CancelFunc
 	armed   bool
+	ticking bool          // the timer runs, perhaps since an earlier call
+	since   time.Time     // when it was armed
 	reading chan struct{} // closed when the reader is back; nil where there is none
 	left    bool          // the client has
 }
@@ -211,18 +222,34 @@ func (w *watch) begin(cancel context.CancelFunc) {
 func (w *watch) arm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.armed = true
-	if w.timer == nil {
-		w.timer = time.AfterFunc(watchAfter, w.look)
+	w.armed, w.since = true, time.Now()
+	w.tick(watchAfter)
+}
+
+// tick has the timer run. To start and stop it with each call would cost more than to let
+// it run out and look again.
+func (w *watch) tick(d time.Duration) {
+	switch {
+	case w.ticking:
 		return
+	case w.timer == nil:
+		w.timer = time.AfterFunc(d, w.look)
+	default:
+		w.timer.Reset(d)
 	}
-	w.timer.Reset(watchAfter)
+	w.ticking = true
 }
 
 // look reads what the client sends meanwhile. That it sends the next request already
 // ends the watch, as the end of it would be seen only behind that.
 func (w *watch) look() {
 	w.mu.Lock()
+	w.ticking = false
+	if left := watchAfter - time.Since(w.since); w.armed && left > 0 {
+		w.tick(left)
+		w.mu.Unlock()
+		return
+	}
 	f := w.conn.framed
 	if !w.armed || w.reading != nil || len(f.buf) > 0 || f.state != inHead {
 		w.mu.Unlock()
@@ -251,7 +278,6 @@ func (w *watch) end() {
 		return
 	}
 	w.armed = false
-	w.timer.Stop()
 	reading := w.reading
 	w.reading = nil
 	if reading != nil {

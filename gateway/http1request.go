@@ -34,7 +34,7 @@ func (q *request) of(x *http1Conn, ctx context.Context) *http.Request {
 	}
 	q.values = q.values[:len(h.fields)]
 	for i, f := range h.fields {
-		name := http.CanonicalHeaderKey(f.name)
+		name := f.name
 		if name == "Host" || name == "Transfer-Encoding" {
 			continue
 		}

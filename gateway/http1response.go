@@ -217,7 +217,7 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 	if early := t.Sub(w.deadline); early >= 0 && early < moment {
 		return nil
 	}
-	w.deadline, w.conn.deadline = t, time.Time{}
+	w.deadline = t
 	return w.conn.framed.SetWriteDeadline(t)
 }
 

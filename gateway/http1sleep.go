@@ -34,6 +34,7 @@ func (x *http1Conn) drowsy(err error) bool {
 		return false
 	}
 	_ = x.framed.SetReadDeadline(x.due)
+	x.writesUntilDue()
 	x.deadline = time.Time{}
 	return true
 }

@@ -81,6 +81,14 @@ func TestTunnelsSleep(t *testing.T) {
 				t.Errorf("ended after %v", took)
 			}
 		},
+		"may be written to until it ends": func(t *testing.T, a *asleep) { // TLS may have to
+			call(t, a)
+			time.Sleep(2 * writeTimeout)
+			go func() { _, _ = a.answers.ReadByte() }()
+			if _, err := a.framed.Write([]byte{0}); err != nil {
+				t.Error(err)
+			}
+		},
 		"ends with its client": func(t *testing.T, a *asleep) {
 			time.Sleep(2 * sleepAfter)
 			a.client.Close()

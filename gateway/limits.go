@@ -60,8 +60,8 @@ const (
 	// readBodyTimeout is how long a client may take for a request's body.
 	readBodyTimeout = 60 * time.Second
 	// watchAfter is how long a call may take until the client's connection is watched
-	// for its going away. Most are over by then.
-	watchAfter = 10 * time.Millisecond
+	// for its going away: a read that has to be interrupted when the call ends sooner.
+	watchAfter = 100 * time.Millisecond
 	// idleTimeout is how long a tunnel or keep-alive connection may be idle.
 	idleTimeout = 3 * time.Minute
 	// writeTimeout is how long a client may take to accept one piece of an

@@ -37,7 +37,7 @@ func (g *Gateway) pace(ctx context.Context, c *Call) *refusal {
 // goes looks at pauses once more before the call goes out: the credential, or a
 // renewed token, may have taken its time.
 func (c *Call) goes() *refusal {
-	if !c.sent {
+	if c.sockets == 0 {
 		if err := c.pass.Ready(); err != nil {
 			return c.paceRefused(err)
 		}
@@ -76,7 +76,7 @@ func (c *Call) paced() pace.Call {
 // leave makes room for the next call of the connection. A call of which nothing was
 // sent has cost nothing.
 func (c *Call) leave() {
-	if !c.sent {
+	if c.sockets == 0 {
 		c.pass.Cancel()
 	}
 	c.pass.Leave()

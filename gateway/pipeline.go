@@ -219,17 +219,18 @@ func (g *Gateway) begin(c *Call) *refusal {
 func (g *Gateway) rebuild(ctx context.Context, c *Call) {
 	scheme, host, base := c.resolver.upstream(c.connection)
 	u := &url.URL{Scheme: scheme, Host: host, Path: base + c.decision.Path(), RawQuery: c.decision.RawQuery()}
-	header := requestHeader(c.in, c.decision.Operation.Method, g.userAgent)
+	requestHeader(&c.fields, c.in, c.decision.Operation.Method, g.userAgent)
 	c.outgoing = http.Request{
 		Method: c.decision.Operation.Method, URL: u, Host: host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	c.ctx, c.out = ctx, &c.outgoing
 	if c.body != nil {
 		// No GetBody: the transport must not be able to send it twice (G9).
 		c.out.Body, c.out.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
-		header["Content-Type"] = []string{"application/json"}
+		c.fields.set("Content-Type", "application/json")
 	}
+	c.out.Header = c.fields.header
 }
 
 const (

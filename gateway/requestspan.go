@@ -31,7 +31,7 @@ func (g *Gateway) startRequestSpan(ctx context.Context, c *Call) (context.Contex
 	if c.out.ContentLength > 0 {
 		span.SetAttributes(semconv.HTTPRequestBodySize(int(c.out.ContentLength)))
 	}
-	if c.sent { // the first request had a socket
+	if c.sockets > 0 { // the first request had a socket
 		span.SetAttributes(semconv.HTTPRequestResendCount(1))
 	}
 	return ctx, span

@@ -58,7 +58,8 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 
 	asked := time.Now()
 	response, err := transport.RoundTrip(ctx, c.out, func(conn net.Conn) {
-		connected, c.sent = true, true
+		connected = true
+		c.sockets++
 		c.leftBy(conn)
 	})
 	took := time.Since(asked)
@@ -84,7 +85,7 @@ func (g *Gateway) send(c *Call) (*answer, *refusal) {
 		// remember the issue.
 		body.EndWith(c.in.Context())
 	}
-	c.answer = answer{response: response, header: make(http.Header), scanner: scanner{secrets: c.secrets}}
+	c.answer = answer{response: response, header: c.returned(), scanner: scanner{secrets: c.secrets}}
 	a := &c.answer
 	a.body = pacedBody{body, c.started.Add(maxCallTime), c}
 	if refused := g.inspect(c, a); refused != nil {

@@ -73,6 +73,7 @@ func BenchmarkStations(b *testing.B) {
 	body := []byte(strings.Repeat(`{"self":"https://jira.example/rest/api/2/user?username=jira-bot","name":"jira-bot"},`, 12))
 	password := tokenstore.Credential{Kind: tokenstore.KindBasic, Username: "jira-bot", Password: secret.New("correct&horse/battery staple")}
 	token := secret.New("eyJhbGciOiJSUzI1NiJ9." + strings.Repeat("Zm9vYmFy", 200) + "." + strings.Repeat("c2lnbmF0", 40))
+	var out fields
 	var p proofs
 	for i := range manyConnections {
 		t, _ := p.take(b.Context(), connectionID(i), 1)
@@ -89,7 +90,7 @@ func BenchmarkStations(b *testing.B) {
 		"tunnel target":  func() { _, _ = tunnelTarget(r, site.authority) },
 		"decide":         func() { decided = rules.Decide(call) },
 		"canonical path": func() { _ = decided.Path() },
-		"request header": func() { _ = requestHeader(r, http.MethodGet, "jiragate/1") },
+		"request header": func() { out.clear(); requestHeader(&out, r, http.MethodGet, "jiragate/1") },
 		"proof": func() {
 			t, _ := p.take(context.Background(), "customer-050043", 1)
 			t.done(true)

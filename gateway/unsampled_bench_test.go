@@ -92,7 +92,7 @@ func BenchmarkUnsampledCall(b *testing.B) {
 		if refused := c.goes(); refused != nil {
 			b.Fatal(refused.detail)
 		}
-		c.sent = true
+		c.sockets = 1
 		g.heedLimits(c.span, c, answer)
 	}
 	for _, bench := range []struct {

@@ -31,11 +31,12 @@ func (c *credentialRecord) decode(plaintext []byte) error {
 	if c.decodePlain(plaintext) {
 		return nil
 	}
-	*c = credentialRecord{}
-	if err := json.Unmarshal(plaintext, c); err != nil {
+	var read credentialRecord // not c, which has no memory of its own as long as encoding/json doesn't see it
+	if err := json.Unmarshal(plaintext, &read); err != nil {
 		// Without the cause, which may quote what was decrypted.
 		return corruptf("a sealed record opens but is not a credential")
 	}
+	*c = read
 	return nil
 }
 

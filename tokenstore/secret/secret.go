@@ -31,7 +31,8 @@ func New(s string) Secret {
 	if s == "" {
 		return Secret{}
 	}
-	return Secret{p: &s}
+	held := s // only where there is something to hold is there memory for it
+	return Secret{p: &held}
 }
 
 // Reveal returns the content. Take it at the last moment, and don't keep it.
