@@ -36,9 +36,23 @@ func openAppend(fsys fileSystem, path string, flag int, size int64) (*appendFile
 	if err != nil {
 		return nil, err
 	}
+	return newAppend(fsys, path, f, size), nil
+}
+
+// prepareAppend makes the file at path anew, with nothing in it but room, in bytes, for
+// what will be.
+func prepareAppend(fsys fileSystem, path string, room int64) (*appendFile, error) {
+	f, err := fsys.prepare(path, room)
+	if err != nil {
+		return nil, err
+	}
+	return newAppend(fsys, path, f, 0), nil
+}
+
+func newAppend(fsys fileSystem, path string, f file, size int64) *appendFile {
 	a := &appendFile{fs: fsys, path: path, file: f, size: size, synced: size}
 	a.changed.L = &a.mu
-	return a, nil
+	return a
 }
 
 // write appends p, and returns its place so that the caller can wait for it.

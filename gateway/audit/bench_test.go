@@ -3,7 +3,9 @@ package audit
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -34,6 +36,86 @@ func BenchmarkCall(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
+}
+
+// BenchmarkWrite is how long a call that changes something waits for the disk before it
+// goes out, with [SyncWrites] and beside reads; and, in turn with it, how long a bare
+// loop waits for a kilobyte: in a file that is prepared, and in one that grows. Medians,
+// since others use the disk, too. "growing" is a file system that prepares nothing.
+func BenchmarkWrite(b *testing.B) {
+	for name, fsys := range map[string]fileSystem{"prepared": disk{}, "growing": growing{}} {
+		b.Run(name, func(b *testing.B) {
+			dir := filepath.Join(b.TempDir(), "audit")
+			l := mustOpenOn(b, Options{Dir: dir, Sync: SyncWrites}, fsys)
+			bare := [2]*bareFile{{size: 64 << 20}, {}}
+			for i, f := range bare {
+				f.open(b, filepath.Join(dir, fmt.Sprint("bare", i)))
+			}
+			var took []time.Duration
+			for b.Loop() {
+				for range 9 {
+					r := intent("GET")
+					mustComplete(b, mustBegin(b, l, r), outcome(r))
+				}
+				time.Sleep(time.Millisecond) // the disk has ended what came before
+				began := time.Now()
+				p := mustBegin(b, l, intent("POST"))
+				took = append(took, time.Since(began))
+				mustComplete(b, p, outcome(p.intent))
+				for _, f := range bare {
+					time.Sleep(time.Millisecond)
+					f.sync(b)
+				}
+			}
+			write := median(took)
+			b.ReportMetric(float64(write.Microseconds()), "µs/write")
+			b.ReportMetric(write.Seconds()/median(bare[0].took).Seconds(), "of-prepared")
+			b.ReportMetric(write.Seconds()/median(bare[1].took).Seconds(), "of-growing")
+		})
+	}
+}
+
+// growing is a disk whose files have no room beforehand.
+type growing struct{ disk }
+
+func (d growing) prepare(path string, _ int64) (file, error) {
+	return d.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+}
+
+// bareFile is written and brought to disk, a kilobyte at a time.
+type bareFile struct {
+	size int64 // prepared
+	file file
+	end  int64
+	took []time.Duration
+}
+
+func (f *bareFile) open(b *testing.B, path string) {
+	b.Helper()
+	var err error
+	if f.file, err = (disk{}).prepare(path, f.size); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.file.Close() })
+}
+
+func (f *bareFile) sync(b *testing.B) {
+	b.Helper()
+	began := time.Now()
+	_, err := f.file.WriteAt(make([]byte, 1<<10), f.end)
+	if err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.end += 1 << 10
+	f.took = append(f.took, time.Since(began))
+}
+
+func median(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return took[len(took)/2]
 }
 
 // BenchmarkCallWithoutDisk is what Begin and Complete do besides writing: as much of it
@@ -71,6 +153,10 @@ type nowhere struct{ disk }
 func (d nowhere) open(path string, flag int) (file, error) {
 	f, err := d.disk.open(path, flag)
 	return emptyFile{f}, err
+}
+
+func (d nowhere) prepare(path string, _ int64) (file, error) {
+	return d.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
 type emptyFile struct{ file }

@@ -18,7 +18,7 @@
 //	2026-11-23T10.checkpoint  the newest signed checkpoint of the log that ended in this segment
 //	2026-11-23T10.tree        the Merkle tree before this segment, and the hashes of its lines
 //	key-0001.succession       a signing key endorses the one that followed it
-//	pending-00000001.journal  the journal: intents of calls that are under way
+//	pending-00000001.journal  the journal: intents of calls that are under way, and zeros for those to come
 //	torn-….bin                bytes that a crash left unfinished, kept for inspection
 //	lock                      held by the one process that writes
 //	probe                     exists for a moment while the log finds out if the disk takes writes again

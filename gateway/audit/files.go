@@ -25,6 +25,9 @@ type fileSystem interface {
 	// open opens path with the flags of os.OpenFile. It never follows a
 	// symbolic link in the last element, and makes files with mode 0600.
 	open(path string, flag int) (file, error)
+	// prepare makes the file at path anew, as open does, and gives it room: as many
+	// zeros, on disk, as size says, or none.
+	prepare(path string, size int64) (file, error)
 	remove(path string) error
 	// rename puts from in the place of to.
 	rename(from, to string) error

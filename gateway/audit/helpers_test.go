@@ -175,3 +175,12 @@ func writeTestFile(t testing.TB, path string, content []byte) {
 
 // errDisk is what a failing disk says.
 var errDisk = syscall.EIO
+
+func fileSize(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}

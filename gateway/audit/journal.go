@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
 	"path/filepath"
 	"sync"
 )
 
 const (
-	// generationSize is when a journal file is followed by the next.
+	// generationSize is what a journal file has room for from the beginning. It is
+	// followed by the next when three quarters are full, so that calls seldom meet its
+	// end: what is left takes 1,500 more of them, and the keeper looks each
+	// [flushInterval].
 	generationSize = 4 << 20
 	// maxPending bounds the calls under way. The gateway has lower limits; this
 	// one holds if somebody forgets to complete.
@@ -25,7 +27,7 @@ const (
 type journal struct {
 	fs    fileSystem
 	dir   string
-	limit int64 // of a file, in bytes
+	limit int64 // of a file, in bytes: see generationSize
 
 	tidying sync.Mutex // taken before mu
 
@@ -52,16 +54,19 @@ func isJournal(name string) bool {
 	return err == nil && name == journalName(number)
 }
 
-// openJournal begins a journal with an empty file.
+// openJournal begins a journal with a file without intents.
 func openJournal(fsys fileSystem, dir string, limit int64) (*journal, error) {
 	j := &journal{fs: fsys, dir: dir, limit: limit, pending: underWay{seed: maphash.MakeSeed()}}
+	j.tidying.Lock()
+	defer j.tidying.Unlock()
 	return j, j.rotate()
 }
 
-// rotate makes the next file the current one, and the current one the old.
+// rotate makes the next file the current one, and the current one the old. The caller
+// holds tidying, and not mu: no call waits for the new file to be on disk.
 func (j *journal) rotate() error {
 	path := filepath.Join(j.dir, journalName(j.number+1))
-	f, err := openAppend(j.fs, path, os.O_CREATE|os.O_TRUNC, 0)
+	f, err := prepareAppend(j.fs, path, j.limit)
 	if err == nil {
 		if err = j.fs.syncDir(j.dir); err != nil {
 			err = errors.Join(err, f.close())
@@ -70,6 +75,8 @@ func (j *journal) rotate() error {
 	if err != nil {
 		return fmt.Errorf("begin a journal file: %w", err)
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.gone != nil {
 		f.reuse(j.gone)
 		j.gone = nil
@@ -145,22 +152,35 @@ func (j *journal) tidy(flush func() error) error {
 // advance begins a new file, or carries the intents of the old one over, when
 // the current one has grown. It returns the old one if nothing holds it.
 func (j *journal) advance() (current, old *generation, err error) {
+	grown, both := j.grown()
+	switch {
+	case grown && both:
+		err = j.carryOver()
+	case grown:
+		err = j.rotate()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.current.file.length() >= j.limit {
-		if j.old == nil {
-			err = j.rotate()
-		} else {
-			err = j.carryOver()
-		}
-	}
-	if err != nil || j.old == nil || j.old.open > 0 {
-		return nil, nil, err
+	if j.old == nil || j.old.open > 0 {
+		return nil, nil, nil
 	}
 	return j.current, j.old, nil
 }
 
+// grown tells whether the current file should be followed by the next, and whether
+// there is an old one, too.
+func (j *journal) grown() (grown, both bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.current.file.length() >= j.limit/4*3, j.old != nil
+}
+
 func (j *journal) carryOver() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for p := range j.pending.all() {
 		if from := p.generation; from == j.old {
 			if _, err := j.put(p); err != nil {

@@ -232,6 +232,7 @@ func readJournal(path string) (intents []Record, torn []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	content = bytes.TrimRight(content, "\x00") // room that nothing was written to
 	for text := range bytes.Lines(content) {
 		if r, err := decode(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
 			torn = append(torn, text...)

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,4 +38,33 @@ func TestTimeIsWrittenAsItsLayoutSays(t *testing.T) {
 			t.Fatalf("%s, want %s", got, want)
 		}
 	})
+}
+func TestDurationIsWrittenShortest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ms := canonicalDuration(rapid.OneOf(
+			rapid.Float64(), rapid.Float64Range(0, maxDurationMS), rapid.Float64Range(0, 2),
+			rapid.Map(rapid.Int64Range(0, maxDurationMS*1000), func(n int64) float64 { return float64(n) / 1000 }),
+		).Draw(t, "milliseconds"))
+		if got, want := string(appendDuration(nil, ms)), strconv.FormatFloat(ms, 'f', -1, 64); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
+}
+
+// BenchmarkDuration is the duration in a line.
+func BenchmarkDuration(b *testing.B) {
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = appendDuration(buf[:0], 12.345)
+	}
+}
+
+// BenchmarkDurationShortest is what appendDuration is instead of.
+func BenchmarkDurationShortest(b *testing.B) {
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = strconv.AppendFloat(buf[:0], 12.345, 'f', -1, 64)
+	}
 }

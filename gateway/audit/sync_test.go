@@ -189,3 +189,76 @@ func (h *countingHandler) Handle(_ context.Context, r slog.Record) error {
 	})
 	return nil
 }
+
+// TestWriteTakesOneSync: with "writes", a call that changes something waits for one
+// fsync, of the journal, a read for none; and what is put into a journal file never
+// changes its size, which would make the file system's journal a part of that fsync.
+func TestWriteTakesOneSync(t *testing.T) {
+	for _, row := range []struct {
+		method string
+		want   int
+	}{{"GET", 0}, {"POST", 1}, {"PUT", 1}, {"DELETE", 1}} {
+		t.Run(row.method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // the keeper sleeps as long as the test is at work
+				const calls = 20
+				dir, fsys := auditDir(t), newFaultyDisk()
+				l := mustOpenOn(t, Options{Dir: dir, Sync: SyncWrites}, fsys)
+				mustAppend(t, l, refusal()) // the first begins a segment
+				time.Sleep(2 * checkpointInterval)
+				synctest.Wait()
+				files := glob(t, dir, "pending-*")
+				size := fileSize(t, files[0])
+				synced := make(map[string]int)
+				fsys.mu.Lock()
+				fsys.beforeSync = func(path string) { synced[path]++ }
+				fsys.mu.Unlock()
+				for range calls {
+					r := intent(row.method)
+					mustComplete(t, mustBegin(t, l, r), outcome(r))
+				}
+				if got := synced[files[0]]; got != calls*row.want {
+					t.Errorf("%d calls took %d fsyncs of the journal", calls, got)
+				}
+				delete(synced, files[0])
+				if len(synced) > 0 {
+					t.Errorf("they took fsyncs of others, too: %v", synced)
+				}
+				if got := fileSize(t, files[0]); got != size {
+					t.Errorf("the journal file grew from %d to %d bytes", size, got)
+				}
+			})
+		})
+	}
+}
+
+// TestNoCallWaitsForTheNextJournal: a call goes on while the file of the calls to come
+// is being made.
+func TestNoCallWaitsForTheNextJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := newFaultyDisk()
+		l := mustOpenOn(t, Options{Dir: auditDir(t), Sync: SyncBatch, generationSize: 1 << 10}, fsys)
+		call := func() {
+			r := intent("GET")
+			mustComplete(t, mustBegin(t, l, r), outcome(r))
+		}
+		call() // three quarters are full
+		made := 0
+		fsys.mu.Lock()
+		fsys.beforePrepare = func() {
+			made++
+			if !l.journal.mu.TryLock() {
+				t.Error("calls wait for the next journal file")
+				return
+			}
+			l.journal.mu.Unlock()
+			call()
+		}
+		fsys.mu.Unlock()
+		call()
+		time.Sleep(2 * flushInterval)
+		synctest.Wait()
+		if made != 1 {
+			t.Errorf("%d journal files were made", made)
+		}
+	})
+}
