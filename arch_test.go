@@ -128,6 +128,7 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/gateway/egress/publication", "jiragate/tokenstore", "what is published names no customer"},
 	{"jiragate/gateway/egress/publication", "net/http", "documents are written, not served"},
 	{"jiragate/gateway/pace", "jiragate/...", "pacing knows ids and header fields only"},
+	{"jiragate/gateway/downstream", "jiragate/...", "who serves HTTP/2 knows no calls, no clients and no records"},
 	{"jiragate/gateway/upstream", "jiragate/...", "who speaks HTTP to a server knows no calls, no connections and no credentials"},
 	{"jiragate/gateway/limit", "jiragate/...", "limits know no calls"},
 	{"jiragate/gateway/limit", "net/http", "limits know no HTTP"},

@@ -136,8 +136,8 @@ type Call struct {
 	scratch *scratch // nil: the call makes what it needs
 }
 
-// scratch is memory that one call after the other uses, inside tunnels of HTTP/1.x: there
-// nobody has anything of a call once it was served.
+// scratch is memory that one call after the other uses, inside tunnels: there nobody has
+// anything of a call once it was served.
 type scratch struct {
 	call     Call
 	hidden   hidden

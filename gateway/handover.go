@@ -101,9 +101,7 @@ func (g *Gateway) empty() bool {
 func (s *servers) goAway(ctx context.Context, is func() bool) error {
 	const again = 100 * time.Millisecond
 	for {
-		if s.gateway.http2Tunnels.Load() > 0 {
-			_ = s.http2.Shutdown(ctx) // it waits for nothing, as it knows of no connection
-		}
+		s.http2.GoAway()
 		round, cancel := context.WithTimeout(ctx, again)
 		err := until(round, is)
 		cancel()

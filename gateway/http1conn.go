@@ -159,8 +159,7 @@ func (x *http1Conn) serve() (goesOn bool) {
 			return
 		}
 		if p != http.ErrAbortHandler {
-			x.log.Error("panic in serving a tunnel", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
-				"hint", "a bug: report the stack and the program's version")
+			panicked(x.log, p)
 		}
 		x.answer.drop()
 		sever(x.framed.Conn) // without a word of TLS, which would say that this is the end
@@ -183,6 +182,13 @@ func (x *http1Conn) serve() (goesOn bool) {
 	}
 	x.request.end()
 	return true
+}
+
+// panicked logs a panic of a handler, whose stack is still there. What it is of may hold
+// anything, so only its type is told.
+func panicked(log *slog.Logger, p any) {
+	log.Error("panic in serving a tunnel", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+		"hint", "a bug: report the stack and the program's version")
 }
 
 // linger lets a client that is still sending read its answer: closing at once would

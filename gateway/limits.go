@@ -8,13 +8,13 @@ const (
 	// request, on either side of the interception. Jira's own clients stay
 	// below 4 KiB; RFC 9110 section 5.4 leaves the limit to the recipient.
 	maxHeadBytes = 32 << 10
-	// maxHTTP2HeadBytes is what net/http takes of an HTTP/2 header before it
-	// ends the stream by itself. It is more, so that a header over
+	// maxHTTP2HeadBytes is what package downstream takes of an HTTP/2 header before it
+	// answers by itself. It is more, so that a header over
 	// maxHeadBytes gets an answer and a record.
 	maxHTTP2HeadBytes = 256 << 10
 	// maxFrameBytes bounds an HTTP/2 frame from a client. It is the least that RFC
-	// 9113 section 4.2 allows, and what clients send; net/http would take 1 MiB,
-	// which each tunnel may make it buffer.
+	// 9113 section 4.2 allows, and what clients send; each tunnel may make the gateway
+	// buffer as much.
 	maxFrameBytes = 16 << 10
 	// maxHeaderFields bounds the number of header field lines of a request.
 	maxHeaderFields = 100
@@ -64,6 +64,12 @@ const (
 	watchAfter = 100 * time.Millisecond
 	// idleTimeout is how long a tunnel or keep-alive connection may be idle.
 	idleTimeout = 3 * time.Minute
+	// frameTimeout is how long a client may take for an HTTP/2 frame, that of a header with
+	// those that continue it.
+	frameTimeout = 60 * time.Second
+	// pingTimeout is how long a client may take to say that it is there, which it is asked
+	// after idleTimeout without a frame while an HTTP/2 tunnel has calls.
+	pingTimeout = 15 * time.Second
 	// writeTimeout is how long a client may take to accept one piece of an
 	// answer. It is renewed with each piece, so long answers are not cut.
 	writeTimeout = 60 * time.Second
@@ -123,7 +129,7 @@ const (
 	// maxStreams bounds the concurrent HTTP/2 requests of one tunnel.
 	maxStreams = 100
 	// receiveBuffer bounds what of request bodies an HTTP/2 tunnel takes before it is
-	// read. net/http's own megabyte each would be 16 GiB for all tunnels.
+	// read. A megabyte each, as net/http takes, would be 16 GiB for all tunnels.
 	receiveBuffer = 128 << 10
 
 	// maxStrangers bounds the connections whose client has not said who it is, fairly

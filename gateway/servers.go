@@ -10,21 +10,19 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"jiragate/gateway/downstream"
 )
 
-// servers are net/http's servers of one time of serving. HTTP/1.x inside tunnels has none:
+// servers are the servers of one time of serving. HTTP/1.x inside tunnels has none:
 // see http1Conn. They can't begin anew
 // once they were shut down; who goes on makes others.
 type servers struct {
 	gateway *Gateway
-	front   *http.Server // the proxy listener
-	// http2 serves tunnels that speak HTTP/2. It has its own server, and is given
-	// connections behind net/http's back (see serveHTTP2), so that those without a
-	// stream are told to go away: Shutdown just closes what it knows to be idle.
-	http2 *http.Server
+	front   *http.Server       // the proxy listener
+	http2   *downstream.Server // tunnels that speak HTTP/2
 
 	moved   *feed // connections to the proxy listener that were served elsewhere before
-	streams *feed // nothing: it lets http2 begin
 	begun   sync.Once
 	running sync.WaitGroup
 
@@ -35,56 +33,39 @@ type servers struct {
 }
 
 func (g *Gateway) newServers() *servers {
-	s := &servers{gateway: g, moved: newFeed(), streams: newFeed()}
-	server := func(handler http.HandlerFunc, maxHead int) *http.Server {
-		return &http.Server{
-			Handler:           handler,
-			Protocols:         new(http.Protocols),
-			ReadHeaderTimeout: readHeadTimeout,
-			WriteTimeout:      answerTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHead,
-			ConnContext:       withOrigin,
-			ConnState:         g.conns.follow,
-			ErrorLog:          g.options.Privacy.ErrorLog(g.log),
+	log := g.options.Privacy.ErrorLog(g.log)
+	s := &servers{gateway: g, moved: newFeed()}
+	s.front = &http.Server{
+		Handler:           g.frontHandler(),
+		Protocols:         new(http.Protocols),
+		ReadHeaderTimeout: readHeadTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeadBytes,
+		ConnContext:       withOrigin,
+		ConnState:         g.conns.follow,
+		ErrorLog:          log,
 
-			DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
-		}
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other
 	}
-	s.front = server(g.frontHandler(), maxHeadBytes)
 	s.front.Protocols.SetHTTP1(true)
-	s.http2 = server(nil, maxHTTP2HeadBytes)
-	s.http2.Protocols.SetHTTP2(true)
-	s.http2.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams: maxStreams,
-		MaxReadFrameSize:     maxFrameBytes,
-
-		MaxReceiveBufferPerConnection: receiveBuffer,
-		MaxReceiveBufferPerStream:     receiveBuffer,
-
-		SendPingTimeout:  idleTimeout,
-		WriteByteTimeout: writeTimeout,
-	}
+	s.http2 = downstream.New(downstream.Config{
+		MaxStreams: maxStreams, MaxFrame: maxFrameBytes, MaxHeader: maxHTTP2HeadBytes, ReceiveBuffer: receiveBuffer,
+		GreetTimeout: readHeadTimeout, FrameTimeout: frameTimeout, IdleTimeout: idleTimeout, PingTimeout: pingTimeout,
+		WriteTimeout: writeTimeout, SleepAfter: sleepAfter,
+		Log: log, Panicked: func(p any) { panicked(g.log, p) },
+	})
 	return s
 }
 
 // begin lets the servers take what they are given, once.
 func (s *servers) begin() {
 	s.begun.Do(func() {
-		for _, part := range []struct {
-			what   string
-			server *http.Server
-			feed   *feed
-		}{
-			{"connections that were taken over", s.front, s.moved},
-			{"HTTP/2 inside tunnels", s.http2, s.streams},
-		} {
-			s.running.Go(func() {
-				if err := part.server.Serve(part.feed); !errors.Is(err, http.ErrServerClosed) && !s.isClosed() {
-					s.gateway.log.Error("serving ended", "what", part.what, "error", err, "hint", "restart the gateway: these calls are not served until then")
-				}
-			})
-		}
+		s.running.Go(func() {
+			if err := s.front.Serve(s.moved); !errors.Is(err, http.ErrServerClosed) && !s.isClosed() {
+				s.gateway.log.Error("serving ended", "what", "connections that were taken over", "error", err, "hint", "restart the gateway: these calls are not served until then")
+			}
+		})
 	})
 }
 
@@ -142,47 +123,38 @@ func (s *servers) close() {
 // end lets the servers' goroutines end, which have nothing more to take.
 func (s *servers) end() {
 	s.close()
-	for _, f := range []*feed{s.moved, s.streams} {
-		_ = f.Close()
-	}
+	_ = s.moved.Close()
+	s.http2.Close()
 	s.begun.Do(func() {}) // what has not begun begins no more
 	s.running.Wait()
 }
 
 // serveHTTP2 has a tunnel that speaks HTTP/2 served.
 func (s *servers) serveHTTP2(c *tls.Conn, t *tunnel) error {
-	select {
-	case <-s.streams.accepting: // from then on the server is made for HTTP/2
-	case <-s.streams.done: // and one that was shut down before never is
-		return net.ErrClosed
-	}
-	serve := s.http2.TLSNextProto["h2"]
-	if serve == nil {
-		return errors.New("HTTP/2 is switched off (GODEBUG=http2server=0)")
-	}
 	origin := t.origin()
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.gateway.serveTunnelled(w, &Call{in: r, door: doorTunnel, origin: origin, started: time.Now()})
-	})
 	s.gateway.http2Tunnels.Add(1)
-	go func() {
-		defer s.gateway.http2Tunnels.Add(-1)
-		serve(s.http2, c, handler)
-	}()
+	gone := func() { s.gateway.http2Tunnels.Add(-1) }
+	err := s.http2.Serve(c, socketOf(c), func(w http.ResponseWriter, r *http.Request) {
+		call := newScratch(r, origin)
+		s.gateway.serveTunnelled(w, &call.call)
+		call.free() // not if it panics: somebody may have something of it
+	}, gone)
+	if err != nil {
+		gone()
+		return errors.Join(net.ErrClosed, err)
+	}
 	return nil
 }
 
 // feed is a listener whose connections are given to it.
 type feed struct {
-	conns     chan net.Conn
-	accepting chan struct{} // closed by the first Accept
-	done      chan struct{}
-	begin     sync.Once
-	end       sync.Once
+	conns chan net.Conn
+	done  chan struct{}
+	end   sync.Once
 }
 
 func newFeed() *feed {
-	return &feed{conns: make(chan net.Conn), accepting: make(chan struct{}), done: make(chan struct{})}
+	return &feed{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
 // give hands c over, unless the feed is closed.
@@ -196,7 +168,6 @@ func (f *feed) give(c net.Conn) bool {
 }
 
 func (f *feed) Accept() (net.Conn, error) {
-	f.begin.Do(func() { close(f.accepting) })
 	select {
 	case c := <-f.conns:
 		return c, nil

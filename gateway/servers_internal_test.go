@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,15 +16,17 @@ import (
 // waiting, since a handover waits for those that are on their way.
 func TestHTTP2OfServersThatNeverBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &Gateway{log: slog.New(slog.NewTextHandler(io.Discard, nil)), options: Options{Privacy: &privacy.Masker{}}}
+		g := &Gateway{log: slog.New(slog.NewTextHandler(io.Discard, nil)), options: Options{Privacy: &privacy.Masker{}}, bounds: &bounds{}}
 		s := g.newServers()
-		if err := s.http2.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s.end()
 		s.begin()
-		if err := s.serveHTTP2(nil, nil); !errors.Is(err, net.ErrClosed) {
+		client, server := net.Pipe()
+		defer client.Close()
+		if err := s.serveHTTP2(tls.Server(server, &tls.Config{}), &tunnel{gateway: g, from: &origin{}}); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("serving a tunnel: %v, want %v", err, net.ErrClosed)
 		}
-		s.end()
+		if left := g.http2Tunnels.Load(); left != 0 {
+			t.Errorf("%d tunnels are waited for", left)
+		}
 	})
 }

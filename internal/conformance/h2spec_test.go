@@ -16,11 +16,9 @@ import (
 // h2specCases is how many cases h2spec has, so that none goes missing unnoticed.
 const h2specCases = 146
 
-// deviations are the cases of h2spec that the gateway fails, each with its reason. All
-// are net/http's.
+// deviations are the cases of h2spec that the gateway fails, each with its reason.
 var deviations = map[string]string{
-	"http2/6.5.3: Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE":                                            "net/http ends a connection whose SETTINGS frame names a setting twice, as no client does; it is stricter than RFC 9113 section 6.5.3 (golang/go#56760)",
-	"http2/8.1.2.2: Sends a HEADERS frame that contains the connection-specific header field":                       "net/http answers 400 before it ends the stream, which RFC 9113 section 8.1.1 allows; nothing goes on to Jira (golang/go#26321)",
+	"http2/8.1.2.2: Sends a HEADERS frame that contains the connection-specific header field":                       "the gateway answers 400 before it ends the stream, which RFC 9113 section 8.1.1 allows; nothing goes on to Jira",
 	"http2/8.1.2.2: Sends a HEADERS frame that contains the TE header field with any value other than \"trailers\"": "the same",
 }
 
