@@ -25,6 +25,9 @@ func (g *Gateway) authorise(ctx context.Context, c *Call) (refused *refusal) {
 		defer func() { endCredentialSpan(span, c, refused) }()
 	}
 	patient := &c.patience
+	if c.connection.CredentialKind == tokenstore.KindOAuth2 {
+		patient = new(patience) // a refresh goes on with it when other calls have this one's memory
+	}
 	patient.begin(ctx, credentialTimeout)
 	defer patient.finish()
 	ctx = patient

@@ -118,7 +118,7 @@ type Call struct {
 	outgoing   http.Request
 	fields     fields        // of outgoing
 	secrets    secrets       // what must not come back in the answer
-	patience   patience      // for the credential
+	patience   patience      // for a stored credential
 	token      secret.Secret // the oauth2 access token that was sent
 	generation uint64        // of a credential that was sent as it is stored
 	turn       turn          // of a password

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -52,5 +53,43 @@ func TestPreparedFileIsNotFollowed(t *testing.T) {
 	}
 	if _, err := (disk{}).prepare(path, 10); err == nil || string(readFile(t, other)) != "text" {
 		t.Errorf("the link was followed: %v", err)
+	}
+}
+
+// TestPreparedJournal: what was written to a journal is found among the zeros, wherever a
+// crash or a loss of power has left some. What is no line is kept, without them.
+func TestPreparedJournal(t *testing.T) {
+	killed, call, _ := killedLog(t)
+	content := readFile(t, filepath.Join(killed, journalName(1)))
+	line := string(content[:bytes.IndexByte(content, '\n')+1])
+	zeros := strings.Repeat("\x00", 5000)
+	half := line[:len(line)/2]
+	for _, row := range []struct {
+		name, content string
+		intents       int
+		torn          string
+	}{
+		{"nothing was written", zeros, 0, ""},
+		{"a line", line + zeros, 1, ""},
+		{"the room is full", line + line, 2, ""},
+		{"half a line", line + half + zeros, 1, half},
+		{"a hole before a line", line + zeros + line + zeros, 2, ""},
+		{"a hole at the beginning", zeros + line, 1, ""},
+		{"a hole in a line", half + zeros + line[len(half):] + line + zeros, 1, half + zeros + line[len(half):]},
+		{"a line whose beginning is in a hole", zeros + line[len(half):] + line, 1, line[len(half):]},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), journalName(1))
+			writeTestFile(t, path, []byte(row.content))
+			intents, torn, err := readJournal(path)
+			if err != nil || len(intents) != row.intents || string(torn) != row.torn {
+				t.Errorf("%d intents, %q, %v", len(intents), torn, err)
+			}
+			for _, r := range intents {
+				if r.ID != call.ID {
+					t.Errorf("the intent is %+v", r)
+				}
+			}
+		})
 	}
 }

@@ -234,6 +234,7 @@ func readJournal(path string) (intents []Record, torn []byte, err error) {
 	}
 	content = bytes.TrimRight(content, "\x00") // room that nothing was written to
 	for text := range bytes.Lines(content) {
+		text = bytes.TrimLeft(text, "\x00") // room whose lines a loss of power has taken
 		if r, err := decode(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
 			torn = append(torn, text...)
 		} else {

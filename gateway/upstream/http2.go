@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,13 +67,23 @@ func (p *pool) count(c *conn) {
 // it at once, or errNoStream.
 func (p *pool) roundTripHTTP2(ctx context.Context, req *http.Request, got func(net.Conn)) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { got(bare(info.Conn)) },
-	}))
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { got(bare(info.Conn)) }}
+	var sending *upload
 	if req.Body != nil {
-		req.Body = io.NopCloser(req.Body) // it may be read by another way yet
+		sending = newUpload(req.Body, p.options.HeaderTimeout, cancel)
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { sending.timer.Stop() }
+	}
+	req = req.WithContext(httptrace.WithClientTrace(ctx, trace))
+	if sending != nil {
+		req.Body = sending
 	}
 	response, err := p.streams().RoundTrip(req)
+	if sending.stop() {
+		err = fmt.Errorf("call the server over HTTP/2: it takes nothing of the request: %w", os.ErrDeadlineExceeded)
+		if response != nil {
+			response.Body.Close()
+		}
+	}
 	if err != nil {
 		cancel()
 		p.streamFree()
@@ -78,6 +91,50 @@ func (p *pool) roundTripHTTP2(ctx context.Context, req *http.Request, got func(n
 	}
 	response.Body = &stream{ReadCloser: response.Body, pool: p, cancel: cancel}
 	return response, nil
+}
+
+// upload is the body of a request over HTTP/2. Net/http bounds the wait for the answer once
+// all of it was sent; until then, what is taken of it in time is the server's to say.
+type upload struct {
+	io.Reader
+	patience time.Duration // with the server, for a piece
+	timer    *time.Timer
+	state    atomic.Int32 // begins as 0
+}
+
+// What ends an upload.
+const (
+	answered = iota + 1
+	stalled
+)
+
+func newUpload(body io.Reader, patience time.Duration, cancel func()) *upload {
+	u := &upload{Reader: body, patience: patience}
+	u.timer = time.AfterFunc(patience, func() {
+		if u.state.CompareAndSwap(0, stalled) {
+			cancel()
+		}
+	})
+	return u
+}
+
+// Read implements [io.Reader]. It is asked for the next piece when one was taken.
+func (u *upload) Read(p []byte) (int, error) {
+	u.timer.Reset(u.patience)
+	return u.Reader.Read(p)
+}
+
+// Close implements [io.Closer]. The body may be read by another way yet.
+func (u *upload) Close() error { return nil }
+
+// stop is said when there is an answer, or will be none. It reports whether the server has
+// taken nothing for too long. A nil upload is of no body.
+func (u *upload) stop() (late bool) {
+	if u == nil {
+		return false
+	}
+	u.timer.Stop()
+	return !u.state.CompareAndSwap(0, answered)
 }
 
 // stream is the body of an answer over HTTP/2.

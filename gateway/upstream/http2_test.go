@@ -3,23 +3,30 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // speaking is a server that speaks HTTP/2, HTTP/1.1, or the one after the other.
-func speaking(t *testing.T, protocols func(handshake int64) []string) (*httptest.Server, *client, *server, *atomic.Int64) {
+func speaking(t *testing.T, protocols func(handshake int64) []string, adjust ...func(*http.Server)) (*httptest.Server, *client, *server, *atomic.Int64) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		_, _ = io.WriteString(w, r.Proto+" "+string(b))
 	}))
 	server.EnableHTTP2 = true
+	for _, a := range adjust {
+		a(server.Config)
+	}
 	var handshakes atomic.Int64
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate()}}
 	server.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -186,5 +193,49 @@ func TestWaitingForAStream(t *testing.T) {
 	calls.Wait()
 	if n := s.most.Load(); n != 1 {
 		t.Errorf("%d sockets", n)
+	}
+}
+
+// A server that takes nothing more of a request is given up in the time that it has for
+// its answer. One that takes it slowly is not, nor is one that has answered.
+func TestServersThatTakeNothing(t *testing.T) {
+	const patience = time.Second
+	for name, tt := range map[string]struct {
+		take  func(w http.ResponseWriter, r *http.Request, given <-chan struct{})
+		fails error
+	}{
+		"nothing":           {take: func(_ http.ResponseWriter, _ *http.Request, given <-chan struct{}) { <-given }, fails: os.ErrDeadlineExceeded},
+		"all of it, slowly": {take: func(_ http.ResponseWriter, r *http.Request, _ <-chan struct{}) { slowly(r.Body, patience/8) }},
+		"the rest after its answer": {take: func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(patience * 3 / 2)
+			slowly(r.Body, 0)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given := make(chan struct{})
+			server, client, _, _ := speaking(t, only("h2"), func(s *http.Server) {
+				s.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReadFrameSize: 16 << 10}
+				s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tt.take(w, r, given) })
+			})
+			defer server.Close()
+			defer close(given)
+			client.options.HeaderTimeout = patience
+			status, _, err := client.call("POST", strings.Repeat("x", 640<<10))
+			if !errors.Is(err, tt.fails) || err == nil && status != 200 {
+				t.Errorf("%d, %v", status, err)
+			}
+		})
+	}
+}
+
+// slowly reads a body, a receive buffer at a time.
+func slowly(body io.Reader, pause time.Duration) {
+	for {
+		time.Sleep(pause)
+		if n, _ := io.CopyN(io.Discard, body, 64<<10); n == 0 {
+			return
+		}
 	}
 }
