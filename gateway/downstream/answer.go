@@ -255,6 +255,7 @@ func (st *stream) open() error {
 	c.waiting[st] = struct{}{}
 	err := st.wait(&st.writable, st.answer.until())
 	delete(c.waiting, st)
+	c.share()
 	return err
 }
 

@@ -80,7 +80,11 @@ func TestAnswers(t *testing.T) {
 		{"the last one", "GET", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "close")
 			hello(w, r)
-		}, []string{"GOAWAY 1 NO_ERROR", "HEADERS 1 200 content-length=5", "DATA 1 5 bytes end"}, 2},
+		}, []string{"GOAWAY 1 NO_ERROR", "HEADERS 1 200 content-length=5", "DATA 1 5 bytes end"}, 1},
+		{"of two lengths", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Length"] = []string{"05", "7"}
+			io.WriteString(w, "hello")
+		}, []string{"HEADERS 1 200 content-length=5", "DATA 1 5 bytes end"}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

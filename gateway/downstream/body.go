@@ -59,13 +59,25 @@ type body struct {
 	trailing  bool // trailers have come
 }
 
-// drop forgets what was not read, and returns how much it is.
+// add keeps what has come until it is read. What was read makes room first: a reader that
+// never catches up must not have the whole body kept.
+func (b *body) add(data []byte) {
+	if b.at > 0 && len(b.buf)+len(data) > cap(b.buf) {
+		b.buf, b.at = b.buf[:copy(b.buf, b.buf[b.at:])], 0
+	}
+	b.buf = append(b.buf, data...)
+	signal(b.readable)
+}
+
+// drop forgets what was not read, and returns how much it is. Who reads on must not take
+// what it has for the whole body.
 func (b *body) drop() int {
 	n := len(b.buf) - b.at
 	b.buf, b.at = nil, 0
-	if b.err == nil {
+	if b.err == nil || n > 0 {
 		b.err = http.ErrBodyReadAfterClose
 	}
+	signal(b.readable)
 	return n
 }
 

@@ -46,6 +46,7 @@ func (c *conn) take(frame http2.Frame) error {
 		// It changes nothing: answers take turns.
 		if f.StreamDep == f.StreamID {
 			c.reset(f.StreamID, http2.ErrCodeProtocol)
+			return c.calm()
 		}
 	case *http2.GoAwayFrame:
 		c.leave()
@@ -119,9 +120,7 @@ func (c *conn) setting(s http2.Setting) error {
 			if st.window += more; st.window > maxWindow {
 				return http2.ConnectionError(http2.ErrCodeFlowControl)
 			}
-			if more > 0 {
-				signal(st.writable)
-			}
+			c.opened(st)
 		}
 	}
 	return nil
@@ -132,9 +131,7 @@ func (c *conn) windowUpdate(f *http2.WindowUpdateFrame) error {
 		if c.window += int64(f.Increment); c.window > maxWindow {
 			return http2.ConnectionError(http2.ErrCodeFlowControl)
 		}
-		for st := range c.waiting {
-			signal(st.writable)
-		}
+		c.share()
 		return nil
 	}
 	if c.idle(f.StreamID) {
@@ -148,8 +145,29 @@ func (c *conn) windowUpdate(f *http2.WindowUpdateFrame) error {
 		c.reset(st.id, http2.ErrCodeFlowControl)
 		return c.calm()
 	}
-	signal(st.writable)
+	c.opened(st)
 	return nil
+}
+
+// opened says that the window of a stream may be open.
+func (c *conn) opened(st *stream) {
+	if st.window > 0 && c.window > 0 {
+		signal(st.writable)
+	}
+}
+
+// share wakes one stream that waits for the connection's window, which wakes the next one:
+// where a client opens it byte by byte, not all of them are to look whether they have it.
+func (c *conn) share() {
+	if c.window <= 0 {
+		return
+	}
+	for st := range c.waiting {
+		if st.window > 0 {
+			signal(st.writable)
+			return
+		}
+	}
 }
 
 func (c *conn) data(f *http2.DataFrame) error {
@@ -183,8 +201,8 @@ func (c *conn) data(f *http2.DataFrame) error {
 	}
 	unread := 0
 	if b.err == nil {
-		b.buf, unread = append(b.buf, data...), len(data)
-		signal(b.readable)
+		b.add(data)
+		unread = len(data)
 	}
 	c.giveBack(length - unread)
 	if f.StreamEnded() {

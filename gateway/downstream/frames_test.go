@@ -192,12 +192,14 @@ func TestStreamsBeyondTheLimit(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-release
 		})
-		for i := range uint32(11) {
+		for i := range uint32(10) {
 			c.ask(2*i+1, true, get()...)
 		}
 		if got := c.heard(); len(got) != 20 {
 			t.Errorf("heard %v", got)
 		}
+		c.ask(21, true, get()...)
+		c.hears()
 		close(release)
 		c.hears("HEADERS 21 200 content-length=5", "DATA 21 5 bytes end")
 	})

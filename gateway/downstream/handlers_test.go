@@ -17,6 +17,7 @@ func TestHandlersAreBounded(t *testing.T) {
 	for name, giveUp := range map[string]func(*client, uint32){
 		"by the client": func(c *client, id uint32) { c.WriteRSTStream(id, http2.ErrCodeCancel) },
 		"by the server": func(c *client, id uint32) { c.WriteWindowUpdate(id, 1<<31-1) },
+		"by a priority": func(c *client, id uint32) { c.WritePriority(id, http2.PriorityParam{StreamDep: id}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

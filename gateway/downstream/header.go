@@ -27,9 +27,10 @@ func (w *answer) prepare() {
 		case "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Trailer":
 			continue // HTTP/2 does without
 		case "Content-Length":
-			if w.length < 0 {
-				continue
+			if w.length >= 0 { // the one that the body is held to
+				w.fields = append(w.fields, field{"content-length", strconv.FormatInt(w.length, 10)})
 			}
+			continue
 		}
 		lower, ok := lowered(name)
 		if !ok {
@@ -68,9 +69,6 @@ var lowerNames = map[string]string{
 func (st *stream) appendHeader(end bool) {
 	if st.answer.closes {
 		st.conn.leave() // before the answer, so that its client knows when it has that
-		if st.err != nil {
-			return
-		}
 	}
 	st.appendFields(end, st.answer.fields)
 	if end && st.asked {

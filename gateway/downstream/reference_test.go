@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,21 +29,33 @@ func ours(t testing.TB, conf Config, handle http.HandlerFunc) (address string) {
 		t.Fatal(err)
 	}
 	server := New(conf)
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
+	var accepting, open sync.WaitGroup
+	var all []net.Conn // a client may keep one that is not idle yet when it closes those
+	accepting.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
+			all = append(all, c)
 			if c.(*tls.Conn).Handshake() != nil {
 				continue
 			}
-			_ = server.Serve(c, nil, handle, nil)
+			open.Add(1)
+			if server.Serve(c, nil, handle, open.Done) != nil {
+				open.Done()
+			}
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-over; server.Close() })
+	})
+	t.Cleanup(func() {
+		l.Close()
+		accepting.Wait()
+		server.Close()
+		for _, c := range all {
+			c.Close()
+		}
+		open.Wait()
+	})
 	return l.Addr().String()
 }
 

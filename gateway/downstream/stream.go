@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -109,12 +110,9 @@ func (c *conn) forget(st *stream) {
 
 // unqueue takes a stream from the queue.
 func (c *conn) unqueue(st *stream) {
-	for i, s := range c.queue {
-		if s == st {
-			c.queue = append(c.queue[:i], c.queue[i+1:]...)
-			c.vain++
-			return
-		}
+	if i := slices.Index(c.queue, st); i >= 0 {
+		c.queue = slices.Delete(c.queue, i, i+1)
+		c.vain++
 	}
 }
 

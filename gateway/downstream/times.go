@@ -62,16 +62,17 @@ func (c *conn) tick() error {
 		return fmt.Errorf("%w: a PING was not answered", errCut)
 	case len(c.streams) == 0 && !c.leaving && since(t.idle, config.IdleTimeout):
 		c.leave()
+		c.pushOwn()
 	case t.pinged.IsZero() && len(c.streams) > 0 && since(t.frame, config.IdleTimeout):
 		t.pinged = now
 		_, _ = rand.Read(t.data[:])
 		c.appendPing(false, t.data)
-		c.push()
+		c.pushOwn()
 	case c.drowsy(now):
 		_ = c.net.SetReadDeadline(c.due())
 		return errSleeps
 	}
-	c.setDeadline(now)
+	c.setDeadline(time.Now()) // writing may have taken a while
 	return nil
 }
 
@@ -119,6 +120,7 @@ func (c *conn) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leave()
+	c.push()
 }
 
 // told reports whether the client was told to go away.
@@ -128,7 +130,8 @@ func (c *conn) told() bool {
 	return c.leaving
 }
 
-// leave takes no more streams, and ends the connection when it has none, with c.mu held.
+// leave takes no more streams, and ends the connection when it has none, with c.mu held. The
+// caller has it written.
 func (c *conn) leave() {
 	if c.leaving || c.failed != nil || c.unacked == 0 && !c.greeted { // it may be told again
 		return
@@ -136,7 +139,6 @@ func (c *conn) leave() {
 	c.leaving = true
 	c.appendGoAway(http2.ErrCodeNo)
 	c.rests()
-	c.push()
 }
 
 // rests is said when a connection may have no streams any more, with c.mu held.
