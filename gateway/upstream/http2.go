@@ -145,6 +145,7 @@ type stream struct {
 	deadline time.Time
 	timer    *time.Timer
 	stop     func() bool // of EndWith
+	aborted  atomic.Bool
 }
 
 // Read implements [io.Reader].
@@ -152,20 +153,32 @@ func (s *stream) Read(p []byte) (int, error) {
 	if !s.deadline.IsZero() {
 		wait := time.Until(s.deadline)
 		if s.timer == nil {
-			s.timer = time.AfterFunc(wait, s.cancel)
+			s.timer = time.AfterFunc(wait, s.abort)
 		} else {
 			s.timer.Reset(wait)
 		}
 		defer s.timer.Stop()
 	}
-	return s.ReadCloser.Read(p)
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && s.aborted.Load() {
+		err = context.Canceled
+	}
+	return n, err
+}
+
+// abort ends what waits for the server, now or later. Net/http doesn't hear that a context
+// is cancelled while it waits for the server to take more of the request.
+func (s *stream) abort() {
+	s.aborted.Store(true)
+	s.cancel()
+	_ = s.ReadCloser.Close()
 }
 
 // SetReadDeadline implements [Body].
 func (s *stream) SetReadDeadline(t time.Time) { s.deadline = t }
 
 // EndWith implements [Body].
-func (s *stream) EndWith(ctx context.Context) { s.stop = context.AfterFunc(ctx, s.cancel) }
+func (s *stream) EndWith(ctx context.Context) { s.stop = context.AfterFunc(ctx, s.abort) }
 
 // Close implements [io.Closer].
 func (s *stream) Close() error {

@@ -230,6 +230,41 @@ func TestServersThatTakeNothing(t *testing.T) {
 	}
 }
 
+// An answer that stalls ends when its time is over, or its client leaves, though the server
+// has not taken all of the request.
+func TestAnswersBeforeTheRequestIsTaken(t *testing.T) {
+	for name, end := range map[string]func(Body, func()){
+		"time is over":      func(b Body, _ func()) { b.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) },
+		"the client leaves": func(_ Body, leave func()) { time.AfterFunc(50*time.Millisecond, leave) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := make(chan struct{})
+			server, client, _, _ := speaking(t, only("h2"), func(s *http.Server) {
+				s.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReadFrameSize: 16 << 10}
+				s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_ = http.NewResponseController(w).Flush()
+					<-given
+				})
+			})
+			defer server.Close()
+			defer close(given)
+			response, err := client.send(t.Context(), "POST", strings.Repeat("x", 640<<10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := response.Body.(Body)
+			defer body.Close()
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			body.EndWith(ctx)
+			end(body, leave)
+			if n, err := body.Read(make([]byte, 10)); n != 0 || !errors.Is(err, context.Canceled) {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+		})
+	}
+}
+
 // slowly reads a body, a receive buffer at a time.
 func slowly(body io.Reader, pause time.Duration) {
 	for {
