@@ -139,6 +139,23 @@ func TestExpectContinue(t *testing.T) {
 		if n := strings.Count(got, "HTTP/1.1 100 "); n != tt.continues || !strings.Contains(got, "HTTP/1.1 "+tt.status) {
 			t.Errorf("%s: %s", name, got)
 		}
+
+		c := w.http2().listen()
+		fields := create("expect: 100-continue", "content-length: "+itoa(len(body)))
+		fields[3] = ":path: " + tt.path
+		if err := c.request(1, false, fields...); err != nil {
+			t.Fatal(err)
+		}
+		if tt.continues > 0 {
+			c.awaitAsked(1)
+			if err := c.WriteData(1, true, []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if a := c.await(1); a.asked != (tt.continues > 0) || a.status != tt.status {
+			t.Errorf("%s, HTTP/2: %+v", name, a)
+		}
+		c.conn.Close()
 	}
 }
 

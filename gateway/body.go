@@ -39,8 +39,8 @@ func readBody(w http.ResponseWriter, c *Call) ([]byte, *refusal) {
 	return body, nil
 }
 
-// dropBody reads what is left of a refused request's body. net/http would do
-// so before it answers, without a deadline. A client that still waits for "100
+// dropBody reads what is left of a refused request's body, within limits of its own, before
+// it is answered. A client that still waits for "100
 // Continue" is not asked for its body any more.
 func dropBody(w http.ResponseWriter, c *Call) {
 	if c.in.Body == nil || c.in.Body == http.NoBody {

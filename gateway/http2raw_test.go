@@ -38,6 +38,7 @@ type rawHTTP2 struct {
 // rawAnswer is what came on one stream.
 type rawAnswer struct {
 	status string
+	asked  bool // to send the body
 	body   []byte
 	reset  http2.ErrCode
 	over   bool // ended, reset, or the connection gone
@@ -91,6 +92,7 @@ func (c *rawHTTP2) take(frame http2.Frame) {
 	switch f := frame.(type) {
 	case *http2.MetaHeadersFrame:
 		a.status, a.over = f.PseudoValue("status"), f.StreamEnded()
+		a.asked = a.asked || a.status == "100"
 	case *http2.DataFrame:
 		a.body, a.over = append(a.body, f.Data()...), f.StreamEnded()
 	case *http2.RSTStreamFrame:
@@ -121,6 +123,15 @@ func (c *rawHTTP2) await(stream uint32) rawAnswer {
 	_ = json.Unmarshal(a.body, &problem)
 	a.code = problem.Code
 	return *a
+}
+
+// awaitAsked waits until the body of a request is asked for, or for the answer.
+func (c *rawHTTP2) awaitAsked(stream uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := c.answer(stream); !a.asked && !a.over; {
+		c.changed.Wait()
+	}
 }
 
 // resets is how many streams were reset.

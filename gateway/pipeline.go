@@ -27,7 +27,7 @@ func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	defer c.turn.done(false) // where no answer has told
 	defer g.contain(w, c)
 	if c.origin.last(time.Now()) {
-		w.Header().Set("Connection", "close") // over HTTP/2 net/http makes a GOAWAY of it
+		w.Header().Set("Connection", "close") // over HTTP/2 it becomes a GOAWAY
 	}
 
 	answer, refused := g.way(ctx, w, c)

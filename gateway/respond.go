@@ -66,7 +66,7 @@ func (c *Call) say(h http.Header, i int, name, value string) {
 	h[name] = c.said[i : i+1 : i+1]
 }
 
-// writeWhole writes all there is of an answer, up to the client: what net/http writes by
+// writeWhole writes all there is of an answer, up to the client: what a server writes by
 // itself, once the call has left its place, nothing would bound. The client may be gone;
 // the record stands.
 func writeWhole(w http.ResponseWriter, status int, p []byte) {

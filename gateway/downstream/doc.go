@@ -28,7 +28,8 @@
 //
 // A setting that HTTP/2 clients may send twice is taken twice. Priorities change nothing:
 // answers take turns. There is no push, no extended CONNECT, no informational answer but
-// 100, no trailers of answers, and no guessing of Content-Type. Request.TLS is nil: whoever
+// 100, no trailers of answers, and no guessing of Content-Type. Expect stays in a request's
+// header, so that a handler can leave the body unasked for. Request.TLS is nil: whoever
 // hands a connection over knows of its handshake, and is to allow no version and no cipher
 // suite that HTTP/2 doesn't (section 9.2).
 package downstream

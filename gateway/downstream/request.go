@@ -159,7 +159,6 @@ func (st *stream) frame(r *http.Request) {
 	b, h := &st.body, r.Header
 	if httpguts.HeaderValuesContainsToken(h["Expect"], "100-continue") {
 		b.continues = true
-		delete(h, "Expect")
 	}
 	if crumbs := h["Cookie"]; len(crumbs) > 1 { // RFC 9113 section 8.2.3
 		h["Cookie"] = []string{strings.Join(crumbs, "; ")}
