@@ -19,7 +19,8 @@ const (
 )
 
 // answer is the http.ResponseWriter of a stream. What its handler writes is gathered until
-// it is of some size, or all that was announced, or until Flush.
+// it is of some size, or all that was announced, or until Flush. Its end is said when the
+// handler has ended: a client that has the whole answer finds free what the request held.
 type answer struct {
 	stream *stream
 	header http.Header
@@ -79,6 +80,9 @@ func (w *answer) Write(p []byte) (int, error) {
 	case w.length >= 0 && w.written+int64(len(p)) > w.length:
 		return 0, http.ErrContentLength
 	}
+	if len(p) == 0 {
+		return 0, w.stream.failure()
+	}
 	w.written += int64(len(p))
 	all := w.written == w.length
 	gathered := 0
@@ -86,12 +90,10 @@ func (w *answer) Write(p []byte) (int, error) {
 		gathered = len(*w.out)
 	}
 	if !all && gathered+len(p) <= small {
-		if len(p) > 0 {
-			if w.out == nil {
-				w.out = smalls.Get().(*[]byte)
-			}
-			*w.out = append(*w.out, p...)
+		if w.out == nil {
+			w.out = smalls.Get().(*[]byte)
 		}
+		*w.out = append(*w.out, p...)
 		return len(p), nil
 	}
 	st := w.stream
@@ -102,7 +104,7 @@ func (w *answer) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if err := st.send(p, all); err != nil {
+	if err := st.send(p, false); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -120,7 +122,7 @@ func (w *answer) FlushError() error {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := w.sendGathered(w.noBody || w.length == 0); err != nil {
+	if err := w.sendGathered(false); err != nil {
 		return err
 	}
 	return st.flush()
@@ -218,6 +220,7 @@ func (st *stream) send(p []byte, end bool) error {
 			flags = http2.FlagDataEndStream
 		}
 		b := c.batch()
+		st.tail = len(b.b)
 		b.b = append(appendHead(b.b, n, http2.FrameData, flags, st.id), p[:n]...)
 		st.last = b
 		st.window -= int64(n)
@@ -300,6 +303,20 @@ func (st *stream) late(err error) error {
 	return err
 }
 
+// endLast says the end of the answer with the last piece of it, if that is not on its way.
+func (st *stream) endLast() bool {
+	c := st.conn
+	if st.answer.out != nil || st.last == nil || st.last != c.next || st.tail == 0 {
+		return false
+	}
+	st.last.b[st.tail+flagsAt] |= byte(http2.FlagDataEndStream)
+	st.said = true
+	if st.asked {
+		c.close(st)
+	}
+	return true
+}
+
 // finish ends the stream when its handler has ended: the answer is whole, unless the
 // handler has panicked or the answer is shorter than its header says.
 func (st *stream) finish(whole bool) {
@@ -312,7 +329,7 @@ func (st *stream) finish(whole bool) {
 			w.fields = append(w.fields, field{"content-length", strconv.FormatInt(w.written, 10)})
 		}
 		whole = w.noBody || w.length < 0 || w.written == w.length
-		if whole {
+		if whole && !st.endLast() {
 			_ = w.sendGathered(true)
 		}
 	}

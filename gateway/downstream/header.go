@@ -97,7 +97,7 @@ func (st *stream) appendFields(end bool, fields []field) {
 	} else {
 		b.b = appendContinued(b.b[:begin], slices.Clone(b.b[begin+frameHead:]), flags, st.id)
 	}
-	st.last = b
+	st.last, st.tail = b, 0
 }
 
 // appendContinued adds a header of several frames.

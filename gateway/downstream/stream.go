@@ -28,6 +28,7 @@ type stream struct {
 	window   int64         // what may be sent
 	writable chan struct{} // made by the first who waits
 	last     *batch        // that has something of the answer
+	tail     int           // where in it the last piece begins; 0: there is none
 
 	body   body
 	answer answer
@@ -54,6 +55,13 @@ func (c *conn) stream(id uint32) *stream {
 // idle reports whether the client has never opened a stream (RFC 9113 section 5.1). Of one
 // that was told to go away nobody knows.
 func (c *conn) idle(id uint32) bool { return id%2 == 0 || id > c.lastID && !c.leaving }
+
+// failure is why the stream has ended early.
+func (st *stream) failure() error {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	return st.err
+}
 
 // reset ends a stream, open or not, with a code.
 func (c *conn) reset(id uint32, code http2.ErrCode) {

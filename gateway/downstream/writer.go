@@ -20,6 +20,8 @@ const (
 	turns = 4
 	// frameHead is the length of a frame's head.
 	frameHead = 9
+	// flagsAt is where in it the flags are.
+	flagsAt = 4
 )
 
 // batch is what is written at a time. Whoever has something to write adds it to the next
