@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"os"
 	"path/filepath"
 	"sync"
 )
@@ -32,6 +33,7 @@ type journal struct {
 	tidying sync.Mutex // taken before mu
 
 	mu      sync.Mutex
+	first   bool   // the newer file is the first one, which has no room prepared
 	number  uint64 // of the newer file
 	current *generation
 	old     *generation // or nil
@@ -54,19 +56,29 @@ func isJournal(name string) bool {
 	return err == nil && name == journalName(number)
 }
 
-// openJournal begins a journal with a file without intents.
+// openJournal begins a journal with a file without intents, which grows: a command that
+// records one act, and is gone, needs no more.
 func openJournal(fsys fileSystem, dir string, limit int64) (*journal, error) {
 	j := &journal{fs: fsys, dir: dir, limit: limit, pending: underWay{seed: maphash.MakeSeed()}}
 	j.tidying.Lock()
 	defer j.tidying.Unlock()
-	return j, j.rotate()
+	err := j.rotate(func(path string) (*appendFile, error) {
+		return openAppend(j.fs, path, os.O_CREATE|os.O_TRUNC, 0)
+	})
+	j.first = true
+	return j, err
+}
+
+// prepare makes a file at path with room for what will be in it.
+func (j *journal) prepare(path string) (*appendFile, error) {
+	return prepareAppend(j.fs, path, j.limit)
 }
 
 // rotate makes the next file the current one, and the current one the old. The caller
 // holds tidying, and not mu: no call waits for the new file to be on disk.
-func (j *journal) rotate() error {
+func (j *journal) rotate(makeFile func(path string) (*appendFile, error)) error {
 	path := filepath.Join(j.dir, journalName(j.number+1))
-	f, err := prepareAppend(j.fs, path, j.limit)
+	f, err := makeFile(path)
 	if err == nil {
 		if err = j.fs.syncDir(j.dir); err != nil {
 			err = errors.Join(err, f.close())
@@ -82,6 +94,7 @@ func (j *journal) rotate() error {
 		j.gone = nil
 	}
 	j.number++
+	j.first = false
 	j.old, j.current = j.current, &generation{file: f}
 	return nil
 }
@@ -157,7 +170,7 @@ func (j *journal) advance() (current, old *generation, err error) {
 	case grown && both:
 		err = j.carryOver()
 	case grown:
-		err = j.rotate()
+		err = j.rotate(j.prepare)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -171,11 +184,12 @@ func (j *journal) advance() (current, old *generation, err error) {
 }
 
 // grown tells whether the current file should be followed by the next, and whether
-// there is an old one, too.
+// there is an old one, too. The first one should when calls have begun to come.
 func (j *journal) grown() (grown, both bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.current.file.length() >= j.limit/4*3, j.old != nil
+	size := j.current.file.length()
+	return size >= j.limit/4*3 || j.first && size > 0, j.old != nil
 }
 
 func (j *journal) carryOver() error {

@@ -203,7 +203,8 @@ func TestWriteTakesOneSync(t *testing.T) {
 				const calls = 20
 				dir, fsys := auditDir(t), newFaultyDisk()
 				l := mustOpenOn(t, Options{Dir: dir, Sync: SyncWrites}, fsys)
-				mustAppend(t, l, refusal()) // the first begins a segment
+				mustAppend(t, l, refusal())                                             // the first begins a segment
+				mustComplete(t, mustBegin(t, l, intent("GET")), outcome(intent("GET"))) // and this one a journal
 				time.Sleep(2 * checkpointInterval)
 				synctest.Wait()
 				files := glob(t, dir, "pending-*")
@@ -229,6 +230,36 @@ func TestWriteTakesOneSync(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFirstJournalHasNoRoom: room is made once, when calls have begun to come. What only
+// records an act, as a command does, writes no zeros for it.
+func TestFirstJournalHasNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, fsys, made := auditDir(t), newFaultyDisk(), 0
+		l := mustOpenOn(t, Options{Dir: dir, Sync: SyncWrites}, fsys)
+		fsys.mu.Lock()
+		fsys.beforePrepare = func() { made++ }
+		fsys.mu.Unlock()
+		for _, step := range []struct {
+			do   func()
+			made int
+		}{
+			{func() { mustAppend(t, l, refusal()) }, 0},
+			{func() { r := intent("POST"); mustComplete(t, mustBegin(t, l, r), outcome(r)) }, 1},
+			{func() { r := intent("POST"); mustComplete(t, mustBegin(t, l, r), outcome(r)) }, 1},
+		} {
+			step.do()
+			time.Sleep(3 * flushInterval)
+			synctest.Wait()
+			if made != step.made {
+				t.Errorf("room was made %d times, want %d", made, step.made)
+			}
+		}
+		if files := glob(t, dir, "pending-*"); len(files) != 1 {
+			t.Errorf("journal files %q", files)
+		}
+	})
 }
 
 // TestNoCallWaitsForTheNextJournal: a call goes on while the file of the calls to come
