@@ -11,7 +11,8 @@
 // business. Each request is served by one of its own; at most MaxStreams run at a time, those
 // included whose stream was reset. Nobody is there to write: what is to be sent is added to
 // a batch under the connection's lock, and who finds nobody writing writes it, with what
-// others have added. So many answers leave in one record of TLS. A connection without
+// others have added. So many answers leave in one record of TLS. The end of an answer is said
+// when its handler has ended. A connection without
 // streams sleeps: its goroutine waits for the socket on a small stack, and keeps the tables
 // of header compression only.
 //
