@@ -24,7 +24,10 @@ type chain struct {
 	prev    string      // the hash of its line
 	segment segment     // the newest
 	file    *appendFile // nil while there is no segment
-	buf     []byte
+	buf     []byte      // a line, behind a byte for its leaf's hash
+	lines   []byte      // of one write
+	waiting []*entry    // to be written next
+	turns   turns
 
 	leaves []leafRun // of the lines written since they were last taken
 	taken  int       // leaves of the newest run then: about as many come again
@@ -36,49 +39,113 @@ type leafRun struct {
 	leaves  []hash
 }
 
-// append gives r its place and writes it; body is what [appendBody] makes of r. After
-// an error the chain is as it was, and so is r.
-func (c *chain) append(r *Record, body []byte) (position, error) {
+// entry is a record on its way into the chain.
+type entry struct {
+	time time.Time
+	body []byte // see [appendBody]
+
+	// What becomes of it, once it is done.
+	seq  uint64
+	prev string
+	leaf hash
+	at   position
+	err  error
+	done bool
+}
+
+// append gives r its place and writes it, e being that of body, which is what
+// [appendBody] makes of r. After an error the chain is as it was, and so is r.
+func (c *chain) append(r *Record, e *entry, body []byte) (position, error) {
+	*e = entry{time: r.Time, body: body}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed.Load() {
-		return position{}, ErrClosed
+	c.waiting = append(c.waiting, e)
+	c.turns.give(&c.mu)
+	if !e.done {
+		c.writeWaiting()
 	}
-	return c.link(r, body)
+	return c.settled(r, e)
 }
 
 // appendOwed is append for a record that the log owes, closed or not.
 func (c *chain) appendOwed(r *Record, body []byte) error {
+	e := &entry{time: r.Time, body: body}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.link(r, body)
+	c.link([]*entry{e})
+	_, err := c.settled(r, e)
 	return err
 }
 
-// link is append for a caller that holds mu.
-func (c *chain) link(r *Record, body []byte) (at position, err error) {
-	if err := c.rotate(r.Time); err != nil {
-		return position{}, err
+func (c *chain) settled(r *Record, e *entry) (position, error) {
+	if e.err == nil {
+		r.Seq, r.Prev = e.seq, e.prev
 	}
-	seq, prev := r.Seq, r.Prev
-	r.Seq, r.Prev = c.seq+1, c.prev
-	c.buf = appendSeq(append(c.buf[:0], 0), r.Seq) // a byte in front for the leaf's hash
-	c.buf = appendPrev(append(c.buf, body...), r.Prev)
-	leaf, next := leafHash(c.buf), hashLine(c.buf[1:])
-	c.buf = append(c.buf, '\n')
-	if at, err = c.file.write(c.buf[1:]); err != nil {
-		r.Seq, r.Prev = seq, prev
-		return position{}, err
+	return e.at, e.err
+}
+
+// writeWaiting writes the records that wait, or says to each why it can't be.
+func (c *chain) writeWaiting() {
+	c.turns.wrote(len(c.waiting))
+	for rest := c.waiting; len(rest) > 0; {
+		if c.closed.Load() {
+			rest[0].err, rest[0].done = ErrClosed, true
+			rest = rest[1:]
+			continue
+		}
+		rest = rest[c.link(rest):]
 	}
-	c.seq, c.prev = r.Seq, next
-	c.addLeaf(leaf)
-	return at, nil
+	clear(c.waiting)
+	c.waiting = c.waiting[:0]
+}
+
+// link chains the first of the entries, as many as one write takes, and writes them. It
+// returns how many: at least one. After an error the chain is as it was.
+func (c *chain) link(entries []*entry) int {
+	c.lines = c.lines[:0]
+	if err := c.rotate(entries[0].time); err != nil {
+		entries[0].err, entries[0].done = err, true
+		return 1
+	}
+	n, last := c.compose(entries)
+	at, err := c.file.write(c.lines)
+	for _, e := range entries[:n] {
+		e.at, e.err, e.done = at, err, true
+		if err == nil {
+			c.addLeaf(e.leaf)
+		}
+	}
+	if err == nil {
+		c.seq, c.prev = c.seq+uint64(n), last
+	}
+	return n
+}
+
+// compose makes the lines of the first n of the entries, which belong into one write, and
+// the hash of the last.
+func (c *chain) compose(entries []*entry) (n int, last string) {
+	last = c.prev
+	for ; n < len(entries) && (n == 0 || len(c.lines) < maxGathered && c.belongs(entries[n].time)); n++ {
+		e := entries[n]
+		e.seq, e.prev = c.seq+uint64(n)+1, last
+		c.buf = appendSeq(append(c.buf[:0], 0), e.seq) // a byte in front for the leaf's hash
+		c.buf = appendPrev(append(c.buf, e.body...), e.prev)
+		e.leaf, last = leafHash(c.buf), hashLine(c.buf[1:])
+		c.lines = append(append(c.lines, c.buf[1:]...), '\n')
+	}
+	return n, last
+}
+
+// belongs tells whether a record of time t goes into the newest segment, behind c.lines.
+func (c *chain) belongs(t time.Time) bool {
+	return c.file != nil && t.Before(c.segment.end()) &&
+		(c.file.length()+int64(len(c.lines)) < c.limit || c.segment.part >= maxPart)
 }
 
 // rotate goes on to the next segment, if a record of time t belongs there or the
 // newest is full. The one before is on disk then.
 func (c *chain) rotate(t time.Time) error {
-	if c.file != nil && t.Before(c.segment.end()) && (c.file.length() < c.limit || c.segment.part >= maxPart) {
+	if c.belongs(t) {
 		return nil
 	}
 	next := c.segment.next(t)

@@ -69,7 +69,8 @@
 // # Durability
 //
 // Every Begin, Append and Complete has handed its bytes to the operating system
-// when it returns: the end of the process, however sudden, loses none of them.
+// when it returns: the end of the process, however sudden, loses none of them. Those
+// at work in the same moment share a system call, and where it fails, its error.
 // Against the loss of power, [SyncMode] says who waits for the disk. A call
 // whose completed record did not survive, but whose intent did, is recorded as
 // interrupted when the log is next opened.

@@ -10,6 +10,7 @@ type draft struct {
 	line   []byte // of intent, with the newline
 	asked  int    // what [appendAsked] made ends here in line
 	body   []byte // see [appendBody]
+	entry  entry  // of body, in the chain
 }
 
 // intentStart begins the line of an intent, which has no place in the log.
@@ -59,6 +60,6 @@ func (p *drafts) put(d *draft) {
 	if cap(d.line) > maxDraft || cap(d.body) > maxDraft {
 		return
 	}
-	d.intent = Record{} // its texts may be parts of something large
+	d.intent, d.entry = Record{}, entry{} // their texts may be parts of something large, files closed
 	p.pool.Put(d)
 }

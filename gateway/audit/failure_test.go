@@ -189,6 +189,7 @@ func TestUnfinishedLineStays(t *testing.T) {
 		dir, fsys := auditDir(t), newFaultyDisk()
 		l := mustOpenOn(t, Options{Dir: dir}, fsys)
 		kept := []string{mustAppend(t, l, refusal()).ID}
+		synctest.Wait() // the log writes beside its lines, too
 		fsys.setRoom(100)
 		fsys.setFailTruncate(true)
 		if _, err := l.Append(refusal()); !errors.Is(err, ErrUnavailable) {

@@ -39,6 +39,9 @@ type journal struct {
 	old     *generation // or nil
 	gone    *appendFile // the one before, removed, or nil
 	pending underWay
+	waiting []*Pending // of which the intents are to be written next
+	turns   turns
+	lines   []byte // of one write
 }
 
 // generation is one file of the journal.
@@ -112,21 +115,48 @@ func (j *journal) begin(p *Pending) (at position, admitted bool, err error) {
 		j.pending.remove(p)
 		return position{}, false, fmt.Errorf("%w: %d calls are under way", ErrUnavailable, j.pending.size)
 	}
-	if at, err = j.put(p); err != nil {
-		j.pending.remove(p)
+	j.waiting = append(j.waiting, p)
+	j.turns.give(&j.mu)
+	if !p.tried {
+		j.writeWaiting()
 	}
-	return at, true, err
+	return p.at, true, p.err
 }
 
-// put writes the intent of p, for a caller that holds mu.
-func (j *journal) put(p *Pending) (position, error) {
-	at, err := j.current.file.write(p.line)
-	if err != nil {
-		return position{}, err
+// writeWaiting writes the intents that wait, for a caller that holds mu. The calls of
+// which that fails are not under way.
+func (j *journal) writeWaiting() {
+	j.turns.wrote(len(j.waiting))
+	for rest := j.waiting; len(rest) > 0; {
+		n, at, err := j.put(rest)
+		for _, p := range rest[:n] {
+			p.at, p.err, p.tried = at, err, true
+			if err != nil {
+				j.pending.remove(p)
+			}
+		}
+		rest = rest[n:]
 	}
-	p.generation = j.current
-	j.current.open++
-	return at, nil
+	clear(j.waiting)
+	j.waiting = j.waiting[:0]
+}
+
+// put writes the first of the intents, as many as one write takes but at least one, for a
+// caller that holds mu.
+func (j *journal) put(intents []*Pending) (n int, at position, err error) {
+	j.lines = j.lines[:0]
+	for n == 0 || n < len(intents) && len(j.lines) < maxGathered {
+		j.lines = append(j.lines, intents[n].line...)
+		n++
+	}
+	if at, err = j.current.file.write(j.lines); err != nil {
+		return n, position{}, err
+	}
+	for _, p := range intents[:n] {
+		p.generation = j.current
+	}
+	j.current.open += n
+	return n, at, nil
 }
 
 // done forgets p, whose record is in the log or whose call does not go out. The intent
@@ -197,7 +227,7 @@ func (j *journal) carryOver() error {
 	defer j.mu.Unlock()
 	for p := range j.pending.all() {
 		if from := p.generation; from == j.old {
-			if _, err := j.put(p); err != nil {
+			if _, _, err := j.put([]*Pending{p}); err != nil {
 				return err
 			}
 			from.open--

@@ -88,7 +88,7 @@ func (l *Log) Append(r Record) (Record, error) {
 		return Record{}, err
 	}
 	d := l.drafts.get()
-	at, err := l.chain.append(&r, d.make(&r))
+	at, err := l.chain.append(&r, &d.entry, d.make(&r))
 	l.drafts.put(d)
 	if err != nil {
 		return Record{}, l.failed(err)
@@ -153,6 +153,9 @@ type Pending struct {
 	generation *generation
 	hash       uint64
 	next       *Pending // see underWay
+	at         position // of the intent
+	err        error    // of writing it
+	tried      bool     // to write it
 }
 
 // ID returns the id of the record.
@@ -184,7 +187,7 @@ func (p *Pending) Complete(r Record) (Record, error) {
 
 // complete tells, too, whether the record is in the log, on disk or not.
 func (l *Log) complete(p *Pending, r *Record) (written bool, err error) {
-	at, err := l.chain.append(r, p.finish(r))
+	at, err := l.chain.append(r, &p.entry, p.finish(r))
 	switch {
 	case errors.Is(err, ErrClosed):
 		return false, err
