@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,4 +123,39 @@ func BenchmarkProbe(b *testing.B) {
 			b.Fatal("it is not alive")
 		}
 	}
+}
+
+// BenchmarkLongBody reads a megabyte as the gateway does that streams it, by TLS over
+// loopback: the fewer pieces, the fewer records to the client.
+func BenchmarkLongBody(b *testing.B) {
+	body := make([]byte, 1<<20)
+	s := newServer(b, func(_ int, c *said) {
+		for {
+			if _, _, err := c.request(); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n")
+			if _, err := c.Write(body); err != nil {
+				return
+			}
+		}
+	})
+	s.tcp, s.config.DynamicRecordSizingDisabled = true, true
+	client := s.client()
+	buffer, pieces := make([]byte, 64<<10-8), 0
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		response, err := client.send(b.Context(), "GET", "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for ; err == nil; pieces++ {
+			_, err = response.Body.Read(buffer)
+		}
+		if err != io.EOF {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(pieces)/float64(b.N), "pieces/op")
 }

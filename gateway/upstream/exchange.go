@@ -29,6 +29,7 @@ type exchange struct {
 	reader   *bufio.Reader // of wire; nil once the exchange is over
 	limit    int64         // of what may be read
 	began    bool          // a byte of the answer has come
+	filled   bool          // there was more in the last read than it had room for, perhaps
 	keep     bool          // the connection may be used again
 	answered atomic.Bool
 	uploaded chan error // nil: the request was written before the answer was read
@@ -138,9 +139,11 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	n, err := e.conn.secure.Read(p[:min(int64(len(p)), e.limit)])
 	if e.limit == endless {
-		if err == nil && n >= longPiece && len(p) >= 2*longPiece {
+		// What is left of a record is a part of something long, too, however short.
+		if err == nil && (n >= longPiece || e.filled) && len(p) >= 2*longPiece {
 			n += e.gather(p[n:])
 		}
+		e.filled = n == len(p)
 	} else {
 		e.limit -= int64(n)
 	}

@@ -64,3 +64,47 @@ func TestLongBodiesAreReadInLongPieces(t *testing.T) {
 		}
 	}
 }
+
+// What a read leaves of a record does not come by itself, but with what follows it.
+func TestWhatIsLeftOfARecordComesWithWhatFollows(t *testing.T) {
+	const record, left = 16 << 10, 8
+	written := make(chan struct{}, 1)
+	s := newServer(t, func(_ int, c *said) {
+		for {
+			if _, _, err := c.request(); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(2*record)+"\r\n\r\n")
+			_, _ = c.Write(make([]byte, 2*record))
+			written <- struct{}{}
+		}
+	})
+	s.tcp, s.config.DynamicRecordSizingDisabled = true, true
+	client := s.client()
+	second := func() int {
+		response, err := client.send(context.Background(), "GET", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-written
+		buffer := make([]byte, 2*record)
+		if n, err := response.Body.Read(buffer[:record-left]); n != record-left || err != nil {
+			t.Fatalf("the first piece has %d bytes of %d: %v", n, record-left, err)
+		}
+		n, err := response.Body.Read(buffer)
+		if err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const tries = 100 // the system may take its time with what was written
+	for range tries {
+		if second() > left {
+			return
+		}
+	}
+	t.Errorf("the %d bytes that were left of a record came by themselves, %d times", left, tries)
+}
