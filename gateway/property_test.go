@@ -73,7 +73,7 @@ func TestWhateverReachesJiraIsAllowedAndRebuilt(t *testing.T) {
 			}
 		}
 	})
-	if reached == 0 {
+	if reached == 0 && !testing.Short() { // there are few then, of which all may be refused
 		t.Error("no request reached Jira: the property holds of nothing")
 	}
 }
