@@ -13,8 +13,8 @@ func TestAddAll(t *testing.T) {
 	s := mustOpen(t, options(t))
 	entries := func() []bolt.Entry {
 		return []bolt.Entry{
-			{storetest.CloudConnection("acme"), storetest.OAuth2("1")},
-			{storetest.DataCenterConnection("tyrell"), storetest.Basic("hunter2")},
+			{Connection: storetest.CloudConnection("acme"), Credential: storetest.OAuth2("1")},
+			{Connection: storetest.DataCenterConnection("tyrell"), Credential: storetest.Basic("hunter2")},
 		}
 	}
 	client := func(name string, connections ...string) tokenstore.Client {
@@ -29,7 +29,7 @@ func TestAddAll(t *testing.T) {
 		"a client of a connection that isn't there": {entries(), client("billing", "acme", "nowhere"), tokenstore.ErrNotFound},
 		"a connection twice":                        {append(entries(), entries()[0]), client("billing"), tokenstore.ErrExists},
 		"a client without a name":                   {entries(), client(""), tokenstore.ErrInvalid},
-		"a credential of another kind":              {[]bolt.Entry{{storetest.CloudConnection("acme"), storetest.Basic("x")}}, client("billing"), tokenstore.ErrInvalid},
+		"a credential of another kind":              {[]bolt.Entry{{Connection: storetest.CloudConnection("acme"), Credential: storetest.Basic("x")}}, client("billing"), tokenstore.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := s.AddAll(t.Context(), bad.connections, []tokenstore.Client{client("reports"), bad.client}); !errors.Is(err, bad.want) {

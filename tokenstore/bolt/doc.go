@@ -3,18 +3,9 @@
 // Start with [Open] and [Store], which implements tokenstore.Store. [Verify]
 // checks a copy before it is put in place.
 //
-// # What is sealed
-//
-// Each connection has a data key of its own, wrapped under the keyset
-// (datakeys.go), and its credential is encrypted under that (credentials.go). A
-// data key is bound to the making of its connection. A credential is bound to its
-// wrapped data key, to the record it belongs to, to the place its connection leads
-// to and to its generation, which never comes twice. So what is put elsewhere, or
-// back, does not open.
-//
-// Connections, clients, published issues, and what is noted of rotations,
-// invitations and announcements, are JSON in clear; of the tokens of clients and
-// invitations only the SHA-256 is stored.
+// What is in it, how it is sealed and by which rules it changes is the business of
+// tokenstore/records. This package has the file: its transactions, its pages, and what is
+// left in those of records that are no more.
 //
 // # What remains of it, and where
 //
@@ -28,9 +19,6 @@
 //     its pages are needed: then it holds when the last backup ends.
 //   - A backup holds the pages in use and zeros for the others. Its data keys open
 //     with the keyset of its time, whatever is removed later.
-//   - In memory stay the sealed credentials and the data keys of connections that were
-//     called lately, until the connection or the keyset changes (recent.go): never
-//     the plaintext.
 //   - What a file system that copies on write, or an SSD, keeps of overwritten
 //     blocks is beyond this package.
 //

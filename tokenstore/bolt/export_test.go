@@ -3,12 +3,10 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
@@ -41,8 +39,8 @@ var CheckPages = checkPages
 // connection.
 func (s *Store) Sealed(connection string) (sealed [][]byte, err error) {
 	err = s.View(func(tx *bbolt.Tx) error {
-		for _, bucket := range [][]byte{bucketDataKeys, bucketCredentials} {
-			sealed = append(sealed, bytes.Clone(tx.Bucket(bucket).Get([]byte(connection))))
+		for _, bucket := range []string{"data_keys", "credentials"} {
+			sealed = append(sealed, bytes.Clone(tx.Bucket([]byte(bucket)).Get([]byte(connection))))
 		}
 		return nil
 	})
@@ -68,11 +66,6 @@ func UnusedPages(path string) (n int, err error) {
 	return n, errors.Join(err, f.Close())
 }
 
-// Remembers reports whether the credential of a connection can be had without the file.
-func Remembers(s *Store, connection string) bool {
-	return s.recent.get(connection, s.keysetVersion()) != nil
-}
-
 // Plain is a credential in clear, to be compared.
 func Plain(c tokenstore.Credential) map[string]string {
 	return map[string]string{
@@ -82,80 +75,12 @@ func Plain(c tokenstore.Credential) map[string]string {
 	}
 }
 
-// DecodeBoth decodes a record without reflection, and as encoding/json does; ok is false
-// where only the latter reads it, or it has control characters in its strings, which no
-// encoder leaves there.
-func DecodeBoth(b []byte) (plain, whole any, ok bool) {
-	var p, w credentialRecord
-	if !p.decodePlain(b) || bytes.ContainsFunc(b, unicode.IsControl) {
-		return nil, nil, false
-	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return p, err.Error(), true
-	}
-	return p, w, true
-}
-
-// DecodeConnectionBoth and DecodeClientBoth decode a record of the directory as a start does,
-// and as encoding/json does; ok is false as in DecodeBoth.
-func DecodeConnectionBoth(b []byte) (plain, whole any, ok bool) {
-	var (
-		d    recordReader
-		p, w connectionRecord
-	)
-	// Twice, for what is remembered of the first one.
-	if !d.plainConnection(&p, b) || bytes.ContainsFunc(b, unicode.IsControl) {
-		return nil, nil, false
-	}
-	p = connectionRecord{}
-	if !d.plainConnection(&p, b) {
-		return "the second time it is not read", nil, true
-	}
-	if err := decode(b, &w); err != nil {
-		return p, err.Error(), true
-	}
-	return p, w, true
-}
-
-func DecodeClientBoth(b []byte) (plain, whole any, ok bool) {
-	var p, w clientRecord
-	if !p.decodePlain(b) || bytes.ContainsFunc(b, unicode.IsControl) {
-		return nil, nil, false
-	}
-	if err := decode(b, &w); err != nil {
-		return p, err.Error(), true
-	}
-	return p, w, true
-}
-
-// PlainRecords reports whether records as this package writes them are read without
-// reflection.
-func PlainRecords(c tokenstore.Connection, cl tokenstore.Client) (connection, client bool) {
-	var (
-		d  recordReader
-		r  connectionRecord
-		rc clientRecord
-	)
-	b, _ := encode(newConnectionRecord(&c, 7))
-	bc, _ := encode(newClientRecord(&cl))
-	return d.plainConnection(&r, b), rc.decodePlain(bc)
-}
-
 // Fill adds connections in one change, each with a credential that make returns.
 func Fill(s *Store, n int, make func(i int) (tokenstore.Connection, tokenstore.Credential)) error {
-	return s.update(context.Background(), "filling", func(t *change) error {
-		for i := range n {
-			c, cred := make(i)
-			c.State, c.CreatedAt, c.UpdatedAt, c.StateSince = tokenstore.StateActive, t.now, t.now, t.now
-			generation, err := t.firstGeneration()
-			if err != nil {
-				return err
-			}
-			r := newConnectionRecord(&c, generation)
-			if err := errors.Join(t.renewDataKey(r), t.putConnection(r), t.putCredential(r, &cred)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	var entries []Entry
+	for i := range n {
+		c, cred := make(i)
+		entries = append(entries, Entry{Connection: c, Credential: cred})
+	}
+	return s.AddAll(context.Background(), entries, nil)
 }

@@ -13,9 +13,9 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/records"
 )
 
 // Options of [Open].
@@ -38,13 +38,14 @@ const defaultLockTimeout = 2 * time.Second
 // Store is a store in one bbolt file. It implements tokenstore.Store, where its
 // methods are described.
 type Store struct {
+	*records.Store // all that is the same whatever keeps the records
+
 	db     *bbolt.DB
 	file   *os.File // of db, to read pages from
 	path   string
 	aead   tink.AEAD
 	now    func() time.Time
 	schema schema
-	recent *recent
 
 	// mu is held by whoever writes, from before the transaction until the
 	// directory is replaced: bbolt lets the next writer in before that.
@@ -109,7 +110,8 @@ func attach(ctx context.Context, o Options, sc schema, flag int) (*Store, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc, recent: newRecent()}
+	s := &Store{db: db, file: file, path: o.Path, aead: o.AEAD, now: o.Now, schema: sc}
+	s.Store = records.New(engine{s}, o.AEAD)
 	s.idle.L = &s.mu
 	err = guarded(func() error { return s.start(readOnly) })
 	if err == nil && !readOnly {
@@ -144,20 +146,17 @@ func (s *Store) start(readOnly bool) error {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		for _, name := range buckets() {
-			if tx.Bucket(name) == nil {
-				return corruptf("bucket %s is missing", name)
+		for _, b := range records.Buckets() {
+			if tx.Bucket([]byte(b)) == nil {
+				return corruptf("bucket %s is missing", b)
 			}
 		}
-		d, err := loadDirectory(tx)
+		d, err := records.LoadDirectory(transaction{tx})
 		if err != nil {
 			return err
 		}
-		if err := validateDirectory(d); err != nil {
-			return err
-		}
 		s.directory.Store(d)
-		s.revision.Store(tx.Bucket(bucketMeta).Sequence())
+		s.revision.Store(transaction{tx}.bucket(records.Meta).Sequence())
 		return nil
 	})
 }
@@ -178,7 +177,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.recent.close()
+	s.Forget()
 	if s.broken.Load() != nil {
 		// bbolt may hold its locks for ever now, so its mapping stays.
 		return release(s.file)
@@ -192,112 +191,6 @@ func (s *Store) Close() error {
 	}
 	if err = errors.Join(err, s.db.Close()); err != nil {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
-	}
-	return nil
-}
-
-// view reads in one transaction. The action is for the error.
-func (s *Store) view(ctx context.Context, action string, fn func(tx *bbolt.Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", action, err)
-	}
-	s.reading.RLock()
-	defer s.reading.RUnlock()
-	return s.run(action, func() error { return s.db.View(fn) })
-}
-
-// update changes things in one transaction, which is on disk when it returns.
-// If fn returns errUnchanged nothing is written and there is no error.
-func (s *Store) update(ctx context.Context, action string, fn func(t *change) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.updateLocked(ctx, action, fn)
-}
-
-// change is a transaction in progress.
-type change struct {
-	*bbolt.Tx
-	aead tink.AEAD
-	now  time.Time
-	// recent is to be told what is about to change, and touched are those that it
-	// was told of: see touch.
-	recent  *recent
-	touched []string
-	clients []string // that it changes
-	// directory is set by what changes connections or clients.
-	directory bool
-}
-
-// put writes a record as JSON.
-func (t *change) put(bucket []byte, key string, record any) error {
-	v, err := encode(record)
-	if err != nil {
-		return err
-	}
-	return t.Bucket(bucket).Put([]byte(key), v)
-}
-
-func (s *Store) updateLocked(ctx context.Context, action string, fn func(t *change) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", action, err)
-	}
-	if s.closed {
-		return fmt.Errorf("%s: the store is closed: %w", action, fs.ErrClosed)
-	}
-	var (
-		directory *tokenstore.Directory
-		revision  uint64
-	)
-	t := &change{aead: s.aead, recent: s.recent}
-	defer func() {
-		for _, id := range t.touched {
-			s.recent.end(id)
-		}
-	}()
-	err := s.run(action, func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			t.Tx, t.now = tx, utc(s.now())
-			err := fn(t)
-			if err != nil {
-				return err
-			}
-			if revision, err = tx.Bucket(bucketMeta).NextSequence(); err != nil {
-				return err
-			}
-			if t.directory {
-				directory, err = t.changed(s.Directory())
-			}
-			return err
-		})
-	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if directory != nil {
-		s.directory.Store(directory)
-	}
-	s.revision.Store(revision)
-	return nil
-}
-
-// run runs a transaction. After a panic in one the store is not used again:
-// bbolt's state is unknown, and some of its locks may be held.
-func (s *Store) run(action string, transaction func() error) error {
-	if broken := s.broken.Load(); broken != nil {
-		return fmt.Errorf("%s: %w", action, broken)
-	}
-	err := guarded(transaction)
-	if pe, ok := errors.AsType[*pageError](err); ok {
-		s.broken.CompareAndSwap(nil, pe)
-	}
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		err = fmt.Errorf("the store is closed: %w", fs.ErrClosed)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", action, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"context"
@@ -14,7 +14,7 @@ func (s *Store) AddClient(ctx context.Context, c tokenstore.Client) error {
 	if err := newClient(&c); err != nil {
 		return err
 	}
-	return s.update(ctx, "adding client "+c.Name, func(t *change) error { return t.addClient(&c) })
+	return s.update(ctx, "adding client "+c.Name, func(t *Change) error { return t.addClient(&c) })
 }
 
 // newClient puts the connections of a new client in order, and says whether it may be
@@ -27,8 +27,10 @@ func newClient(c *tokenstore.Client) error {
 	return nil
 }
 
-func (t *change) addClient(c *tokenstore.Client) error {
-	if t.Bucket(bucketClients).Get([]byte(c.Name)) != nil {
+func (t *Change) addClient(c *tokenstore.Client) error {
+	if there, err := t.has(Clients, c.Name); err != nil {
+		return err
+	} else if there {
 		return exists("client", c.Name)
 	}
 	for _, id := range c.Connections {
@@ -48,7 +50,7 @@ func (t *change) addClient(c *tokenstore.Client) error {
 
 // RemoveClient removes a client with its grants.
 func (s *Store) RemoveClient(ctx context.Context, name string) error {
-	return s.update(ctx, "removing client "+name, func(t *change) error {
+	return s.update(ctx, "removing client "+name, func(t *Change) error {
 		c, err := t.client(name)
 		if err != nil {
 			return err
@@ -58,19 +60,19 @@ func (s *Store) RemoveClient(ctx context.Context, name string) error {
 		if err := t.dropToken(c.TokenSHA256); err != nil {
 			return err
 		}
-		return t.Bucket(bucketClients).Delete([]byte(name))
+		return t.Delete(Clients, name)
 	})
 }
 
 // SetClientToken replaces the token of a client.
 func (s *Store) SetClientToken(ctx context.Context, name string, sum [32]byte) error {
-	return s.update(ctx, "setting the token of client "+name, func(t *change) error {
+	return s.update(ctx, "setting the token of client "+name, func(t *Change) error {
 		c, err := t.client(name)
 		if err != nil {
 			return err
 		}
 		if c.TokenSHA256 == sum {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		if err := t.dropToken(c.TokenSHA256); err != nil {
 			return err
@@ -88,7 +90,7 @@ func (s *Store) SetClientToken(ctx context.Context, name string, sum [32]byte) e
 
 // Grant lets a client use a connection.
 func (s *Store) Grant(ctx context.Context, client, connection string) error {
-	return s.update(ctx, fmt.Sprintf("granting client %s connection %s", client, connection), func(t *change) error {
+	return s.update(ctx, fmt.Sprintf("granting client %s connection %s", client, connection), func(t *Change) error {
 		c, err := t.client(client)
 		if err != nil {
 			return err
@@ -98,7 +100,7 @@ func (s *Store) Grant(ctx context.Context, client, connection string) error {
 		}
 		i, granted := slices.BinarySearch(c.Connections, connection)
 		if granted {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		c.Connections = slices.Insert(c.Connections, i, connection)
 		if err := c.Validate(); err != nil {
@@ -110,7 +112,7 @@ func (s *Store) Grant(ctx context.Context, client, connection string) error {
 
 // Revoke ends a grant.
 func (s *Store) Revoke(ctx context.Context, client, connection string) error {
-	return s.update(ctx, fmt.Sprintf("revoking connection %s from client %s", connection, client), func(t *change) error {
+	return s.update(ctx, fmt.Sprintf("revoking connection %s from client %s", connection, client), func(t *Change) error {
 		c, err := t.client(client)
 		if err != nil {
 			return err
@@ -125,9 +127,9 @@ func (s *Store) Revoke(ctx context.Context, client, connection string) error {
 }
 
 // revokeAll ends all grants of a connection.
-func (t *change) revokeAll(connection string) error {
+func (t *Change) revokeAll(connection string) error {
 	var changed []tokenstore.Client // a bucket must not change while it is walked
-	err := t.Bucket(bucketClients).ForEach(func(k, v []byte) error {
+	err := t.Each(Clients, "", func(k, v []byte) error {
 		c, err := decodeClient(k, v)
 		if err != nil {
 			return err
@@ -149,35 +151,40 @@ func (t *change) revokeAll(connection string) error {
 	return nil
 }
 
-func (t *change) client(name string) (tokenstore.Client, error) {
-	v := t.Bucket(bucketClients).Get([]byte(name))
+func (t *Change) client(name string) (tokenstore.Client, error) {
+	v, err := t.Get(Clients, name)
+	if err != nil {
+		return tokenstore.Client{}, err
+	}
 	if v == nil {
 		return tokenstore.Client{}, notFound("client", name)
 	}
 	return decodeClient([]byte(name), v)
 }
 
-func (t *change) putClient(c *tokenstore.Client) error {
+func (t *Change) putClient(c *tokenstore.Client) error {
 	t.directory = true
 	t.clients = append(t.clients, c.Name)
-	return t.put(bucketClients, c.Name, newClientRecord(c))
+	return t.put(Clients, c.Name, newClientRecord(c))
 }
 
 // takeToken makes the token of that digest the client's.
-func (t *change) takeToken(sum [32]byte, client string) error {
+func (t *Change) takeToken(sum [32]byte, client string) error {
 	if sum == noToken {
 		return nil
 	}
-	if owner := t.Bucket(bucketClientTokens).Get(sum[:]); owner != nil {
+	if taken, err := t.has(ClientTokens, string(sum[:])); err != nil {
+		return err
+	} else if taken {
 		// Not saying whose it is: the caller knows that client's token now.
 		return fmt.Errorf("%w: a client with this token: make a new one", tokenstore.ErrExists)
 	}
-	return t.Bucket(bucketClientTokens).Put(sum[:], []byte(client))
+	return t.Put(ClientTokens, string(sum[:]), []byte(client))
 }
 
-func (t *change) dropToken(sum [32]byte) error {
+func (t *Change) dropToken(sum [32]byte) error {
 	if sum == noToken {
 		return nil
 	}
-	return t.Bucket(bucketClientTokens).Delete(sum[:])
+	return t.Delete(ClientTokens, string(sum[:]))
 }

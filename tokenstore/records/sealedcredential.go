@@ -1,11 +1,10 @@
-package bolt
+package records
 
 import (
 	"bytes"
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
@@ -24,14 +23,18 @@ type sealedCredential struct {
 }
 
 // findCredential reads the credential of a connection, and unwraps its data key.
-func findCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (*sealedCredential, error) {
+func findCredential(tx Reader, a tink.AEAD, r *connectionRecord) (*sealedCredential, error) {
 	key, err := readDataKey(tx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := tx.Get(Credentials, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	return &sealedCredential{
 		id: r.ID, kind: r.CredentialKind, generation: r.Generation, key: key,
-		sealed:     bytes.Clone(tx.Bucket(bucketCredentials).Get([]byte(r.ID))),
+		sealed:     bytes.Clone(sealed),
 		associated: bound(sealFormat, credentialSchema, key.under(credentialFacts(r))),
 	}, nil
 }

@@ -1,10 +1,8 @@
-package bolt
+package records
 
 import (
 	"context"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -34,7 +32,7 @@ func decodeRotation(key, value []byte) (*rotationRecord, error) {
 // BeginRotation notes that a refresh token is about to be sent.
 func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error) {
 	var noted tokenstore.Rotation
-	err := s.update(ctx, "noting a rotation of connection "+id, func(t *change) error {
+	err := s.update(ctx, "noting a rotation of connection "+id, func(t *Change) error {
 		c, err := t.connection(id)
 		if err != nil {
 			return err
@@ -42,17 +40,17 @@ func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64)
 		if c.Generation != generation {
 			return conflict(generation, c.Generation)
 		}
-		r, err := readRotation(t.Tx, id)
+		r, err := readRotation(t, id)
 		if err != nil {
 			return err
 		}
 		if r != nil && r.Generation == generation {
 			noted = r.rotation()
-			return errUnchanged
+			return ErrUnchanged
 		}
 		r = &rotationRecord{Connection: id, Generation: generation, Since: t.now}
 		noted = r.rotation()
-		return t.put(bucketRotations, id, r)
+		return t.put(Rotations, id, r)
 	})
 	if err != nil {
 		return tokenstore.Rotation{}, err
@@ -62,13 +60,13 @@ func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64)
 
 // EndRotation takes the note of that generation back.
 func (s *Store) EndRotation(ctx context.Context, id string, generation uint64) error {
-	return s.update(ctx, "ending a rotation of connection "+id, func(t *change) error {
-		r, err := readRotation(t.Tx, id)
+	return s.update(ctx, "ending a rotation of connection "+id, func(t *Change) error {
+		r, err := readRotation(t, id)
 		if err != nil {
 			return err
 		}
 		if r == nil || r.Generation != generation {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		return t.endRotation(id)
 	})
@@ -77,8 +75,8 @@ func (s *Store) EndRotation(ctx context.Context, id string, generation uint64) e
 // Rotations returns the notes that stand. The keys of a bucket are sorted.
 func (s *Store) Rotations(ctx context.Context) ([]tokenstore.Rotation, error) {
 	var rotations []tokenstore.Rotation
-	err := s.view(ctx, "reading the rotations", func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketRotations).ForEach(func(k, v []byte) error {
+	err := s.view(ctx, "reading the rotations", func(tx Reader) error {
+		return tx.Each(Rotations, "", func(k, v []byte) error {
 			r, err := decodeRotation(k, v)
 			if err != nil {
 				return err
@@ -94,26 +92,26 @@ func (s *Store) Rotations(ctx context.Context) ([]tokenstore.Rotation, error) {
 }
 
 // endRotation removes the note of a connection, if there is one.
-func (t *change) endRotation(id string) error {
-	return t.Bucket(bucketRotations).Delete([]byte(id))
+func (t *Change) endRotation(id string) error {
+	return t.Delete(Rotations, id)
 }
 
 // carryRotation makes the note of a connection, if there is one, that of its
 // credential's new generation: it is the same refresh token.
-func (t *change) carryRotation(id string, generation uint64) error {
-	r, err := readRotation(t.Tx, id)
+func (t *Change) carryRotation(id string, generation uint64) error {
+	r, err := readRotation(t, id)
 	if r == nil || err != nil {
 		return err
 	}
 	r.Generation = generation
-	return t.put(bucketRotations, id, r)
+	return t.put(Rotations, id, r)
 }
 
 // readRotation returns the note of a connection, or nil.
-func readRotation(tx *bbolt.Tx, id string) (*rotationRecord, error) {
-	v := tx.Bucket(bucketRotations).Get([]byte(id))
-	if v == nil {
-		return nil, nil
+func readRotation(tx Reader, id string) (*rotationRecord, error) {
+	v, err := tx.Get(Rotations, id)
+	if v == nil || err != nil {
+		return nil, err
 	}
 	return decodeRotation([]byte(id), v)
 }

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"bytes"
@@ -12,41 +12,6 @@ import (
 	"jiragate/policy"
 	"jiragate/tokenstore"
 )
-
-// The buckets. Keys and values:
-//
-//	meta           "schema", "canary", "canary_sha256"; its sequence is the revision
-//	connections    id                  → connectionRecord; its sequence is the incarnation begun last
-//	data_keys      id of a connection  → data key, sealed under the keyset
-//	credentials    id of a connection  → credentialRecord, sealed under the data key
-//	clients        name                → clientRecord
-//	client_tokens  SHA-256 (32 bytes)  → name of the client
-//	rotations      id of a connection  → rotationRecord
-//	invitations    id of a connection  → invitationRecord
-//	announcements  id of a connection  → announcementRecord
-//	issues         connection "/" id, or key where the id isn't known → issueRecord
-//	issue_keys     connection "/" key  → id of the issue, where both are known
-var (
-	bucketMeta          = []byte("meta")
-	bucketConnections   = []byte("connections")
-	bucketDataKeys      = []byte("data_keys")
-	bucketCredentials   = []byte("credentials")
-	bucketClients       = []byte("clients")
-	bucketClientTokens  = []byte("client_tokens")
-	bucketRotations     = []byte("rotations")
-	bucketInvitations   = []byte("invitations")
-	bucketAnnouncements = []byte("announcements")
-	bucketIssues        = []byte("issues")
-	bucketIssueKeys     = []byte("issue_keys")
-)
-
-func buckets() [][]byte {
-	return [][]byte{
-		bucketMeta, bucketConnections, bucketDataKeys, bucketCredentials, bucketClients,
-		bucketClientTokens, bucketRotations, bucketInvitations, bucketAnnouncements,
-		bucketIssues, bucketIssueKeys,
-	}
-}
 
 // The records are types of their own, so that renaming a field of the domain
 // changes no file. Changing one of these takes a new schema and a migration.
@@ -112,6 +77,16 @@ func (r *connectionRecord) connection() tokenstore.Connection {
 	}
 }
 
+// DecodeConnection returns the connection of a record of [Connections].
+func DecodeConnection(key, value []byte) (*tokenstore.Connection, error) {
+	r, err := decodeConnection(key, value)
+	if err != nil {
+		return nil, err
+	}
+	c := r.connection()
+	return &c, nil
+}
+
 func decodeConnection(key, value []byte) (*connectionRecord, error) {
 	var (
 		d recordReader
@@ -148,6 +123,15 @@ func newClientRecord(c *tokenstore.Client) *clientRecord {
 
 // noToken is the digest of clients that have none.
 var noToken [32]byte
+
+// DecodeClient returns the client of a record of [Clients].
+func DecodeClient(key, value []byte) (*tokenstore.Client, error) {
+	c, err := decodeClient(key, value)
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
 
 func decodeClient(key, value []byte) (tokenstore.Client, error) {
 	return new(recordReader).client(key, value)
@@ -189,20 +173,18 @@ func decodeIssue(key, value []byte) (*issueRecord, error) {
 	if err := decode(value, &r); err != nil {
 		return nil, corruptf("issue %q: %v", key, err)
 	}
-	if string(r.name()) != string(key) {
+	if r.name() != string(key) {
 		return nil, corruptf("issue %q holds the record of another one", key)
 	}
 	return &r, nil
 }
 
 // name is the key of the record.
-func (r *issueRecord) name() []byte { return issueName(r.Connection, cmp.Or(r.ID, r.Key)) }
+func (r *issueRecord) name() string { return issueName(r.Connection, cmp.Or(r.ID, r.Key)) }
 
 // issueName is the key of an issue in both buckets. Connection ids have no slash
 // in them.
-func issueName(connection, idOrKey string) []byte {
-	return []byte(connection + "/" + idOrKey)
-}
+func issueName(connection, idOrKey string) string { return connection + "/" + idOrKey }
 
 // decode reads one JSON value into v, strictly. Its errors name fields and types
 // only, never values.

@@ -1,4 +1,4 @@
-package bolt_test
+package records_test
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jiragate/tokenstore"
-	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/records"
 	"jiragate/tokenstore/storetest"
 )
 
@@ -22,7 +22,7 @@ func FuzzDecodeConnection(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { same(t, b, bolt.DecodeConnectionBoth) })
+	f.Fuzz(func(t *testing.T, b []byte) { same(t, b, records.DecodeConnectionBoth) })
 }
 
 func FuzzDecodeClient(f *testing.F) {
@@ -32,7 +32,7 @@ func FuzzDecodeClient(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { same(t, b, bolt.DecodeClientBoth) })
+	f.Fuzz(func(t *testing.T, b []byte) { same(t, b, records.DecodeClientBoth) })
 }
 
 func same(t *testing.T, b []byte, decodeBoth func([]byte) (plain, whole any, ok bool)) {
@@ -51,7 +51,7 @@ func TestUsualRecordsAreReadWithoutReflection(t *testing.T) {
 	client := tokenstore.Client{Name: "reports", TokenSHA256: storetest.Token("t"), Connections: []string{"acme", "b"}, CertificateSANs: []string{"dns:a"}, CreatedAt: at, TokenRotatedAt: at}
 	for _, c := range []tokenstore.Connection{storetest.CloudConnection("acme"), storetest.DataCenterConnection("umbrella")} {
 		c.State, c.StateReason, c.CreatedAt = tokenstore.StateDisabled, "by an operator", at
-		if connection, client := bolt.PlainRecords(c, client); !connection || !client {
+		if connection, client := records.PlainRecords(c, client); !connection || !client {
 			t.Errorf("connection %v, client %v", connection, client)
 		}
 	}

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -140,20 +138,11 @@ func (s *Store) keysetVersion() uint64 {
 	return 0
 }
 
-// touch keeps calls from using what is known of a connection's records, until the
-// transaction ends. It is called before any of them is written to.
-func (t *change) touch(id string) {
-	if t.recent != nil {
-		t.recent.begin(id)
-		t.touched = append(t.touched, id)
-	}
-}
-
 // Credential returns the present credential of a connection.
 func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
 	keyset := s.keysetVersion()
 	c := s.recent.get(id, keyset)
-	if c == nil || ctx.Err() != nil || s.broken.Load() != nil {
+	if c == nil || ctx.Err() != nil || s.engine.Usable() != nil {
 		var err error
 		if c, err = s.readSealed(ctx, id, keyset); err != nil {
 			return tokenstore.Credential{}, err
@@ -170,7 +159,7 @@ func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credentia
 func (s *Store) readSealed(ctx context.Context, id string, keyset uint64) (*sealedCredential, error) {
 	version := s.recent.look(id)
 	var c *sealedCredential
-	err := s.view(ctx, "reading the credential of connection "+id, func(tx *bbolt.Tx) error {
+	err := s.view(ctx, "reading the credential of connection "+id, func(tx Reader) error {
 		r, err := readConnection(tx, id)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"context"
@@ -8,13 +8,13 @@ import (
 
 // SetState changes the state of a connection.
 func (s *Store) SetState(ctx context.Context, id string, state tokenstore.State, reason string) error {
-	return s.update(ctx, "setting the state of connection "+id, func(t *change) error {
+	return s.update(ctx, "setting the state of connection "+id, func(t *Change) error {
 		r, err := t.connection(id)
 		if err != nil {
 			return err
 		}
 		if r.State == state && r.StateReason == reason {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		if err := t.setState(r, state, reason); err != nil {
 			return err
@@ -41,7 +41,7 @@ func awaitsConsent(s tokenstore.State) error {
 // RequireReauthorisation changes the state of a connection that is called if its
 // credential is of that generation.
 func (s *Store) RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error {
-	return s.update(ctx, "requiring that connection "+id+" is authorised again", func(t *change) error {
+	return s.update(ctx, "requiring that connection "+id+" is authorised again", func(t *Change) error {
 		r, err := t.connection(id)
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		if r.Generation != generation {
 			return conflict(generation, r.Generation)
 		}
-		rotation, err := readRotation(t.Tx, id)
+		rotation, err := readRotation(t, id)
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		}
 		if !r.State.Callable() {
 			if rotation == nil {
-				return errUnchanged
+				return ErrUnchanged
 			}
 			return nil
 		}
@@ -73,7 +73,7 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 // AnnounceEnd changes the state of an active connection, or the reason of an
 // expiring one, if its credential is of that generation.
 func (s *Store) AnnounceEnd(ctx context.Context, id string, generation uint64, reason string) error {
-	return s.update(ctx, "announcing the end of the grant of connection "+id, func(t *change) error {
+	return s.update(ctx, "announcing the end of the grant of connection "+id, func(t *Change) error {
 		r, err := t.connection(id)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func (s *Store) AnnounceEnd(ctx context.Context, id string, generation uint64, r
 			return conflict(generation, r.Generation)
 		}
 		if !r.State.Callable() || r.State == tokenstore.StateExpiring && r.StateReason == reason {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		if err := t.setState(r, tokenstore.StateExpiring, reason); err != nil {
 			return err
@@ -92,7 +92,7 @@ func (s *Store) AnnounceEnd(ctx context.Context, id string, generation uint64, r
 }
 
 // setState changes the record only.
-func (t *change) setState(r *connectionRecord, state tokenstore.State, reason string) error {
+func (t *Change) setState(r *connectionRecord, state tokenstore.State, reason string) error {
 	if r.State != state {
 		r.StateSince = t.now
 	}

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -16,7 +15,7 @@ import (
 // ReplaceCredential stores a new credential if the present one is of that
 // generation.
 func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
-	return s.update(ctx, "replacing the credential of connection "+id, func(t *change) error {
+	return s.update(ctx, "replacing the credential of connection "+id, func(t *Change) error {
 		r, err := t.connection(id)
 		if err != nil {
 			return err
@@ -75,7 +74,7 @@ const credentialSchema = 2
 // the credential sent to a host of their own.
 func credentialFacts(r *connectionRecord) []byte {
 	return associate(
-		string(bucketCredentials),
+		string(Credentials),
 		r.ID,
 		string(r.CredentialKind),
 		r.CreatedAt.Format(time.RFC3339Nano),
@@ -89,7 +88,7 @@ func credentialFacts(r *connectionRecord) []byte {
 func (k *dataKey) under(facts []byte) []byte { return append(facts, k.wrapped[:]...) }
 
 // putCredential seals the credential under the data key of its connection.
-func (t *change) putCredential(r *connectionRecord, c *tokenstore.Credential) error {
+func (t *Change) putCredential(r *connectionRecord, c *tokenstore.Credential) error {
 	plaintext, err := json.Marshal(credentialRecord{
 		Username:     c.Username,
 		Password:     c.Password.Reveal(),
@@ -114,9 +113,9 @@ func (t *change) putCredential(r *connectionRecord, c *tokenstore.Credential) er
 }
 
 // sealCredential wipes the plaintext.
-func (t *change) sealCredential(r *connectionRecord, plaintext []byte) error {
+func (t *Change) sealCredential(r *connectionRecord, plaintext []byte) error {
 	defer clear(plaintext)
-	key, err := readDataKey(t.Tx, t.aead, r)
+	key, err := readDataKey(t, t.aead, r)
 	if err != nil {
 		return err
 	}
@@ -125,16 +124,16 @@ func (t *change) sealCredential(r *connectionRecord, plaintext []byte) error {
 		return err
 	}
 	t.touch(r.ID)
-	return t.Bucket(bucketCredentials).Put([]byte(r.ID), sealed)
+	return t.Put(Credentials, r.ID, sealed)
 }
 
-func (t *change) credential(r *connectionRecord) (tokenstore.Credential, error) {
-	return readCredential(t.Tx, t.aead, r)
+func (t *Change) credential(r *connectionRecord) (tokenstore.Credential, error) {
+	return readCredential(t, t.aead, r)
 }
 
 // readCredential returns the credential of a connection. Nothing of it points into
 // the file.
-func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
+func readCredential(tx Reader, a tink.AEAD, r *connectionRecord) (tokenstore.Credential, error) {
 	c, err := findCredential(tx, a, r)
 	if err != nil {
 		return tokenstore.Credential{}, err
@@ -143,7 +142,7 @@ func readCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (tokenstore.
 }
 
 // unsealCredential returns the plaintext, to be wiped.
-func unsealCredential(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) ([]byte, error) {
+func unsealCredential(tx Reader, a tink.AEAD, r *connectionRecord) ([]byte, error) {
 	c, err := findCredential(tx, a, r)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,8 @@
-package bolt
+package records
 
 import (
 	"context"
 	"fmt"
-
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -15,7 +13,7 @@ func (s *Store) RecordIssue(ctx context.Context, i tokenstore.PublishedIssue) er
 		return fmt.Errorf("recording an issue: %w", err)
 	}
 	action := fmt.Sprintf("recording issue %s of connection %s", i.Key, i.Connection)
-	return s.update(ctx, action, func(t *change) error {
+	return s.update(ctx, action, func(t *Change) error {
 		c, err := t.connection(i.Connection)
 		if err != nil {
 			return err
@@ -32,7 +30,7 @@ func (s *Store) RecordIssue(ctx context.Context, i tokenstore.PublishedIssue) er
 		}
 		for _, same := range []*issueRecord{byID, byKey} {
 			if same != nil && same.ID == i.ID && same.Key == i.Key {
-				return errUnchanged
+				return ErrUnchanged
 			}
 		}
 		// An id or key that was used before stands for the new issue from now on:
@@ -56,11 +54,12 @@ func (s *Store) ImportIssues(ctx context.Context, connection string, issues []to
 		return 0, fmt.Errorf("%s: %w", action, err)
 	}
 	added := 0
-	err := s.update(ctx, action, func(t *change) error {
+	err := s.update(ctx, action, func(t *Change) error {
 		if _, err := t.connection(connection); err != nil {
 			return err
 		}
 		changed := false
+		added = 0
 		for _, i := range issues {
 			if i.CreatedAt.IsZero() {
 				i.CreatedAt = t.now
@@ -75,7 +74,7 @@ func (s *Store) ImportIssues(ctx context.Context, connection string, issues []to
 			}
 		}
 		if !changed {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		return nil
 	})
@@ -102,7 +101,7 @@ func validImport(connection string, issues []tokenstore.PublishedIssue) error {
 
 // importIssue stores an issue that isn't known yet. One that is stays, but where
 // only its id or only its key was known it gets the other.
-func (t *change) importIssue(i *tokenstore.PublishedIssue) (put, isNew bool, err error) {
+func (t *Change) importIssue(i *tokenstore.PublishedIssue) (put, isNew bool, err error) {
 	byID, byKey, err := t.sameIssues(i)
 	if err != nil {
 		return false, false, err
@@ -145,7 +144,7 @@ func newIssueRecord(i *tokenstore.PublishedIssue) *issueRecord {
 // IssuePublished reports whether the issue was created over this connection.
 func (s *Store) IssuePublished(ctx context.Context, connection, idOrKey string) (bool, error) {
 	published := false
-	err := s.view(ctx, "looking up an issue of connection "+connection, func(tx *bbolt.Tx) error {
+	err := s.view(ctx, "looking up an issue of connection "+connection, func(tx Reader) error {
 		r, err := findIssue(tx, connection, idOrKey)
 		published = r != nil
 		return err
@@ -155,22 +154,22 @@ func (s *Store) IssuePublished(ctx context.Context, connection, idOrKey string) 
 
 // ForgetIssue removes what is known of an issue.
 func (s *Store) ForgetIssue(ctx context.Context, connection, idOrKey string) error {
-	return s.update(ctx, "forgetting an issue of connection "+connection, func(t *change) error {
-		r, err := findIssue(t.Tx, connection, idOrKey)
+	return s.update(ctx, "forgetting an issue of connection "+connection, func(t *Change) error {
+		r, err := findIssue(t, connection, idOrKey)
 		if err != nil {
 			return err
 		}
 		if r == nil {
-			return errUnchanged
+			return ErrUnchanged
 		}
 		return t.deleteIssue(r)
 	})
 }
 
 // forgetIssues removes what is known of all issues of a connection.
-func (t *change) forgetIssues(connection string) error {
-	for _, bucket := range [][]byte{bucketIssues, bucketIssueKeys} {
-		if err := deletePrefix(t.Bucket(bucket), issueName(connection, "")); err != nil {
+func (t *Change) forgetIssues(connection string) error {
+	for _, b := range []Bucket{Issues, IssueKeys} {
+		if err := t.DeleteAll(b, issueName(connection, "")); err != nil {
 			return err
 		}
 	}
@@ -178,42 +177,46 @@ func (t *change) forgetIssues(connection string) error {
 }
 
 // sameIssues returns the records that have the id or the key of i, or nil.
-func (t *change) sameIssues(i *tokenstore.PublishedIssue) (byID, byKey *issueRecord, err error) {
-	if byID, err = findIssue(t.Tx, i.Connection, i.ID); err != nil {
+func (t *Change) sameIssues(i *tokenstore.PublishedIssue) (byID, byKey *issueRecord, err error) {
+	if byID, err = findIssue(t, i.Connection, i.ID); err != nil {
 		return nil, nil, err
 	}
-	byKey, err = findIssue(t.Tx, i.Connection, i.Key)
+	byKey, err = findIssue(t, i.Connection, i.Key)
 	return byID, byKey, err
 }
 
 // findIssue returns the record of an issue, or nil. Ids and keys can't be
 // mistaken for each other: keys have a hyphen.
-func findIssue(tx *bbolt.Tx, connection, idOrKey string) (*issueRecord, error) {
+func findIssue(tx Reader, connection, idOrKey string) (*issueRecord, error) {
 	name := issueName(connection, idOrKey)
-	if id := tx.Bucket(bucketIssueKeys).Get(name); id != nil {
+	id, err := tx.Get(IssueKeys, name)
+	if err != nil {
+		return nil, err
+	}
+	if id != nil {
 		name = issueName(connection, string(id))
 	}
-	v := tx.Bucket(bucketIssues).Get(name)
-	if v == nil {
-		return nil, nil
+	v, err := tx.Get(Issues, name)
+	if v == nil || err != nil {
+		return nil, err
 	}
-	return decodeIssue(name, v)
+	return decodeIssue([]byte(name), v)
 }
 
 // putIssue writes the record, and its key where the name is the id.
-func (t *change) putIssue(r *issueRecord) error {
-	if err := t.put(bucketIssues, string(r.name()), r); err != nil {
+func (t *Change) putIssue(r *issueRecord) error {
+	if err := t.put(Issues, r.name(), r); err != nil {
 		return err
 	}
 	if r.ID == "" || r.Key == "" {
 		return nil
 	}
-	return t.Bucket(bucketIssueKeys).Put(issueName(r.Connection, r.Key), []byte(r.ID))
+	return t.Put(IssueKeys, issueName(r.Connection, r.Key), []byte(r.ID))
 }
 
-func (t *change) deleteIssue(r *issueRecord) error {
-	if err := t.Bucket(bucketIssues).Delete(r.name()); err != nil {
+func (t *Change) deleteIssue(r *issueRecord) error {
+	if err := t.Delete(Issues, r.name()); err != nil {
 		return err
 	}
-	return t.Bucket(bucketIssueKeys).Delete(issueName(r.Connection, r.Key))
+	return t.Delete(IssueKeys, issueName(r.Connection, r.Key))
 }

@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"crypto/aes"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/subtle/random"
 	"github.com/tink-crypto/tink-go/v2/tink"
-	"go.etcd.io/bbolt"
 )
 
 // Each connection has a data key of its own, under which nothing but its
@@ -38,18 +37,18 @@ type dataKey struct {
 // dataKeyFacts says what a data key is bound to: the making of a connection. What
 // that leads to, and the generation, the credential itself is bound to.
 func dataKeyFacts(r *connectionRecord) []byte {
-	return associate(string(bucketDataKeys), r.ID, r.CreatedAt.Format(time.RFC3339Nano))
+	return associate(string(DataKeys), r.ID, r.CreatedAt.Format(time.RFC3339Nano))
 }
 
 // renewDataKey gives a connection a new data key. What is sealed under the one
 // before is lost, unless it has been opened.
-func (t *change) renewDataKey(r *connectionRecord) error {
+func (t *Change) renewDataKey(r *connectionRecord) error {
 	wrapped, err := seal(t.aead, dataKeySchema, random.GetRandomBytes(dataKeySize), dataKeyFacts(r))
 	if err != nil {
 		return err
 	}
 	t.touch(r.ID)
-	return t.Bucket(bucketDataKeys).Put([]byte(r.ID), wrapped)
+	return t.Put(DataKeys, r.ID, wrapped)
 }
 
 // Encrypt and Decrypt make it a [tink.AEAD].
@@ -62,8 +61,11 @@ func (k *dataKey) Decrypt(ciphertext, associated []byte) ([]byte, error) {
 }
 
 // readDataKey unwraps the data key of a connection.
-func readDataKey(tx *bbolt.Tx, a tink.AEAD, r *connectionRecord) (*dataKey, error) {
-	wrapped := tx.Bucket(bucketDataKeys).Get([]byte(r.ID))
+func readDataKey(tx Reader, a tink.AEAD, r *connectionRecord) (*dataKey, error) {
+	wrapped, err := tx.Get(DataKeys, r.ID)
+	if err != nil {
+		return nil, err
+	}
 	id, err := keyID(wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("data key: %w", err)

@@ -1,8 +1,6 @@
-package bolt
+package records
 
 import (
-	"go.etcd.io/bbolt"
-
 	"jiragate/tokenstore"
 )
 
@@ -10,15 +8,15 @@ import (
 // in use all are, so it isn't as many as there are.
 const chunk = 256
 
-// loadDirectory reads all connections and clients.
-func loadDirectory(tx *bbolt.Tx) (*tokenstore.Directory, error) {
+// LoadDirectory reads all connections and clients.
+func LoadDirectory(tx Reader) (*tokenstore.Directory, error) {
 	var (
 		read        recordReader
 		record      connectionRecord
 		room        []tokenstore.Connection
 		connections []*tokenstore.Connection
 	)
-	err := tx.Bucket(bucketConnections).ForEach(func(k, v []byte) error {
+	err := tx.Each(Connections, "", func(k, v []byte) error {
 		if err := read.connection(&record, k, v); err != nil {
 			return err
 		}
@@ -33,7 +31,7 @@ func loadDirectory(tx *bbolt.Tx) (*tokenstore.Directory, error) {
 		return nil, err
 	}
 	var clients []*tokenstore.Client
-	err = tx.Bucket(bucketClients).ForEach(func(k, v []byte) error {
+	err = tx.Each(Clients, "", func(k, v []byte) error {
 		c, err := read.client(k, v)
 		if err != nil {
 			return err
@@ -44,36 +42,8 @@ func loadDirectory(tx *bbolt.Tx) (*tokenstore.Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tokenstore.DirectoryOf(connections, clients), nil
-}
-
-// changed is a directory with what the transaction has changed. Only that is read, and not
-// all there is.
-func (t *change) changed(d *tokenstore.Directory) (*tokenstore.Directory, error) {
-	connections := make(map[string]*tokenstore.Connection)
-	for _, id := range t.touched {
-		connections[id] = nil
-		if v := t.Bucket(bucketConnections).Get([]byte(id)); v != nil {
-			r, err := decodeConnection([]byte(id), v)
-			if err != nil {
-				return nil, err
-			}
-			c := r.connection()
-			connections[id] = &c
-		}
-	}
-	clients := make(map[string]*tokenstore.Client)
-	for _, name := range t.clients {
-		clients[name] = nil
-		if v := t.Bucket(bucketClients).Get([]byte(name)); v != nil {
-			c, err := decodeClient([]byte(name), v)
-			if err != nil {
-				return nil, err
-			}
-			clients[name] = &c
-		}
-	}
-	return d.With(connections, clients), nil
+	d := tokenstore.DirectoryOf(connections, clients)
+	return d, validateDirectory(d)
 }
 
 // validateDirectory reports records that this program would not have written.

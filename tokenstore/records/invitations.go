@@ -1,4 +1,4 @@
-package bolt
+package records
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -54,12 +52,12 @@ func (s *Store) Invite(ctx context.Context, i tokenstore.Invitation) error {
 	if err := validInvitation(&i); err != nil {
 		return fmt.Errorf("inviting: %w", err)
 	}
-	return s.update(ctx, "inviting to connection "+i.Connection, func(t *change) error {
+	return s.update(ctx, "inviting to connection "+i.Connection, func(t *Change) error {
 		if _, err := t.connection(i.Connection); err != nil {
 			return err
 		}
 		i.CreatedAt = t.now
-		return t.put(bucketInvitations, i.Connection, newInvitationRecord(&i))
+		return t.put(Invitations, i.Connection, newInvitationRecord(&i))
 	})
 }
 
@@ -79,7 +77,7 @@ func validInvitation(i *tokenstore.Invitation) error {
 // Invitation returns the invitation of a connection.
 func (s *Store) Invitation(ctx context.Context, connection string) (tokenstore.Invitation, error) {
 	var i tokenstore.Invitation
-	err := s.view(ctx, "reading the invitation to connection "+connection, func(tx *bbolt.Tx) error {
+	err := s.view(ctx, "reading the invitation to connection "+connection, func(tx Reader) error {
 		var err error
 		i, err = readInvitation(tx, connection)
 		return err
@@ -92,20 +90,23 @@ func (s *Store) Invitation(ctx context.Context, connection string) (tokenstore.I
 
 // WithdrawInvitation removes an invitation, for one caller.
 func (s *Store) WithdrawInvitation(ctx context.Context, connection string, token [sha256.Size]byte) error {
-	return s.update(ctx, "withdrawing the invitation to connection "+connection, func(t *change) error {
-		i, err := readInvitation(t.Tx, connection)
+	return s.update(ctx, "withdrawing the invitation to connection "+connection, func(t *Change) error {
+		i, err := readInvitation(t, connection)
 		if err != nil {
 			return err
 		}
 		if subtle.ConstantTimeCompare(i.TokenSHA256[:], token[:]) != 1 {
 			return notFound("invitation to connection", connection)
 		}
-		return t.Bucket(bucketInvitations).Delete([]byte(connection))
+		return t.Delete(Invitations, connection)
 	})
 }
 
-func readInvitation(tx *bbolt.Tx, connection string) (tokenstore.Invitation, error) {
-	v := tx.Bucket(bucketInvitations).Get([]byte(connection))
+func readInvitation(tx Reader, connection string) (tokenstore.Invitation, error) {
+	v, err := tx.Get(Invitations, connection)
+	if err != nil {
+		return tokenstore.Invitation{}, err
+	}
 	if v == nil {
 		return tokenstore.Invitation{}, notFound("invitation to connection", connection)
 	}

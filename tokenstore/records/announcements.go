@@ -1,11 +1,9 @@
-package bolt
+package records
 
 import (
 	"context"
 	"fmt"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
 )
@@ -32,8 +30,8 @@ func decodeAnnouncement(key, value []byte) (tokenstore.Announcement, error) {
 // sorted.
 func (s *Store) Announced(ctx context.Context) ([]tokenstore.Announcement, error) {
 	var announced []tokenstore.Announcement
-	err := s.view(ctx, "reading the announcements", func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketAnnouncements).ForEach(func(k, v []byte) error {
+	err := s.view(ctx, "reading the announcements", func(tx Reader) error {
+		return tx.Each(Announcements, "", func(k, v []byte) error {
 			a, err := decodeAnnouncement(k, v)
 			if err != nil {
 				return err
@@ -53,12 +51,14 @@ func (s *Store) SetAnnounced(ctx context.Context, a tokenstore.Announcement) err
 	if err := validAnnouncement(&a); err != nil {
 		return fmt.Errorf("noting an announcement: %w", err)
 	}
-	return s.update(ctx, "noting an announcement of connection "+a.Connection, func(t *change) error {
-		if t.Bucket(bucketConnections).Get([]byte(a.Connection)) == nil {
-			return errUnchanged
+	return s.update(ctx, "noting an announcement of connection "+a.Connection, func(t *Change) error {
+		if there, err := t.has(Connections, a.Connection); err != nil {
+			return err
+		} else if !there {
+			return ErrUnchanged
 		}
 		a.Since = utc(a.Since)
-		return t.put(bucketAnnouncements, a.Connection, announcementRecord(a))
+		return t.put(Announcements, a.Connection, announcementRecord(a))
 	})
 }
 
