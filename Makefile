@@ -13,6 +13,9 @@ SOAK ?= 1h
 SOAK_RATE ?= 150
 SOAK_TUNNELS ?= 10000
 
+# A module of its own, which ./... leaves out: the etcd that tests build and run.
+ETCD_MEMBER = internal/etcdlab/member
+
 .PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build tools
 
 test: check race fuzz
@@ -57,6 +60,8 @@ check:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
+	GOWORK=off $(GO) vet -C $(ETCD_MEMBER) ./...
+	GOWORK=off $(GO) mod tidy -C $(ETCD_MEMBER) -diff
 
 # Root can make network namespaces and install a browser and promtool, so for root the
 # tests that need them may not be skipped.

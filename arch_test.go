@@ -165,6 +165,11 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/gateway/audit/privacy", "net/http", "the masker knows no HTTP"},
 	{"jiragate", "jiragate/internal/browser", "the program carries no browser"},
 	{"jiragate", "github.com/chromedp/...", "the program carries no browser"},
+	{"jiragate", "jiragate/internal/etcdlab", "the program carries no cluster"},
+	{"jiragate", "go.etcd.io/etcd/server/...", "the program is a client of etcd"},
+	{"jiragate/internal/etcdlab", "jiragate/gateway/...", "a cluster doesn't know what is stored in it"},
+	{"jiragate/internal/etcdlab", "jiragate/tokenstore/...", "a cluster doesn't know what is stored in it"},
+	{"jiragate/internal/etcdlab", "go.etcd.io/etcd/server/...", "the server is a program of its own"},
 	{"jiragate/internal/browser", "jiragate/...", "a browser doesn't know whose pages it shows"},
 	{"jiragate/internal/shards", "jiragate/...", "a map doesn't know what is in it"},
 	{"jiragate/internal/handover", "jiragate/...", "how processes hand over doesn't know what"},
@@ -220,6 +225,21 @@ func TestOnlyTheDemoImportsTheSimulator(t *testing.T) {
 		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if slices.Contains(strings.Fields(imports), "jiragate/internal/jirasim") && pkg != "jiragate/internal/demo" {
 			t.Errorf("%s imports the simulator", pkg)
+		}
+	}
+}
+
+// The cluster of the tests is for tests, and for tools beside the product.
+func TestOnlyTestsAndToolsImportTheCluster(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
+		tool := strings.HasPrefix(pkg, "jiragate/internal/") && pkg != "jiragate/internal/cli"
+		if slices.Contains(strings.Fields(imports), "jiragate/internal/etcdlab") && !tool {
+			t.Errorf("%s imports the cluster of the tests", pkg)
 		}
 	}
 }
