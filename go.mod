@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	cloud.google.com/go/kms v1.31.0
 	github.com/andygrunwald/go-jira v1.17.0
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-sdk-go-v2/config v1.32.12
 	github.com/aws/aws-sdk-go-v2/service/kms v1.50.3
 	github.com/aws/smithy-go v1.24.2

@@ -166,8 +166,8 @@ func judgeLink(problem string) verdict {
 func (g *Gateway) pause(ctx context.Context, c *Call, reason string) bool {
 	err := g.options.Credentials.RequireReauthorisation(context.WithoutCancel(ctx), c.connection.ID, c.generation, reason)
 	switch {
-	case errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
-		return true
+	case errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound), errors.Is(err, tokenstore.ErrClaimed):
+		return true // it is another one by now, or about to be
 	case err != nil:
 		g.log.ErrorContext(ctx, "connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err,
 			"hint", "pause it with jiragate connection disable before Jira locks the account, and look at the disk of JIRAGATE_DATA_DIR")

@@ -6,7 +6,9 @@
 // connection) and [Directory] (the immutable picture of connections and clients
 // that every call is resolved against). [Store] is what a backend must do;
 // tokenstore/bolt is the one there is, and tokenstore/storetest the suite that
-// each must pass.
+// each must pass. Several processes may share a store, if its backend says so: a
+// [Claim] is the right of one of them to send a refresh token, and fenced, so that
+// one which has lost it unawares does no harm.
 //
 // The package does no I/O and knows nothing of HTTP, of proxying, of OAuth or of
 // how records are sealed; of the rest of the program it imports policy only, for

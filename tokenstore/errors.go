@@ -18,6 +18,13 @@ var (
 	ErrCorrupt = errors.New("the store is damaged")
 )
 
+// Errors of a store that several gateways share.
+var (
+	// ErrUnavailable: the store can't be reached, or was not confirmed for longer than what
+	// is remembered of it may be used. It passes.
+	ErrUnavailable = errors.New("the store is not available")
+)
+
 // Errors of reading and changing records.
 var (
 	// ErrNotFound: there is no such connection, client or grant, or no longer.
@@ -26,6 +33,12 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrConflict: the credential, or the connection, was replaced since it was read.
 	ErrConflict = errors.New("changed in the meantime")
+	// ErrClaimed: another process of the fleet has the claim of the rotation. Wait
+	// with [Store.AwaitRotation].
+	ErrClaimed = errors.New("another gateway is renewing it")
+	// ErrLapsed: the claim of a rotation has lapsed, and another process has taken
+	// it, or may have.
+	ErrLapsed = errors.New("the claim of the rotation has lapsed")
 	// ErrInvalid: what should be stored is not in the form it must have. The
 	// wrapped error says which form that is.
 	ErrInvalid = errors.New("not valid")

@@ -37,7 +37,9 @@ type Store interface {
 	// One that leads elsewhere now, in SiteURL, CloudID, BaseURL or UpstreamCA, is a
 	// new incarnation: it keeps its credential, at a first generation, with the note
 	// of its rotation if there is one, which is of that generation then, its
-	// invitation, its announcement and its grants; but what is known of its
+	// invitation, its announcement and its grants. A claim of the rotation stays with
+	// whoever has it, until it ends: the refresh token that is on its way is the same.
+	// But what is known of its
 	// published issues goes, since who answers now may be another Jira, with other
 	// issues of the same keys.
 	// Errors: ErrNotFound.
@@ -60,8 +62,11 @@ type Store interface {
 	// RequireReauthorisation changes an active or expiring connection to
 	// needs_reauthorisation because of its credential, if that is still the one of
 	// this generation. In another state it stays as it is. In each, the note of a
-	// rotation goes: that the credential is refused is a definite answer.
-	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
+	// rotation goes, and the claim of it: that the credential is refused is a definite
+	// answer.
+	// Errors: ErrNotFound; ErrConflict if the stored generation is another one;
+	// ErrClaimed if another process is refreshing that credential, whose outcome
+	// counts.
 	RequireReauthorisation(ctx context.Context, id string, generation uint64, reason string) error
 	// AnnounceEnd changes an active connection to expiring because of its credential,
 	// or the reason of one that is expiring, under the same condition and with the
@@ -77,17 +82,44 @@ type Store interface {
 	// credential become those of its connection, the note of a rotation goes, and a
 	// connection in state needs_reauthorisation becomes active (ErrInvalid if it is
 	// not [Connection.Located]), as does one that is expiring unless c is
-	// [Credential.Ending] too; a disabled one stays disabled.
+	// [Credential.Ending] too; a disabled one stays disabled. It needs no claim, and
+	// ends that of any process, which gets ErrConflict for what it has exchanged: this
+	// is for consents and imports; what a refresh gave is for FinishRotation.
 	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c Credential) error
 
 	// BeginRotation notes that the refresh token of this generation is about to be
-	// sent, and returns the note: that of the first time, if it was noted before.
-	// Errors: ErrNotFound; ErrConflict if the stored generation is another one.
-	BeginRotation(ctx context.Context, id string, generation uint64) (Rotation, error)
-	// EndRotation takes the note of this generation back, because the token was not
-	// replaced for certain. Where there is none, nothing changes.
-	EndRotation(ctx context.Context, id string, generation uint64) error
+	// sent, and takes the claim of that for this process: no other may send it
+	// meanwhile. The note is that of the first time, if it was noted before. The
+	// claim ends with FinishRotation, EndRotation, YieldRotation, ReplaceCredential
+	// and RequireReauthorisation, with the connection, or when its lease lapses,
+	// because the process was killed, or paused, or cut off from the store; the note
+	// stands then. Taking it again in the process that has it gives another claim,
+	// and makes the one before void.
+	// Errors: ErrNotFound; ErrConflict if the stored generation is another one;
+	// ErrClaimed if another process has the claim.
+	BeginRotation(ctx context.Context, id string, generation uint64) (Claim, error)
+	// AwaitRotation waits for another process's claim. It returns nil when it makes
+	// sense to look again: the stored generation is another one, the connection is
+	// gone, or no other process has a claim of it. What this store returns from then
+	// on shows that. Its error is that of ctx, or says that the store can't be watched.
+	// It takes nothing, and another process may be faster to.
+	AwaitRotation(ctx context.Context, id string, generation uint64) error
+	// FinishRotation is ReplaceCredential, for the generation of the claim and under
+	// its fence. A claim that has lapsed but that no other has followed is good
+	// enough: the pair would be lost otherwise. With nil, ErrNotFound, ErrConflict and
+	// ErrLapsed the claim has ended; after another error it may be tried again.
+	// Errors: those of ReplaceCredential; ErrLapsed, without effect, if the claim was
+	// taken again since, and the stored generation is still that of the claim.
+	FinishRotation(ctx context.Context, claim Claim, c Credential) error
+	// EndRotation takes the note back, if it is of the claim's generation, because
+	// the token was not exchanged for certain, and gives the claim up. If the claim
+	// was taken again since, nothing changes, which is no error.
+	EndRotation(ctx context.Context, claim Claim) error
+	// YieldRotation gives the claim up and leaves the note, because the token may
+	// have been exchanged: whoever takes the claim next repeats that. If the claim has
+	// ended, or was taken again since, nothing changes, which is no error.
+	YieldRotation(ctx context.Context, claim Claim) error
 	// Rotations returns the notes that stand, sorted by connection.
 	Rotations(ctx context.Context) ([]Rotation, error)
 

@@ -15,8 +15,9 @@ const (
 
 // Results of a check.
 const (
-	checkOK      = "ok"
-	checkFailing = "failing"
+	checkOK       = "ok"
+	checkDegraded = "degraded" // calls are served
+	checkFailing  = "failing"
 )
 
 // Health is the answer of /healthz.
@@ -25,10 +26,10 @@ type Health struct {
 	Version string `json:"version"`
 }
 
-// Readiness is the answer of /readyz; 200 if each check passes, otherwise 503.
+// Readiness is the answer of /readyz; 503 if a check is failing, otherwise 200.
 type Readiness struct {
 	Status       string            `json:"status"` // "ready" or "not_ready"
-	Checks       map[string]string `json:"checks"` // by name: "ok" or "failing"
+	Checks       map[string]string `json:"checks"` // by name: "ok", "degraded" or "failing"
 	Errors       map[string]string `json:"errors,omitempty"`
 	Dependencies []CheckResult     `json:"dependencies"` // the same checks in their order, with reasons
 }
@@ -36,7 +37,7 @@ type Readiness struct {
 // CheckResult is the result of one check of /readyz.
 type CheckResult struct {
 	Name       string    `json:"name"`
-	Status     string    `json:"status"`           // "ok" or "failing"
+	Status     string    `json:"status"`           // "ok", "degraded" or "failing"
 	Reason     string    `json:"reason,omitempty"` // what it means that it fails
 	Error      string    `json:"error,omitempty"`  // why it fails; not for strangers
 	Hint       string    `json:"hint,omitempty"`   // what to do about it
@@ -57,7 +58,9 @@ func (a *API) ready(detail readinessDetail) handlerFunc {
 			if r.Status == checkOK {
 				continue
 			}
-			status, answer.Status = http.StatusServiceUnavailable, "not_ready"
+			if r.Status == checkFailing {
+				status, answer.Status = http.StatusServiceUnavailable, "not_ready"
+			}
 			if r.Error != "" {
 				if answer.Errors == nil {
 					answer.Errors = map[string]string{}

@@ -28,7 +28,17 @@ type Check struct {
 	// Reason says for strangers what it means that the check fails, and Hint what
 	// the operator can do about it. Neither names anything of this installation.
 	Reason, Hint string
+	// Degraded is the reason in place of Reason where Run returns an error of [Degraded].
+	Degraded string
 }
+
+// Degraded returns an error of a check that is told, but keeps nobody from sending calls: they
+// are served.
+func Degraded(err error) error { return degraded{err} }
+
+type degraded struct{ error }
+
+func (d degraded) Unwrap() error { return d.error }
 
 // errLate is what a check has come to that gives no answer.
 var errLate = fmt.Errorf("no answer within %s", readyTimeout)
@@ -38,6 +48,16 @@ type outcome struct {
 	err   error
 	since time.Time // when the check began to end like this
 	took  time.Duration
+}
+
+func (o outcome) status() string {
+	if o.err == nil {
+		return checkOK
+	}
+	if _, ok := errors.AsType[degraded](o.err); ok {
+		return checkDegraded
+	}
+	return checkFailing
 }
 
 // prober runs the checks, at most once in readyMemory, and never one that still
@@ -93,13 +113,13 @@ func (p *prober) run() {
 		o := &outcomes[i]
 		o.since = p.now()
 		first := p.outcomes == nil
-		if !first && (p.outcomes[i].err == nil) == (o.err == nil) {
+		if !first && p.outcomes[i].status() == o.status() {
 			o.since = p.outcomes[i].since
 			continue
 		}
 		switch {
 		case o.err != nil:
-			p.logger.Warn("not ready", "check", p.checks[i].Name, "error", o.err, "hint", p.checks[i].Hint)
+			p.logger.Warn(messages[o.status()], "check", p.checks[i].Name, "error", o.err, "hint", p.checks[i].Hint)
 		case !first:
 			p.logger.Info("ready again", "check", p.checks[i].Name, "failing_since", p.outcomes[i].since)
 		}
@@ -108,6 +128,9 @@ func (p *prober) run() {
 	close(p.round)
 	p.round = nil
 }
+
+// messages are the log's for checks that don't pass.
+var messages = map[string]string{checkFailing: "not ready", checkDegraded: "ready, but degraded"}
 
 // probe runs one check, and waits for it as long as it may take.
 func (p *prober) probe(i int) outcome {
@@ -147,11 +170,14 @@ func contained(ctx context.Context, c Check) (err error) {
 
 // result tells of the outcome: in full, or what strangers may know.
 func (c Check) result(o outcome, detail readinessDetail) CheckResult {
-	r := CheckResult{Name: c.Name, Status: checkOK, Since: o.since, DurationMS: float64(o.took.Microseconds()) / 1000}
+	r := CheckResult{Name: c.Name, Status: o.status(), Since: o.since, DurationMS: float64(o.took.Microseconds()) / 1000}
 	if o.err == nil {
 		return r
 	}
-	r.Status, r.Reason, r.Hint = checkFailing, c.Reason, c.Hint
+	r.Reason, r.Hint = c.Reason, c.Hint
+	if r.Status == checkDegraded {
+		r.Reason = c.Degraded
+	}
 	if errors.Is(o.err, errLate) {
 		r.Reason = errLate.Error()
 	}

@@ -16,6 +16,7 @@ import (
 // claim is what a trusted key has said of the log.
 type claim struct {
 	name   string // where it stands
+	origin string // the name of the log
 	size   uint64
 	root   hash
 	signed []byte
@@ -50,7 +51,7 @@ func readClaims(dir string, o VerifyOptions) ([]claim, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name, err)
 		}
-		claims = append(claims, claim{e.Name, c.Size, c.Root, e.Signed})
+		claims = append(claims, claim{e.Name, c.Origin, c.Size, c.Root, e.Signed})
 	}
 	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.size, b.size) })
 	return claims, nil

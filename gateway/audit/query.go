@@ -42,6 +42,7 @@ type Entry struct {
 	Raw     []byte // as in the log, without the newline; safe to print, unless the entry comes with an error
 	Segment string // file name in the directory of the log
 	Line    int    // in the segment, from 1
+	Node    string // whose log it is in, where the logs of several gateways are read together (package fleet)
 }
 
 // Chooser narrows a segment down to the blocks that can hold what is asked for, in

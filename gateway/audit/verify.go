@@ -40,6 +40,7 @@ type Report struct {
 	Outdated     int    // such that are of a time before First, and could not be compared
 	Checkpointed uint64 // records covered by the newest of them; those behind it are only chained
 	Newest       []byte // the newest, as it is signed; nil if there is none
+	Origin       string // the name of the log in the newest one, which may tell the node
 }
 
 // ErrNoCheckpoint: the log has records and no checkpoint of the trusted keys, so
@@ -260,7 +261,7 @@ func (v *verification) agree(head *tree) error {
 		v.claims = v.claims[1:]
 		v.agreed = head
 		v.report.Checkpoints++
-		v.report.Checkpointed, v.report.Newest = c.size, c.signed
+		v.report.Checkpointed, v.report.Newest, v.report.Origin = c.size, c.signed, c.origin
 	}
 	return nil
 }

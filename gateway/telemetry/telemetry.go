@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/log"
 	lognoop "go.opentelemetry.io/otel/log/noop"
@@ -41,6 +42,9 @@ type Options struct {
 	// ServiceName and Version are service.name and service.version of the
 	// resource, where the environment says nothing else.
 	ServiceName, Version string
+	// Instance is service.instance.id of the resource, where the environment says
+	// nothing else; none if it is empty.
+	Instance string
 	// SpanExporter, if not nil, gets every sampled span as it ends, in the
 	// goroutine that ends it, besides the exporter that the environment asks
 	// for. It is meant for demonstrations and tests.
@@ -141,8 +145,12 @@ func sdkDisabled() bool {
 // describe returns the resource. The process's command line and environment
 // are not part of it.
 func describe(ctx context.Context, o Options) (*resource.Resource, error) {
+	attributes := []attribute.KeyValue{semconv.ServiceName(o.ServiceName), semconv.ServiceVersion(o.Version)}
+	if o.Instance != "" {
+		attributes = append(attributes, semconv.ServiceInstanceID(o.Instance))
+	}
 	r, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName(o.ServiceName), semconv.ServiceVersion(o.Version)),
+		resource.WithAttributes(attributes...),
 		resource.WithTelemetrySDK(),
 		resource.WithFromEnv(), // the last one wins
 	)

@@ -338,6 +338,27 @@ func TestSDKDisabled(t *testing.T) {
 	}
 }
 
+// The instance is what the gateway is named, or what the environment says.
+func TestInstance(t *testing.T) {
+	for _, tt := range []struct{ name, instance, attributes, want string }{
+		{"named", "zone-a", "", "zone-a"},
+		{"named by the environment, too", "zone-a", "service.instance.id=pod-7", "pod-7"},
+		{"not named", "", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("OTEL_RESOURCE_ATTRIBUTES", tt.attributes)
+			r, err := describe(t.Context(), Options{ServiceName: "jiragate", Instance: tt.instance})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := r.Set().Value("service.instance.id")
+			if got.AsString() != tt.want {
+				t.Errorf("service.instance.id is %q, want %q", got.AsString(), tt.want)
+			}
+		})
+	}
+}
+
 func TestSetupRefuses(t *testing.T) {
 	tests := []struct {
 		name, variable, value, message string

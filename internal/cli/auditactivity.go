@@ -22,6 +22,7 @@ func newAuditActivity(a *app) *cobra.Command {
 		since, until, connection string
 		step                     time.Duration
 		output                   outputFormat
+		given                    []string
 	)
 	cmd := &cobra.Command{
 		Use:   "activity",
@@ -34,7 +35,7 @@ took (percentiles, within 4.4 %). Last come the refused calls by code.
 A time is as in audit query. Steps are of whole minutes, and begin at multiples of their length; the
 first and the last are whole. They are of whole hours where the window is longer than 25 hours; the
 longest is of 32 days. The records are read from the data directory, whether the
-gateway runs or not.`,
+gateway runs or not. With --log for each of several gateways, the calls of all are counted together.`,
 		Example: `  jiragate audit activity --since 1h --step 1m
   jiragate audit activity --since 2026-11-01 --until 2026-12-01 --step 24h --connection acme --output json`,
 		Args: cobra.NoArgs,
@@ -54,11 +55,19 @@ gateway runs or not.`,
 			if until == "" {
 				end = now
 			}
+			logs, err := a.logs(given)
+			if err != nil {
+				return err
+			}
+			var dirs []string
+			for _, l := range logs {
+				dirs = append(dirs, l.Dir)
+			}
 			var done func() error
-			counted, damage := countActivity(cmd.Context(), a.config.auditDir(), admin.ActivityRequest{Since: from, Until: end, Step: step, Connection: connection}, atOnce,
+			counted, damage := countActivity(cmd.Context(), dirs, admin.ActivityRequest{Since: from, Until: end, Step: step, Connection: connection}, atOnce,
 				func(ctx context.Context, f audit.Filter) iter.Seq2[audit.Entry, error] {
 					var records iter.Seq2[audit.Entry, error]
-					records, done = a.queryIndex(ctx, f)
+					records, done = a.queryLogs(ctx, logs, f, false)
 					return a.reportingDamage(records)
 				})
 			if done != nil {
@@ -75,6 +84,7 @@ gateway runs or not.`,
 			return errors.Join(a.writeActivity(counted, output), damage)
 		},
 	}
+	logsFlag(cmd, &given)
 	flags := cmd.Flags()
 	flags.StringVar(&since, "since", "24h", "from this time on")
 	flags.StringVar(&until, "until", "", "before this time (now)")
@@ -90,14 +100,16 @@ type query = func(context.Context, audit.Filter) iter.Seq2[audit.Entry, error]
 // countActivity counts the records that ask finds in a window, in the parts that begin
 // where parts says. Damage in the log, and that ctx ended, are errors beside what was
 // counted; other errors are in its place.
-func countActivity(ctx context.Context, dir string, q admin.ActivityRequest, parts func(from, until time.Time) []time.Time, ask query) (admin.Activity, error) {
+func countActivity(ctx context.Context, dirs []string, q admin.ActivityRequest, parts func(from, until time.Time) []time.Time, ask query) (admin.Activity, error) {
 	board, window, err := activityWindow(q.Since, q.Until, q.Step)
 	if err != nil {
 		return admin.Activity{}, err
 	}
-	whole, err := logBegins(dir, window.From)
-	if err != nil {
-		return admin.Activity{}, err
+	whole := window.From
+	for _, dir := range dirs { // whole is what all logs have
+		if whole, err = logBegins(dir, whole); err != nil {
+			return admin.Activity{}, err
+		}
 	}
 	past := activity.Past{Since: whole, Found: math.MaxUint64}
 	failed := countBack(ctx, board, past, parts(window.From, window.Until), audit.Filter{Until: window.Until, Connection: q.Connection}, ask)

@@ -94,7 +94,7 @@ func TestCountActivityInParts(t *testing.T) {
 		}, 4, noon.Add(-4 * time.Hour), context.Canceled},
 	} {
 		var asked []audit.Filter
-		got, err := countActivity(row.ctx, t.TempDir(), window, row.parts, hourly(&asked, row.fails))
+		got, err := countActivity(row.ctx, []string{t.TempDir()}, window, row.parts, hourly(&asked, row.fails))
 		if !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
 			t.Errorf("%s: %v, want %v", row.name, err, row.want)
 		}

@@ -45,6 +45,42 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Of several logs, it goes on with each.
+func TestFollowSeveral(t *testing.T) {
+	args := []string{"audit", "query", "--follow", "--operation", "admin.client.add"}
+	var environs [][]string
+	for _, name := range []string{"zone-a", "zone-b"} {
+		c, environ := testConfig(t)
+		c.Node = nodeName(name)
+		startServer(t, c)
+		mustRun(t, environ, "", "client", "add", "before-"+name)
+		environs, args = append(environs, environ), append(args, "--log", c.auditDir())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := make(lines, 100)
+	ended := make(chan int)
+	go func() {
+		ended <- Main(ctx, append(args, "--output", "json"), System{In: strings.NewReader(""), Out: out, Err: io.Discard, Environ: environs[0]})
+	}()
+	is := func(node, client string) {
+		t.Helper()
+		if line := <-out; !strings.HasPrefix(line, `{"node":"`+node+`",`) || !strings.Contains(line, `"path":"/v1/clients/`+client+`"`) {
+			t.Errorf("%s at %s: %s", client, node, line)
+		}
+	}
+	is("zone-a", "before-zone-a")
+	is("zone-b", "before-zone-b")
+	mustRun(t, environs[1], "", "client", "add", "after")
+	is("zone-b", "after")
+	mustRun(t, environs[0], "", "client", "add", "later")
+	is("zone-a", "later")
+	cancel()
+	if code := <-ended; code != 0 || len(out) > 0 {
+		t.Errorf("exit code %d, and %d lines more", code, len(out))
+	}
+}
+
 func TestFollowWithoutALog(t *testing.T) {
 	_, environ := testConfig(t)
 	if code, _, stderr := run(t, environ, "", "audit", "query", "--follow"); code == 0 || !strings.Contains(stderr, "when it first starts") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/checkpoint"
 	"jiragate/gateway/audit/signer"
 )
 
@@ -23,14 +24,44 @@ type auditKey struct {
 	key *signer.Key
 }
 
-// open opens the key, and makes it where there is none.
+// serve opens the key for the gateway, and makes it where there is none. A log that has
+// no name of a node yet gets that of this gateway.
+func (k *auditKey) serve() (*signer.Key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.openAs(checkpoint.Name(string(k.config.Region), string(k.config.Node)))
+}
+
+// open opens the key, and makes it where there is none. A key of this region keeps its
+// name, whatever node the environment of a command names: only serve gives one.
 func (k *auditKey) open() (*signer.Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.openAs("jiragate/" + string(k.config.Region))
+	if k.key != nil {
+		return k.key, nil
+	}
+	region, name := string(k.config.Region), checkpoint.Name(string(k.config.Region), string(k.config.Node))
+	present, err := k.presentName()
+	if err == nil && present == checkpoint.Name(region, checkpoint.Node(present)) {
+		name = present
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return k.openAs(name)
 }
 
-// openAs is open with mu held.
+// presentName is the name of the key that signs; fs.ErrNotExist where there is none.
+func (k *auditKey) presentName() (string, error) {
+	verifiers, err := signer.Verifiers(k.config.auditKeyFile())
+	if err != nil {
+		return "", err
+	}
+	name, _, _ := strings.Cut(verifiers[len(verifiers)-1], "+")
+	return name, nil
+}
+
+// openAs opens the key of the given name, with mu held.
 func (k *auditKey) openAs(name string) (_ *signer.Key, err error) {
 	if k.key == nil {
 		k.key, err = signer.Open(signer.Options{Path: k.config.auditKeyFile(), Sealer: k.sealer, Name: name})
@@ -38,7 +69,7 @@ func (k *auditKey) openAs(name string) (_ *signer.Key, err error) {
 	return k.key, err
 }
 
-// existing is the key if there is one, whatever region it is named for; nil
+// existing is the key if there is one, whatever region and node it is named for; nil
 // otherwise. A command must not make one that the gateway can't use.
 func (k *auditKey) existing() (*signer.Key, error) {
 	k.mu.Lock()
@@ -46,14 +77,13 @@ func (k *auditKey) existing() (*signer.Key, error) {
 	if k.key != nil {
 		return k.key, nil
 	}
-	verifiers, err := signer.Verifiers(k.config.auditKeyFile())
+	name, err := k.presentName()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	name, _, _ := strings.Cut(verifiers[0], "+")
 	return k.openAs(name)
 }
 

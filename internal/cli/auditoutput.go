@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -19,29 +20,52 @@ type recordWriter struct {
 	end    func() error // writes what was kept back; more may follow
 }
 
-func (a *app) newRecordWriter(output outputFormat) recordWriter {
+// newRecordWriter makes the one for a format. It writes the node of each record if they
+// are of several logs.
+func (a *app) newRecordWriter(output outputFormat, several bool) recordWriter {
 	switch output {
 	case asJSON:
 		return recordWriter{
-			record: func(e *audit.Entry) error { return a.printf("%s\n", e.Raw) },
-			end:    func() error { return nil },
+			record: func(e *audit.Entry) error {
+				if several {
+					return a.printf("%s\n", withNode(e))
+				}
+				return a.printf("%s\n", e.Raw)
+			},
+			end: func() error { return nil },
 		}
 	case asCSV:
-		return a.newCSVWriter()
+		return a.newCSVWriter(several)
 	}
-	return a.newRecordTable()
+	return a.newRecordTable(several)
+}
+
+// withNode is the line of a record with its node before what stands there.
+func withNode(e *audit.Entry) []byte {
+	node, err := json.Marshal(e.Node)
+	if err != nil {
+		panic("cli: a text cannot be written as JSON: " + err.Error())
+	}
+	return slices.Concat([]byte(`{"node":`), node, []byte(","), e.Raw[1:])
 }
 
 // newRecordTable writes a table with what it has when it ends for the first time, and
 // further rows in the same columns, which grow as they must.
-func (a *app) newRecordTable() recordWriter {
+func (a *app) newRecordTable(several bool) recordWriter {
 	heading := []string{"TIME", "CLIENT", "CONNECTION", "METHOD", "OPERATION", "DECISION", "CODE", "STATUS", "EGRESS", "MS", "ID"}
+	if several {
+		heading = slices.Insert(heading, 1, "NODE")
+	}
 	var rows [][]string
 	widths := make([]int, len(heading))
 	begun := false
 	return recordWriter{
 		record: func(e *audit.Entry) error {
-			rows = append(rows, tableRow(&e.Record))
+			row := tableRow(&e.Record)
+			if several {
+				row = slices.Insert(row, 1, e.Node)
+			}
+			rows = append(rows, row)
 			return nil
 		},
 		end: func() error {
@@ -88,7 +112,7 @@ func tableRow(r *audit.Record) []string {
 }
 
 // newCSVWriter writes RFC 4180, with a header.
-func (a *app) newCSVWriter() recordWriter {
+func (a *app) newCSVWriter(several bool) recordWriter {
 	w := csv.NewWriter(a.out)
 	w.UseCRLF = true
 	headed := false
@@ -97,14 +121,22 @@ func (a *app) newCSVWriter() recordWriter {
 			return nil
 		}
 		headed = true
-		return w.Write(recordKeys())
+		keys := recordKeys()
+		if several {
+			keys = slices.Insert(keys, 0, "node")
+		}
+		return w.Write(keys)
 	}
 	return recordWriter{
 		record: func(e *audit.Entry) error {
 			if err := head(); err != nil {
 				return err
 			}
-			return w.Write(csvRow(&e.Record))
+			row := csvRow(&e.Record)
+			if several {
+				row = slices.Insert(row, 0, csvCell(e.Node))
+			}
+			return w.Write(row)
 		},
 		end: func() error {
 			if err := head(); err != nil {

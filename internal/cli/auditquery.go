@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"iter"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/audit"
+	"jiragate/gateway/audit/fleet"
 	"jiragate/gateway/audit/index"
 )
 
@@ -23,6 +23,7 @@ func newAuditQuery(a *app) *cobra.Command {
 		output       outputFormat
 		noIndex      bool
 		follow       bool
+		given        []string
 	)
 	cmd := &cobra.Command{
 		Use:   "query",
@@ -40,11 +41,17 @@ or where the index cannot be written, all of the log in question is read. A --te
 more, as the id of a record or a trace, is found fast; a shorter one takes reading.
 
 With --follow it goes on with each record that is written, in the order of the log and within about a
-second, until it is interrupted.`,
+second, until it is interrupted.
+
+With --log for each of several gateways, their records come together, by time, each with the node that
+it is of: in a column NODE, as the first member of the JSON object, or in the column node of the CSV. The
+node is the one that the log names (JIRAGATE_NODE), or that is given, or the name of the directory.
+An index is used where there is one beside a log.`,
 		Example: `  jiragate audit query --since 24h --decision deny
   jiragate audit query --connection acme --operation issue.create --output json
   jiragate audit query --decision deny --limit 10 --follow
-  jiragate audit query --connection acme --since 2026-01-01 --until 2026-02-01 --output csv`,
+  jiragate audit query --connection acme --since 2026-01-01 --until 2026-02-01 --output csv
+  jiragate audit query --log /srv/a/audit --log /srv/b/audit --since 1h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
@@ -66,20 +73,25 @@ second, until it is interrupted.`,
 			if follow && until != "" {
 				return usage("--follow has no end: leave --until out")
 			}
-			w := a.newRecordWriter(output)
+			logs, err := a.logs(given)
+			if err != nil {
+				return err
+			}
+			if len(logs) > 1 && filter.Before > 0 {
+				return usage("--before counts in one log: with several, use --until")
+			}
+			w := a.newRecordWriter(output, len(logs) > 1)
 			ask := func() (iter.Seq2[audit.Entry, error], func() error) {
-				if noIndex || !asksForSome(filter) {
-					return audit.Query(a.config.auditDir(), filter), func() error { return nil }
-				}
-				return a.queryIndex(cmd.Context(), filter)
+				return a.queryLogs(cmd.Context(), logs, filter, noIndex)
 			}
 			if follow {
-				return a.followRecords(cmd.Context(), filter, ask, w)
+				return a.followRecords(cmd.Context(), logs, filter, ask, w)
 			}
 			records, done := ask()
 			return errors.Join(a.writeRecords(records, w), done())
 		},
 	}
+	logsFlag(cmd, &given)
 	flags := cmd.Flags()
 	flags.StringVar(&since, "since", "", "records of this time and later")
 	flags.StringVar(&until, "until", "", "records before this time")
@@ -105,31 +117,19 @@ func asksForSome(f audit.Filter) bool {
 	return f != audit.Filter{}
 }
 
-// queryIndex asks the index, or the log where there can be none. done is called when
-// the records were read.
-func (a *app) queryIndex(ctx context.Context, f audit.Filter) (records iter.Seq2[audit.Entry, error], done func() error) {
-	dir := a.config.auditDir()
-	logger := a.logger(slog.LevelDebug)
-	x, err := a.openIndex(logger)
-	if err != nil { // of another user, on a disk that is full or not to be written, or no log at all
-		logger.Debug("audit query: reading the log without an index", "error", err)
-		return audit.Query(dir, f), func() error { return nil }
-	}
-	if _, err := x.UpdateSince(ctx, f.Since); err != nil && ctx.Err() == nil {
-		logger.Debug("audit query: the index is not up to date; what it lacks is read from the log", "error", err)
-	}
-	return x.Query(ctx, f), x.Close
-}
-
 // openIndex opens the index of the log, if there is a log. Updates that take long say
 // how far they are on standard error.
-func (a *app) openIndex(logger *slog.Logger) (*index.Index, error) {
-	if _, err := os.Stat(a.config.auditDir()); err != nil {
+func (a *app) openIndex(l fleet.Log, logger *slog.Logger) (*index.Index, error) {
+	if _, err := os.Stat(l.Dir); err != nil {
+		return nil, err
+	}
+	path, err := a.indexFile(l)
+	if err != nil {
 		return nil, err
 	}
 	next := time.Now().Add(time.Second)
 	return index.Open(index.Options{
-		Path: a.config.auditIndexFile(), Dir: a.config.auditDir(), Logger: logger,
+		Path: path, Dir: l.Dir, Logger: logger,
 		Report: func(p index.Progress) {
 			if now := time.Now(); now.After(next) {
 				next = now.Add(5 * time.Second)
@@ -158,8 +158,8 @@ var errDamagedLines = errors.New("the log has lines that are no records")
 func (a *app) eachRecord(records iter.Seq2[audit.Entry, error], do func(*audit.Entry) error) error {
 	damaged := false
 	for entry, err := range records {
-		if defect, ok := errors.AsType[*audit.DefectError](err); ok {
-			a.report(defect)
+		if isDamage(err) {
+			a.report(err) // with the node, where there are several
 			damaged = true
 			continue
 		}
@@ -186,7 +186,7 @@ answer to be right: what the index does not know is read from the log. It may ru
 does. The newest segment is not indexed while it is written.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			x, err := a.openIndex(a.logger(slog.LevelDebug))
+			x, err := a.openIndex(fleet.Log{Dir: a.config.auditDir()}, a.logger(slog.LevelDebug))
 			if err != nil {
 				return auditError(err)
 			}

@@ -13,12 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
+	"jiragate/gateway/audit/fleet"
 	"jiragate/gateway/audit/report"
 )
 
 func newAuditReport(a *app) *cobra.Command {
 	var about report.About
 	var format, dir string
+	var given, keyFiles []string
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Make the document for a customer's auditor: what was promised, and what happened",
@@ -29,9 +31,15 @@ force, and what the verification of the log has found. What is not as promised i
 The page (html) is one file, and ends in a signature by the audit key (jiragate audit key); it says how to
 check it. The csv holds counts for pivot tables, the json all that the page says; these two are signed only
 with --dir, which writes all three, with SHA256SUMS and SHA256SUMS.note. The exit code is 1 if the report
-has an alert.`,
+has an alert.
+
+With --log for each of several gateways, it is of all of their logs. Each is verified by itself, with the keys
+that audit verify would take for it, and the page says with which, where one fails, and where one
+has nothing of a part of the month. The policies are those kept in any of the logs. The addresses are those that
+this gateway has published, and those in egress-addresses.json beside a log. It is signed by this gateway.`,
 		Example: `  jiragate audit report --month 2026-11 --connection acme > acme-2026-11.html
-  jiragate audit report --month 2026-11 --connection acme --dir acme-2026-11`,
+  jiragate audit report --month 2026-11 --connection acme --dir acme-2026-11
+  jiragate audit report --month 2026-11 --connection acme --log /srv/a/audit --log /srv/b/audit > acme.html`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
@@ -57,8 +65,12 @@ has an alert.`,
 			}
 			var files *reportFiles
 			var r *report.Report
+			logs, err := a.logs(given)
+			if err != nil {
+				return err
+			}
 			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				if r, err = a.makeReport(cmd.Context(), s, about, now); err != nil {
+				if r, err = a.makeReport(cmd.Context(), s, logs, keyFiles, about, now); err != nil {
 					return err
 				}
 				if files, err = newReportFiles(r); err == nil && (dir != "" || format == "html") {
@@ -93,6 +105,8 @@ has an alert.`,
 	cmd.Flags().StringVar(&about.Connection, "connection", "", "the connection")
 	cmd.Flags().StringVar(&format, "format", "html", "html, csv or json, written to the output")
 	cmd.Flags().StringVar(&dir, "dir", "", "a directory that gets a file of each format, and their signed checksums")
+	logsFlag(cmd, &given)
+	cmd.Flags().StringArrayVar(&keyFiles, "public-key", nil, "file with the public keys to trust of one log (default: those of audit-key.json in the data directory); may be given several times")
 	return cmd
 }
 
@@ -112,8 +126,8 @@ func (a *app) reportAlerts(r *report.Report) error {
 }
 
 // makeReport asks the admin API for what is not in files.
-func (a *app) makeReport(ctx context.Context, s *session, about report.About, now time.Time) (*report.Report, error) {
-	source := a.config.reportSource()
+func (a *app) makeReport(ctx context.Context, s *session, logs []fleet.Log, keyFiles []string, about report.About, now time.Time) (*report.Report, error) {
+	source := a.reportOf(logs, keyFiles)
 	source.Connection = func(ctx context.Context, id string) (edition, region string, err error) {
 		var c admin.Connection
 		err = s.call(ctx, http.MethodGet, "/v1/connections/"+id, nil, &c)

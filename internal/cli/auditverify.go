@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -11,13 +10,13 @@ import (
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/checkpoint"
 	"jiragate/gateway/audit/offsite"
-	"jiragate/gateway/audit/signer"
 )
 
 func newAuditVerify(a *app) *cobra.Command {
 	var (
 		v               verifyRequest
 		proof, document string
+		logs, keyFiles  []string
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -31,26 +30,36 @@ line as audit key prints it. Keys that a trusted one has endorsed are trusted, t
 a directory with copies of checkpoints, such as JIRAGATE_AUDIT_CHECKPOINT_TO fills: with them even who
 holds the key can't have rewritten the past.
 
+With --log for each of several gateways, each log is verified by itself. Its keys are those of the file,
+among the ones that --public-key names, of which one has signed its newest checkpoint; without such files
+those of audit-key.json in the directory around the log. The checkpoints of all of them may be in one directory. It is
+told whose log it is, and that two are copies of one log is an error.
+
 With --proof, it is checked offline that one record was in the log; audit prove makes the proof. With
 --report, the signature of a page of audit report is checked. Where the key was rotated since you were given
 it, --log names a copy of the log, whose endorsements of later keys are read.`,
 		Example: `  jiragate audit verify
   jiragate audit verify --log ./audit --public-key audit-key.txt --checkpoints /mnt/worm/checkpoints
+  jiragate audit verify --log a=/srv/a/audit --log b=/srv/b/audit --public-key a.txt --public-key b.txt
   jiragate audit verify --proof 4711.tlog-proof --public-key audit-key.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			switch {
-			case proof != "":
-				return a.verifyProof(proof, v)
-			case document != "":
-				return a.verifyReport(document, v)
+			if proof == "" && document == "" {
+				return a.verifyLogs(logs, keyFiles, v)
 			}
-			return a.verifyLog(v)
+			var err error
+			if v.dir, v.keyFile, err = oneLog(logs, keyFiles); err != nil {
+				return err
+			}
+			if proof != "" {
+				return a.verifyProof(proof, v)
+			}
+			return a.verifyReport(document, v)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&v.dir, "log", "", "directory of the audit log (default: audit in the data directory)")
-	flags.StringVar(&v.keyFile, "public-key", "", "file with the public keys to trust (default: those of audit-key.json in the data directory)")
+	logsFlag(cmd, &logs)
+	flags.StringArrayVar(&keyFiles, "public-key", nil, "file with the public keys to trust of one log (default: those of audit-key.json in the data directory); may be given several times")
 	flags.StringArrayVar(&v.copies, "checkpoints", nil, "directory with checkpoints kept elsewhere; may be given several times")
 	flags.StringVar(&proof, "proof", "", "check this proof instead of the log; - is standard input")
 	flags.StringVar(&document, "report", "", "check this page of audit report instead of the log; - is standard input")
@@ -68,6 +77,7 @@ type verifyRequest struct {
 // verified is the result as JSON. Status is "ok" or "failed"; Error says why, and
 // the place is in Segment, Line and Record.
 type verified struct {
+	Node         string   `json:"node,omitempty"` // whose log it is, if it is named
 	Status       string   `json:"status"`
 	Error        string   `json:"error,omitempty"`
 	Segment      string   `json:"segment,omitempty"`
@@ -87,7 +97,7 @@ type verified struct {
 
 func newVerified(r audit.Report, trust *checkpoint.Trust, err error) verified {
 	v := verified{
-		Status: "ok", Segments: r.Segments, First: r.First, Last: r.Records, Head: r.Head, Unfinished: r.Unfinished,
+		Node: checkpoint.Node(r.Origin), Status: "ok", Segments: r.Segments, First: r.First, Last: r.Records, Head: r.Head, Unfinished: r.Unfinished,
 		Checkpoints: r.Checkpoints, Outdated: r.Outdated, Checkpointed: r.Checkpointed, Keys: []string{},
 	}
 	if r.First > 0 {
@@ -153,6 +163,7 @@ func verifyError(report audit.Report, err error) error {
 
 func (a *app) writeVerified(v verified) error {
 	fields := [][2]string{
+		{"node", v.Node},
 		{"result", v.Status},
 		{"records", strconv.FormatUint(v.Records, 10)},
 		{"segments", strconv.Itoa(v.Segments)},
@@ -213,14 +224,7 @@ func (a *app) trust(file string) (*checkpoint.Trust, error) {
 
 // trust are the public keys of the data directory; nil if there are none.
 func (c Config) trust() (*checkpoint.Trust, error) {
-	verifiers, err := signer.Verifiers(c.auditKeyFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.NewTrust(verifiers...)
+	return trustFrom(c.auditKeyFile())
 }
 
 // readCheckpoints reads the copies in dirs. One that a crash cut short proves nothing,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ Give each client the new one first, beside the old one: that is why one has to b
 			if replace && certFile == "" {
 				return usage("--replace needs --cert-file and --key-file")
 			}
-			f, err := openFoundation(cmd.Context(), a.config, commandLockTimeout)
+			f, err := openFoundation(cmd.Context(), a.config, commandLockTimeout, a.logger(slog.LevelWarn))
 			if errors.Is(err, tokenstore.ErrLocked) && replace {
 				return a.replaceLive(cmd.Context(), certFile, keyFile)
 			}

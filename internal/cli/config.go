@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -62,7 +63,16 @@ type Config struct {
 
 	KeyURI string `env:"KEY_URI" shown:"file:keyset.json in DATA_DIR" type:"key URI" meaning:"Where the master keyset is that seals the store and the CA key: file:PATH, made at first start; env:NAME; or aws-kms://ARN, gcp-kms://NAME or hcvault://HOST/PATH, a key under which keyset.json in DATA_DIR is encrypted."`
 
+	Store             storeAddress `env:"STORE" shown:"bolt:store.db in DATA_DIR" type:"bolt:PATH or etcd://HOST,.../PREFIX" meaning:"Where connections, clients and credentials are: in a file of this machine, or in an etcd cluster that several gateways share, which is reached by TLS, at port 2379 unless HOST:PORT says another one. All gateways of one store have the same keyset."`
+	StoreCAFile       string       `env:"STORE_CA_FILE" shown:"the system's roots" type:"file" meaning:"CA certificates (PEM) to trust for etcd, instead of the system's roots; for store migrate, too."`
+	StoreTLSCert      string       `env:"STORE_TLS_CERT" type:"file" meaning:"Client certificate chain (PEM) for etcd; goes with STORE_TLS_KEY; for store migrate, too."`
+	StoreTLSKey       string       `env:"STORE_TLS_KEY" type:"file" meaning:"Private key (PEM) of STORE_TLS_CERT."`
+	StoreUser         string       `env:"STORE_USER" type:"text" meaning:"User of etcd's authentication, whose role may read and write all keys below PREFIX; goes with STORE_PASSWORD_FILE; for store migrate, too."`
+	StorePasswordFile string       `env:"STORE_PASSWORD_FILE" type:"file" meaning:"Holds the password of STORE_USER."`
+	StoreStaleness    staleness    `env:"STORE_STALENESS" envDefault:"5m" type:"duration, as 5m" meaning:"How long calls go on with what is known of the store when etcd is away; then they are refused. Nothing is refreshed or changed meanwhile. It is also the longest that a gateway which is cut off goes on with a grant that was revoked. From 10s to 24h."`
+
 	Region             tokenstore.Region       `env:"REGION" envDefault:"us" type:"us or eu" meaning:"The region that this gateway serves."`
+	Node               nodeName                `env:"NODE" type:"name" meaning:"The name of this gateway among several: lower-case letters, digits, hyphens and dots, at most 63. Its audit log is named by it from the next checkpoint on, for good, and so is its telemetry (service.instance.id)."`
 	Egress             []egress.Address        `env:"EGRESS" secret:"true" type:"PUBLIC_IP=LOCAL_IP|PROXY_URL,..." meaning:"The region's egress addresses: each a local address that sockets are bound to, or a static-IP provider's proxy as http, https or socks5://USER:PASSWORD@HOST:PORT. Without any, calls leave by the system's default route and are recorded as unpinned."`
 	EgressFile         string                  `env:"EGRESS_FILE" type:"file" meaning:"Holds what EGRESS would, one entry a line or separated by commas, so that the passwords of proxies are not in the environment; instead of EGRESS."`
 	EgressEcho         echoServices            `env:"EGRESS_ECHO" secret:"true" shown:"checkip.amazonaws.com and api.ipify.org" type:"https URL,..." meaning:"Echo services, which tell from which address they were called: asked by egress verify and EGRESS_VERIFY, through each egress address."`
@@ -197,6 +207,7 @@ func (c *Config) together() []error {
 		refuse("PROXY_CLIENT_CA", "client certificates need JIRAGATE_PROXY_TLS_CERT and JIRAGATE_PROXY_TLS_KEY")
 	}
 	problems = append(problems, c.facesTogether()...)
+	c.storeTogether(refuse)
 	switch {
 	case c.OAuthClientID != "" && c.OAuthClientSecretFile == "":
 		refuse("OAUTH_CLIENT_ID", "needs JIRAGATE_OAUTH_CLIENT_SECRET_FILE as well")
@@ -331,7 +342,8 @@ func variableOf(f reflect.StructField) string { return envPrefix + f.Tag.Get("en
 // file is a file of the data directory.
 func (c *Config) file(name string) string { return filepath.Join(c.DataDir, name) }
 
-func (c *Config) storeFile() string    { return c.file("store.db") }
+// storeFile is the store where that is a file.
+func (c *Config) storeFile() string    { return cmp.Or(c.Store.file, c.file("store.db")) }
 func (c *Config) auditDir() string     { return c.file("audit") }
 func (c *Config) registerFile() string { return c.file("egress-addresses.json") }
 func (c *Config) auditKeyFile() string { return c.file("audit-key.json") }

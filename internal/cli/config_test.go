@@ -37,6 +37,10 @@ func TestConfigErrors(t *testing.T) {
 		{"prefix alone", "JIRAGATE_=x", []string{"no such variable"}},
 		{"region", "JIRAGATE_REGION=mars", []string{"JIRAGATE_REGION", `"mars"`, "us or eu"}},
 		{"region in capitals", "JIRAGATE_REGION=US", []string{"JIRAGATE_REGION", "us or eu"}},
+		{"node in capitals", "JIRAGATE_NODE=Zone-A", []string{"JIRAGATE_NODE", `"Zone-A"`, "lower-case letters, digits, hyphens and dots"}},
+		{"node with a slash", "JIRAGATE_NODE=us/a", []string{"JIRAGATE_NODE"}},
+		{"node that ends in a dot", "JIRAGATE_NODE=a.", []string{"JIRAGATE_NODE", "begin and end with a letter or digit"}},
+		{"node too long", "JIRAGATE_NODE=" + strings.Repeat("a", 64), []string{"JIRAGATE_NODE", "at most 63"}},
 		{"delete rule", "JIRAGATE_DELETE=nothing", []string{"JIRAGATE_DELETE", `"nothing"`, "published, any or none"}},
 		{"identifiers", "JIRAGATE_AUDIT_IDENTIFIERS=pseudonymize", []string{"JIRAGATE_AUDIT_IDENTIFIERS", "keep, pseudonymise or drop"}},
 		{"client addresses", "JIRAGATE_AUDIT_CLIENT_ADDR=hash", []string{"JIRAGATE_AUDIT_CLIENT_ADDR", "keep, pseudonymise or drop"}},
@@ -172,7 +176,7 @@ func TestEachVariableIsDocumented(t *testing.T) {
 	}
 	// The variables that the design promises.
 	for _, name := range strings.Fields(`DATA_DIR PROXY_LISTEN PROXY_TLS_CERT PROXY_TLS_KEY PROXY_CLIENT_CA ADMIN_LISTEN
-		ADMIN_TOKEN_FILE KEY_URI REGION EGRESS EGRESS_ALLOW_PRIVATE POLICY_FILE DELETE ATLASSIAN_API_URL ATLASSIAN_AUTH_URL
+		ADMIN_TOKEN_FILE KEY_URI REGION NODE EGRESS EGRESS_ALLOW_PRIVATE POLICY_FILE DELETE ATLASSIAN_API_URL ATLASSIAN_AUTH_URL
 		OAUTH_CLIENT_ID OAUTH_CLIENT_SECRET_FILE OAUTH_REDIRECT_URL WEBHOOK_URL WEBHOOK_SECRET_FILE UPSTREAM_CA_FILE AUDIT_SYNC AUDIT_IDENTIFIERS AUDIT_CLIENT_ADDR`) {
 		if !seen[envPrefix+name] {
 			t.Errorf("there is no %s", envPrefix+name)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +89,8 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[listenAddress]():           parserOf(parseListenAddress),
 	reflect.TypeFor[httpsURL]():                parserOf(parseHTTPSURL),
 	reflect.TypeFor[redirectURL]():             parserOf(parseRedirectURL),
+	reflect.TypeFor[storeAddress]():            parserOf(parseStoreAddress),
+	reflect.TypeFor[staleness]():               parserOf(parseStaleness),
 	reflect.TypeFor[originURL]():               parserOf(parseOriginURL),
 	reflect.TypeFor[issuerURL]():               parserOf(parseIssuerURL),
 	reflect.TypeFor[onOff]():                   parserOf(parseOnOff),
@@ -107,6 +110,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[telemetry.Format]():        formOf(telemetry.ParseFormat),
 	reflect.TypeFor[logLevel]():                parserOf(parseLogLevel),
 	reflect.TypeFor[tokenstore.Region]():       parserOf(parseRegion),
+	reflect.TypeFor[nodeName]():                parserOf(parseNodeName),
 	reflect.TypeFor[[]egress.Address]():        parserOf(egress.ParseAddresses),
 	reflect.TypeFor[[]egress.PrivateNetwork](): parserOf(egress.ParseAllowPrivate),
 	reflect.TypeFor[gateway.DeleteRule]():      formOf(gateway.ParseDeleteRule),
@@ -303,4 +307,16 @@ func parseRegion(s string) (tokenstore.Region, error) {
 		return r, nil
 	}
 	return "", errForm
+}
+
+// nodeName is the name of a gateway among several; empty for the only one.
+type nodeName string
+
+var nodeForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
+
+func parseNodeName(s string) (nodeName, error) {
+	if !nodeForm.MatchString(s) {
+		return "", errors.New("use lower-case letters, digits, hyphens and dots, at most 63, that begin and end with a letter or digit")
+	}
+	return nodeName(s), nil
 }

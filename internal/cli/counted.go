@@ -47,7 +47,7 @@ func (s *Server) counted(ctx context.Context, q admin.ActivityRequest) (admin.Ac
 	}
 	counting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	counted, err := countActivity(counting, s.config.auditDir(), q, doubling, s.reader.query)
+	counted, err := countActivity(counting, []string{s.config.auditDir()}, q, doubling, s.reader.query)
 	switch {
 	case ctx.Err() != nil: // whoever asked has gone
 	case isDamage(err): // it is told of where records are listed

@@ -53,7 +53,7 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 		return nil, err
 	}
 	version := programVersion().Version
-	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, SpanExporter: o.Spans, MaxSeries: c.maxSeries(), Logger: o.Logger}); err != nil {
+	if e.telemetry, err = telemetry.Setup(ctx, telemetry.Options{ServiceName: "jiragate", Version: version, Instance: string(c.Node), SpanExporter: o.Spans, MaxSeries: c.maxSeries(), Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	if e.authority, err = certs.Open(certs.Options{Dir: c.DataDir, Sealer: f.keys}); err != nil {

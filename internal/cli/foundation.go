@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"jiragate/gateway/egress/register"
 	"jiragate/policy"
 	"jiragate/tokenstore"
-	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/keyset"
 )
 
@@ -34,7 +34,7 @@ const (
 // out of the records.
 type foundation struct {
 	keys     *keyset.Live
-	store    *bolt.Store
+	store    tokenstore.Store
 	register *register.Register
 	auditKey *auditKey
 	privacy  *privacy.Masker
@@ -42,19 +42,21 @@ type foundation struct {
 
 // openFoundation opens the keyset and the store, and makes what is missing at
 // first start.
-func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration) (*foundation, error) {
-	return openFoundationAt(ctx, c, lockTimeout, time.Now)
+func openFoundation(ctx context.Context, c Config, lockTimeout time.Duration, logger *slog.Logger) (*foundation, error) {
+	return openFoundationAt(ctx, c, lockTimeout, logger, time.Now)
 }
 
 // openFoundationAt is openFoundation with the clock of the store's times.
-func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, now func() time.Time) (*foundation, error) {
+func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, logger *slog.Logger, now func() time.Time) (*foundation, error) {
 	if err := prepareDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
-	if err := ownStore(c.storeFile()); err != nil {
-		return nil, err
+	if !c.Store.shared() {
+		if err := ownStore(c.storeFile()); err != nil {
+			return nil, err
+		}
 	}
-	sealed, err := anythingSealed(c)
+	sealed, err := anythingSealed(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +65,11 @@ func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, 
 	keys, err := openKeyset(ctx, c, !sealed)
 	switch {
 	case sealed && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w: what is in %s was sealed under a keyset that is not there; bring it back, nothing else opens it", err, c.DataDir)
+		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w: %s was sealed under a keyset that is not there; bring it back, nothing else opens it", err, c.sealedPlace())
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
-	store, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: keys, Now: now, LockTimeout: lockTimeout})
+	store, err := c.openStore(ctx, c.Store, backend{aead: keys, now: now, lockTimeout: lockTimeout, logger: logger})
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +96,26 @@ func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error
 	return keyset.Open(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile()})
 }
 
-// anythingSealed reports whether the data directory holds something that only
+// anythingSealed reports whether the store, or the data directory, holds something that only
 // its keyset opens.
-func anythingSealed(c Config) (bool, error) {
-	for _, path := range []string{c.storeFile(), c.file("ca-key.pem"), c.auditKeyFile(), c.pseudonymFile()} {
+func anythingSealed(ctx context.Context, c Config) (bool, error) {
+	if there, err := c.storeThere(ctx); there || err != nil {
+		return there, err
+	}
+	for _, path := range []string{c.file("ca-key.pem"), c.auditKeyFile(), c.pseudonymFile()} {
 		if there, err := exists(path); there || err != nil {
 			return there, err
 		}
 	}
 	return false, nil
+}
+
+// sealedPlace says what a keyset has sealed.
+func (c *Config) sealedPlace() string {
+	if c.Store.shared() {
+		return fmt.Sprintf("what is in %s or %s", c.Store, c.DataDir)
+	}
+	return "what is in " + c.DataDir
 }
 
 // livePolicy is the policy in force. Reading it takes no lock.

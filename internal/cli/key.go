@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
-	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/keyset"
 )
 
@@ -50,7 +50,7 @@ stopped. Destroy the old one when you have seen that the gateway starts.`,
 			if from != "" {
 				o.From, err = a.oldKeyset(cmd.Context(), from)
 			} else {
-				err = a.nothingSealed(place)
+				err = a.nothingSealed(cmd.Context(), place)
 			}
 			if err != nil {
 				return err
@@ -91,8 +91,8 @@ func (a *app) newKeysetPlace() (string, error) {
 }
 
 // nothingSealed refuses new keys where old ones have sealed something.
-func (a *app) nothingSealed(place string) error {
-	sealed, err := anythingSealed(a.config)
+func (a *app) nothingSealed(ctx context.Context, place string) error {
+	sealed, err := anythingSealed(ctx, a.config)
 	if err == nil && sealed {
 		err = hint(fmt.Errorf("%s was sealed under a keyset that is not in %s, and a new one would not open it", a.config.DataDir, place),
 			"put the keyset back, set JIRAGATE_KEY_URI to where it is, or bring it with --from")
@@ -107,11 +107,11 @@ func (a *app) oldKeyset(ctx context.Context, from string) (*keyset.Live, error) 
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
-	there, err := exists(a.config.storeFile())
+	there, err := a.config.storeThere(ctx)
 	if err != nil || !there {
 		return old, err
 	}
-	store, err := bolt.Open(ctx, bolt.Options{Path: a.config.storeFile(), AEAD: old, LockTimeout: commandLockTimeout})
+	store, err := a.config.openStore(ctx, a.config.Store, backend{aead: old, lockTimeout: commandLockTimeout, logger: a.logger(slog.LevelWarn)})
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}

@@ -43,7 +43,7 @@ func WritePast(ctx context.Context, c Config, now func() time.Time, write func(c
 	if err != nil {
 		return err
 	}
-	f, err := openFoundationAt(ctx, c, commandLockTimeout, now)
+	f, err := openFoundationAt(ctx, c, commandLockTimeout, slog.New(slog.DiscardHandler), now)
 	if err != nil {
 		return err
 	}

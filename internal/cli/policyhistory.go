@@ -21,8 +21,11 @@ import (
 // policyHistory is where every policy that decided something is kept: beside the
 // records that name it.
 func policyHistory(c Config) *history.History {
-	return history.New(filepath.Join(c.auditDir(), "policies"))
+	return history.New(policiesOf(c.auditDir()))
 }
+
+// policiesOf is where the policies of a log are, in its directory.
+func policiesOf(dir string) string { return filepath.Join(dir, "policies") }
 
 // keepPolicy keeps a policy before it decides anything. One that can't be kept
 // must not come into force.

@@ -96,10 +96,10 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 	if s.policy, err = openPolicy(c.PolicyFile); err != nil {
 		return nil, err
 	}
-	if s.foundation, err = openFoundation(ctx, c, serveLockTimeout); err != nil {
+	if s.foundation, err = openFoundation(ctx, c, serveLockTimeout, o.Logger); err != nil {
 		return nil, err
 	}
-	if _, err := s.foundation.auditKey.open(); err != nil {
+	if _, err := s.foundation.auditKey.serve(); err != nil {
 		return nil, err
 	}
 	if s.proxy, err = o.sockets.listen(proxySocket, "JIRAGATE_PROXY_LISTEN", c.ProxyListen); err != nil {
@@ -256,11 +256,7 @@ func (s *Server) guard(token secret.Secret) admin.Guard {
 // checks are what must work before a call can be served.
 func (s *Server) checks() []admin.Check {
 	checks := []admin.Check{
-		{Name: "store", Run: func(ctx context.Context) error {
-			// Any read will do: it goes through to the file.
-			_, err := s.foundation.store.IssuePublished(ctx, "none", "0")
-			return err
-		}},
+		{Name: "store", Run: s.foundation.checkStore},
 		{Name: "audit", Run: func(context.Context) error { return s.engine.audit.Ready() }},
 		{Name: "egress", Run: s.engine.wayOut.egress.Ready},
 		{Name: "policy", Run: func(context.Context) error {

@@ -108,9 +108,11 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	there, err := exists(a.config.storeFile())
-	if err != nil {
-		return nil, err
+	there := true
+	if use == existingStore {
+		if there, err = a.config.storeThere(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if use == noStore || use == existingStore && !there {
 		o := adminOptions(a.config, live, nil)
@@ -119,7 +121,7 @@ func (a *app) openLocal(ctx context.Context, use storeUse) (*session, error) {
 		}
 		return a.localSession(o, func() error { return nil })
 	}
-	f, err := openFoundation(ctx, a.config, commandLockTimeout)
+	f, err := openFoundation(ctx, a.config, commandLockTimeout, a.logger(slog.LevelWarn))
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func program() int {
 // The stories in testdata are the command line as a person uses it. Besides
 // testscript's own commands they have:
 //
-//	running           wait until a gateway listens at data/admin.sock
+//	running [DIR]     wait until a gateway listens at admin.sock in DIR (data)
 //	jira              start a simulated Jira and point the environment at it; writes
 //	                  token.json, password and jira-ca.pem, and sets $JIRA, its base URL
 //	echoes            start an echo service, and point the environment at it
@@ -74,10 +74,10 @@ func TestStories(t *testing.T) {
 }
 
 func storyRunning(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: running")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: running [DIR]")
 	}
-	dir := ts.MkAbs("data")
+	dir := ts.MkAbs(append(args, "data")[0])
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		running, err := gatewayRuns(context.Background(), dir)
 		ts.Check(err)

@@ -58,7 +58,7 @@ func (e engine) Update(ctx context.Context, action string, fn func(t *records.Ch
 	}()
 	err := s.run(action, func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			change = records.NewChange(transaction{tx}, s.aead, s.now(), s.Changing)
+			change = records.NewChange(transaction{tx}, s.aead, s.now(), s.Changing, nil)
 			err := fn(change)
 			if err != nil {
 				return err
@@ -85,6 +85,9 @@ func (e engine) Update(ctx context.Context, action string, fn func(t *records.Ch
 	}
 	return nil
 }
+
+// AwaitRotation has nobody to wait for: no other process has the file.
+func (s *Store) AwaitRotation(ctx context.Context, _ string, _ uint64) error { return ctx.Err() }
 
 // Usable says that bbolt has broken down.
 func (e engine) Usable() error {

@@ -69,5 +69,5 @@ func toDataKeys(tx *bbolt.Tx, a tink.AEAD) error {
 			return err
 		}
 	}
-	return records.ToDataKeys(records.NewChange(transaction{tx}, a, time.Time{}, nil))
+	return records.ToDataKeys(records.NewChange(transaction{tx}, a, time.Time{}, nil, nil))
 }

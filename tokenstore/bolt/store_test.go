@@ -345,3 +345,13 @@ func TestUpdateThatPanics(t *testing.T) {
 		s.SetState(t.Context(), "acme", tokenstore.StateDisabled, ""),
 		s.Check(t.Context()))
 }
+
+func TestLifecycle(t *testing.T) {
+	storetest.RunLifecycle(t, func(t *testing.T) []tokenstore.Store {
+		s, err := bolt.Open(t.Context(), options(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []tokenstore.Store{s}
+	})
+}

@@ -18,6 +18,9 @@ func (t transaction) Get(b records.Bucket, key string) ([]byte, error) {
 	return t.bucket(b).Get([]byte(key)), nil
 }
 
+// Prefetch has nothing to do: the file is in memory.
+func (t transaction) Prefetch(records.Bucket, []string) error { return nil }
+
 func (t transaction) Each(b records.Bucket, prefix string, fn func(key, value []byte) error) error {
 	c, begin := t.bucket(b).Cursor(), []byte(prefix)
 	for k, v := c.Seek(begin); k != nil && bytes.HasPrefix(k, begin); k, v = c.Next() {

@@ -32,6 +32,7 @@ type atlassian struct {
 	scope    string
 	current  string
 	replaced map[string]time.Time
+	former   map[string]bool // of grants that a new consent has followed
 	dead     bool
 	issued   int
 	requests []map[string]any // bodies, as they came
@@ -90,6 +91,9 @@ func (a *atlassian) exchange(request map[string]any) (int, map[string]any) {
 		return http.StatusBadRequest, map[string]any{"error": "unsupported_grant_type"}
 	}
 	sent, _ := request["refresh_token"].(string)
+	if a.former[sent] {
+		return http.StatusForbidden, map[string]any{"error": "invalid_grant"}
+	}
 	if replacedAt, ok := a.replaced[sent]; ok && a.now().Sub(replacedAt) >= 10*time.Minute {
 		a.dead = true
 	} else if !ok && sent != a.current {
@@ -113,6 +117,23 @@ func (a *atlassian) exchange(request map[string]any) (int, map[string]any) {
 		answer["expires_in"] = a.lifetime
 	}
 	return http.StatusOK, answer
+}
+
+// consent begins another grant, and returns the number of its first pair.
+func (a *atlassian) consent() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.former == nil {
+		a.former = make(map[string]bool)
+	}
+	a.former[a.current] = true
+	for token := range a.replaced {
+		a.former[token] = true
+	}
+	clear(a.replaced)
+	a.issued++
+	a.current, a.dead = refreshToken(a.issued), false
+	return a.issued
 }
 
 func (a *atlassian) fail(faults ...http.HandlerFunc) {

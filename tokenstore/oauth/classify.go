@@ -70,6 +70,10 @@ func (t *tokenTransport) classify(p *provider, what string, err error) *failure 
 func (t *tokenTransport) classifyNoAnswer(p *provider, what string, err error) *failure {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
+	case t.unheld:
+		return &failure{err: fmt.Errorf("%w; nothing was sent", errUnheld), untouched: true}
+	case t.held() != nil:
+		err = fmt.Errorf("%w; %s was on its way to %s", errUnheld, what, p.party)
 	case errors.Is(err, errOversize):
 		err = fmt.Errorf("%w: %s's answer to %s is longer than %d bytes", ErrUnavailable, p.party, what, maxAnswer)
 	case t.cause != nil && !t.sent.Load():

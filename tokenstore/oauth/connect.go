@@ -49,7 +49,6 @@ func (m *Manager) connect(ctx context.Context, g *Granted, site Site) error {
 		err = m.store.ReplaceCredential(ctx, c.ID, old.Generation, adopted(g.Credential, &old))
 		switch {
 		case err == nil:
-			m.notes.forget(c.ID)
 			return nil
 		case !errors.Is(err, tokenstore.ErrConflict):
 			return err

@@ -21,9 +21,12 @@ type grant struct {
 	expiry       time.Time // counted from before the request was sent
 }
 
-// exchange trades a refresh token for a new pair.
-func (m *Manager) exchange(ctx context.Context, c *tokenstore.Connection, p *provider, refreshToken secret.Secret) (grant, *failure) {
-	return m.requestTokens(ctx, c, p, "the refresh", func(ctx context.Context) (*oauth2.Token, error) {
+// exchange trades a refresh token for a new pair, as long as the claim of that is
+// held.
+func (m *Manager) exchange(ctx context.Context, c *tokenstore.Connection, p *provider, refreshToken secret.Secret, claim *tokenstore.Claim) (grant, *failure) {
+	ctx, cancel := whileHeld(ctx, claim)
+	defer cancel()
+	return m.requestTokens(ctx, c, p, claim.Held, "the refresh", func(ctx context.Context) (*oauth2.Token, error) {
 		return p.config().TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
 	})
 }
@@ -31,14 +34,18 @@ func (m *Manager) exchange(ctx context.Context, c *tokenstore.Connection, p *pro
 // redeem trades an authorization code for a first pair. It must not be called
 // twice for one code.
 func (m *Manager) redeem(ctx context.Context, c *tokenstore.Connection, p *provider, code, verifier string) (grant, *failure) {
-	return m.requestTokens(ctx, c, p, "the authorization code", func(ctx context.Context) (*oauth2.Token, error) {
+	return m.requestTokens(ctx, c, p, unclaimed, "the authorization code", func(ctx context.Context) (*oauth2.Token, error) {
 		return p.config().Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	})
 }
 
-// requestTokens makes the one request to the token endpoint that request is about.
-func (m *Manager) requestTokens(ctx context.Context, c *tokenstore.Connection, p *provider, what string, request func(context.Context) (*oauth2.Token, error)) (grant, *failure) {
-	transport := &tokenTransport{base: m.transport(c), now: m.now, json: p.json}
+// unclaimed is for a request that is no other gateway's to make.
+func unclaimed() error { return nil }
+
+// requestTokens makes the one request to the token endpoint that request is about,
+// of which nothing leaves unless held returns nil.
+func (m *Manager) requestTokens(ctx context.Context, c *tokenstore.Connection, p *provider, held func() error, what string, request func(context.Context) (*oauth2.Token, error)) (grant, *failure) {
+	transport := &tokenTransport{base: m.transport(c), now: m.now, held: held, json: p.json}
 	if p.repeatRedirect {
 		transport.redirectURL = p.redirectURL
 	}

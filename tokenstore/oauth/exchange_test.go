@@ -92,7 +92,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, fail := m.exchange(t.Context(), c, &p, secret.New(refreshToken(0)))
+		g, fail := m.exchange(t.Context(), c, &p, secret.New(refreshToken(0)), &tokenstore.Claim{})
 		if fail != nil {
 			err = fail.err
 		}

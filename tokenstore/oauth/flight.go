@@ -32,10 +32,12 @@ type flight struct {
 	edition policy.Edition
 	span    trace.Span
 	waited  atomic.Int64 // calls that have waited for it
-	done    chan struct{}
-	token   secret.Secret
-	err     error
-	result  result
+	// wanted: a call needs the token, now or soon. Guarded by Manager.mu.
+	wanted bool
+	done   chan struct{}
+	token  secret.Secret
+	err    error
+	result result
 }
 
 // demand is what a refresh is wanted for.
@@ -88,8 +90,10 @@ type experience struct {
 	unstored *unstored
 }
 
-// unstored is a new pair that exists in memory only.
+// unstored is a new pair that exists in memory only, and the claim under which it
+// was got, which is kept.
 type unstored struct {
+	claim      tokenstore.Claim
 	credential tokenstore.Credential
 	lifetime   time.Duration
 }
@@ -157,6 +161,7 @@ func (m *Manager) join(ctx context.Context, h holder, c *tokenstore.Connection, 
 	case !r.due(cred, now) && d.force != cred.Generation:
 		return nil, nil
 	case r.running != nil:
+		r.running.wanted = r.running.wanted || d.call
 		return r.running, nil
 	case cred.RefreshToken.IsZero() && usable(cred, now):
 		return nil, nil
@@ -171,7 +176,7 @@ func (m *Manager) join(ctx context.Context, h holder, c *tokenstore.Connection, 
 		}
 	}
 	r.disarm()
-	f := &flight{demand: d, edition: c.Edition, done: make(chan struct{})}
+	f := &flight{demand: d, wanted: d.call, edition: c.Edition, done: make(chan struct{})}
 	r.running = f
 	// It is nobody's request: the trace goes on, the cancellation doesn't.
 	detached := f.startSpan(context.WithoutCancel(ctx), m.tracer, h)
@@ -193,8 +198,14 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.renewalOf(h)
-	r.running = nil
+	if r.running == f { // not so if it was left
+		r.running = nil
+	}
 	switch {
+	case o.result == resultElsewhere:
+		if r.last.pending && r.running == nil && r.retry == nil && !m.closed {
+			r.retry = time.AfterFunc(jitter(lastBackoff), func() { m.retry(h) })
+		}
 	case o.err != nil:
 		m.backOff(h, r, o)
 	case o.lifetime > 0:
@@ -204,6 +215,19 @@ func (m *Manager) land(h holder, f *flight, o outcome) {
 	}
 	f.token, f.err, f.result = o.token, o.err, o.result
 	close(f.done)
+}
+
+// leave ends a refresh that another gateway has the claim of, unless a call wants
+// the token: there is nobody to wait for it, and nothing to learn. From then on
+// nobody can join it.
+func (m *Manager) leave(h holder, f *flight) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.wanted {
+		return false
+	}
+	m.renewalOf(h).running = nil
+	return true
 }
 
 // backOff notes a failure and arranges for the next attempt. The caller holds

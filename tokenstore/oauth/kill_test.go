@@ -54,12 +54,12 @@ func (k killed) manager(s Store) *Manager {
 // answer and the commit, and says so.
 type lingering struct{ *bolt.Store }
 
-func (s lingering) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+func (s lingering) FinishRotation(ctx context.Context, claim tokenstore.Claim, c tokenstore.Credential) error {
 	if rand.IntN(10) == 0 {
 		fmt.Println("answered")
 		time.Sleep(20 * time.Millisecond)
 	}
-	return s.Store.ReplaceCredential(ctx, id, generation, c)
+	return s.Store.FinishRotation(ctx, claim, c)
 }
 
 // refreshUntilKilled refreshes as fast as it can, and prints a line for each

@@ -18,7 +18,8 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
-// refreshTimeout bounds a refresh, the caller's own deadline notwithstanding.
+// refreshTimeout bounds a refresh, the caller's own deadline notwithstanding; and
+// before it, how long it waits for another gateway's.
 const refreshTimeout = 30 * time.Second
 
 // Store is what a Manager needs of tokenstore.Store, whose contract it relies on.
@@ -29,8 +30,11 @@ type Store interface {
 	AnnounceEnd(ctx context.Context, id string, generation uint64, reason string) error
 	Credential(ctx context.Context, id string) (tokenstore.Credential, error)
 	ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error
-	BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error)
-	EndRotation(ctx context.Context, id string, generation uint64) error
+	BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Claim, error)
+	AwaitRotation(ctx context.Context, id string, generation uint64) error
+	FinishRotation(ctx context.Context, claim tokenstore.Claim, c tokenstore.Credential) error
+	EndRotation(ctx context.Context, claim tokenstore.Claim) error
+	YieldRotation(ctx context.Context, claim tokenstore.Claim) error
 	Rotations(ctx context.Context) ([]tokenstore.Rotation, error)
 }
 
@@ -86,7 +90,6 @@ type Manager struct {
 	log          *slog.Logger
 	tracer       trace.Tracer
 	meters       meters
-	notes        notes
 
 	running sync.WaitGroup // refreshes
 
@@ -290,8 +293,11 @@ func (m *Manager) storeRest(ctx context.Context) error {
 		if r.last.unstored == nil {
 			continue
 		}
-		err := m.store.ReplaceCredential(ctx, h.connection, r.last.generation, r.last.unstored.credential)
+		err := m.store.FinishRotation(ctx, r.last.unstored.claim, r.last.unstored.credential)
 		switch {
+		case errors.Is(err, tokenstore.ErrLapsed):
+			m.dropped(ctx, h)
+			r.last.unstored = nil
 		case err == nil, errors.Is(err, tokenstore.ErrConflict), errors.Is(err, tokenstore.ErrNotFound):
 			r.last.unstored = nil
 		default:

@@ -112,14 +112,14 @@ func (p *provider) errRefusedClient() error {
 }
 
 // errDeadGrant says what the end of a grant has to do with a refresh whose answer
-// was lost, if it has: note is that of its first attempt.
-func (p *provider) errDeadGrant(note tokenstore.Rotation, lost bool, now time.Time) error {
+// was lost, if it has: the note is that of its first attempt, of whichever gateway.
+func (p *provider) errDeadGrant(claim *tokenstore.Claim, now time.Time) error {
 	dead := fmt.Errorf("%w by %s (invalid_grant)", errDeadGrant, p.party)
-	since := note.Since.UTC().Format(time.RFC3339)
+	since := claim.Since.UTC().Format(time.RFC3339)
 	switch {
-	case lost && p.leeway == 0:
+	case claim.Stood && p.leeway == 0:
 		return fmt.Errorf("%w: the answer to a refresh at %s was lost, and a token that was replaced is not accepted again", dead, since)
-	case lost && now.Sub(note.Since) > p.leeway:
+	case claim.Stood && now.Sub(claim.Since) > p.leeway:
 		return fmt.Errorf("%w: the answer to a refresh at %s was lost for longer than the %s in which a token that was replaced is accepted again", dead, since, p.leeway)
 	}
 	return dead

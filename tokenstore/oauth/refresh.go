@@ -25,13 +25,15 @@ type outcome struct {
 	repeat     bool // try again unasked, for a while
 	pending    bool // the refresh token may have been exchanged: try again until that is clear
 	unstored   *unstored
+
+	// elsewhere: nothing came of it, because another gateway has the claim of the
+	// rotation of that generation.
+	elsewhere bool
 }
 
 // refresh runs detached from whoever asked for it.
 func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 	began := m.now()
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
-	defer cancel()
 	o := outcome{result: resultFailed, err: fmt.Errorf("%w: the refresh broke down", ErrUnavailable)}
 	defer func() {
 		// Nothing above this goroutine keeps a panic from ending the program. Its
@@ -45,11 +47,33 @@ func (m *Manager) refresh(ctx context.Context, h holder, f *flight) {
 		m.meters.measure(ctx, f.edition, o.result, m.now().Sub(began))
 		m.land(h, f, o)
 	}()
-	o = m.attempt(ctx, h, f.demand)
+	o = m.attempt(ctx, h, f)
 }
 
-// attempt reads what is stored, exchanges it, and stores what comes back.
-func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
+// attempt refreshes, or waits for another gateway which does, and looks again: as a
+// rule that one has left a fresh token.
+func (m *Manager) attempt(ctx context.Context, h holder, f *flight) outcome {
+	waiting, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	for {
+		o := m.try(ctx, h, f.demand)
+		if !o.elsewhere {
+			return o
+		}
+		if m.leave(h, f) {
+			return outcome{result: resultElsewhere, generation: o.generation, err: errElsewhere}
+		}
+		o, ended := m.awaitOther(waiting, h, o.generation)
+		if !ended {
+			return o
+		}
+	}
+}
+
+// try reads what is stored, exchanges it, and stores what comes back.
+func (m *Manager) try(ctx context.Context, h holder, d demand) outcome {
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
 	// Read again: another refresh may have ended since the caller looked.
 	c, cred, err := m.lookup(ctx, h)
 	if err != nil {
@@ -60,7 +84,7 @@ func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
 		return outcome{result: resultAlreadyFresh, generation: cred.Generation, token: cred.AccessToken}
 	}
 	if left != nil {
-		o := m.commit(ctx, h, cred.Generation, left)
+		o := m.commit(ctx, h, left)
 		if o.err != nil || usable(left.credential, m.now()) {
 			return o
 		}
@@ -69,15 +93,17 @@ func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
 		cred.Generation = o.generation
 	}
 	if cred.RefreshToken.IsZero() {
-		return m.giveUp(ctx, h, cred.Generation, errNoRefreshToken)
+		return m.giveUp(ctx, h, cred.Generation, nil, errNoRefreshToken)
 	}
 	p, err := m.provider(c, &cred)
 	if err != nil {
 		return outcome{result: resultNotConfigured, generation: cred.Generation, err: err}
 	}
 
-	note, lost, err := m.notes.begin(ctx, m.store, h.connection, cred.Generation)
+	claim, err := m.store.BeginRotation(ctx, h.connection, cred.Generation)
 	switch {
+	case errors.Is(err, tokenstore.ErrClaimed):
+		return outcome{generation: cred.Generation, elsewhere: true}
 	case errors.Is(err, tokenstore.ErrConflict):
 		return m.superseded(ctx, h)
 	case errors.Is(err, tokenstore.ErrNotFound):
@@ -89,19 +115,21 @@ func (m *Manager) attempt(ctx context.Context, h holder, d demand) outcome {
 		}
 	}
 	before := m.now()
-	g, fail := m.exchange(ctx, c, &p, cred.RefreshToken)
+	g, fail := m.exchange(ctx, c, &p, cred.RefreshToken, &claim)
 	if fail == nil {
-		return m.commit(ctx, h, cred.Generation, &unstored{renewed(&p, cred, g, before), g.lifetime})
+		return m.commit(ctx, h, &unstored{claim, renewed(&p, cred, g, before), g.lifetime})
 	}
 	if errors.Is(fail.err, errDeadGrant) {
-		return m.giveUp(ctx, h, cred.Generation, p.errDeadGrant(note, lost, before))
+		return m.giveUp(ctx, h, cred.Generation, &claim, p.errDeadGrant(&claim, before))
 	}
 	o := outcome{result: resultUnavailable, generation: cred.Generation, err: fail.err, retryAfter: fail.retryAfter, repeat: true, pending: true}
-	switch {
-	case !fail.untouched:
+	if !fail.untouched {
 		o.result = resultAmbiguous
-	case !lost:
-		o.pending = !m.takeBack(ctx, h.connection, cred.Generation)
+	}
+	if fail.untouched && !claim.Stood {
+		o.pending = !m.takeBack(ctx, &claim)
+	} else {
+		m.yield(ctx, &claim)
 	}
 	if errors.Is(fail.err, ErrClientRejected) {
 		o.result, o.repeat = resultClientRejected, false
@@ -134,20 +162,25 @@ func sortedScopes(scopes []string) []string {
 }
 
 // commit stores a new pair. Only then its access token is anyone's to use. A
-// generation belongs to one incarnation, so that no other gets the pair.
-func (m *Manager) commit(ctx context.Context, h holder, generation uint64, u *unstored) outcome {
+// generation belongs to one incarnation, so that no other gets the pair; nor is it
+// stored if another gateway has taken over, which may have a newer one.
+func (m *Manager) commit(ctx context.Context, h holder, u *unstored) outcome {
 	// Not bound to the time that the exchange took: the old pair is worth nothing.
 	ctx = context.WithoutCancel(ctx)
-	err := m.store.ReplaceCredential(ctx, h.connection, generation, u.credential)
+	generation := u.claim.Generation
+	err := m.store.FinishRotation(ctx, u.claim, u.credential)
 	switch {
 	case err == nil:
-		m.notes.forget(h.connection)
 		return outcome{result: resultRefreshed, generation: generation + 1, token: u.credential.AccessToken, lifetime: u.lifetime}
+	case errors.Is(err, tokenstore.ErrLapsed):
+		m.drop(ctx, h, u)
+		return outcome{generation: generation, elsewhere: true}
 	case errors.Is(err, tokenstore.ErrConflict):
 		return m.superseded(ctx, h)
 	case errors.Is(err, tokenstore.ErrNotFound):
 		return outcome{result: resultFailed, generation: generation, err: err}
 	case errors.Is(err, tokenstore.ErrInvalid):
+		m.yield(ctx, &u.claim)
 		return outcome{
 			result: resultUnavailable, generation: generation, repeat: true, pending: true,
 			err: fmt.Errorf("%w: the answer to the refresh can't be stored: %w", ErrUnavailable, err),
@@ -176,11 +209,24 @@ func (m *Manager) superseded(ctx context.Context, h holder) outcome {
 }
 
 // giveUp makes a connection whose grant is gone wait for a new consent, unless
-// that has arrived: only the credential of this generation is condemned.
-func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, why error) outcome {
+// that has arrived: only the credential of this generation is condemned. claim is
+// that under which it was learned, or nil: one that has lapsed condemns nothing,
+// since another gateway may have been given a new pair before.
+func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, claim *tokenstore.Claim, why error) outcome {
 	ctx = context.WithoutCancel(ctx)
+	o := m.condemn(ctx, h, generation, claim, why)
+	if claim != nil {
+		m.yield(ctx, claim) // unless it has ended with the state
+	}
+	return o
+}
+
+func (m *Manager) condemn(ctx context.Context, h holder, generation uint64, claim *tokenstore.Claim, why error) outcome {
 	if _, _, err := m.lookup(ctx, h); err != nil {
 		return outcome{result: resultFailed, err: err}
+	}
+	if claim != nil && claim.Held() != nil {
+		return outcome{result: resultUnavailable, generation: generation, repeat: true, pending: true, err: errUnheld}
 	}
 	o := outcome{
 		result: resultNeedsReauthorisation, generation: generation,
@@ -188,15 +234,14 @@ func (m *Manager) giveUp(ctx context.Context, h holder, generation uint64, why e
 	}
 	err := m.store.RequireReauthorisation(ctx, h.connection, generation, why.Error())
 	switch {
+	case errors.Is(err, tokenstore.ErrClaimed):
+		return outcome{generation: generation, elsewhere: true}
 	case errors.Is(err, tokenstore.ErrConflict):
 		return m.superseded(ctx, h)
 	case errors.Is(err, tokenstore.ErrNotFound):
 		return outcome{result: resultFailed, generation: generation, err: err}
 	case err != nil:
 		o.err = fmt.Errorf("%w; this could not be stored: %w", o.err, err)
-		return o
 	}
-	// That there is nothing to hope for is clear now.
-	m.takeBack(ctx, h.connection, generation)
 	return o
 }

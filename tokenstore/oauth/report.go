@@ -26,6 +26,10 @@ const (
 	resultUnavailable          result = "unavailable" // and nothing was exchanged
 	resultAmbiguous            result = "ambiguous"   // the answer may have got lost
 	resultFailed               result = "failed"      // nothing to do with the authorization server
+
+	// resultElsewhere: another gateway is at it, and nobody here waits for it. It is
+	// no refresh, and not counted.
+	resultElsewhere result = "elsewhere"
 )
 
 // report writes the log line of a refresh. Errors of this package hold nothing secret.
@@ -36,7 +40,7 @@ func (m *Manager) report(ctx context.Context, connection string, o outcome) {
 	case resultRefreshed:
 		level = slog.LevelInfo
 		attrs = append(attrs, slog.Uint64("generation", o.generation), slog.Duration("lifetime", o.lifetime))
-	case resultAlreadyFresh:
+	case resultAlreadyFresh, resultElsewhere:
 		level = slog.LevelDebug
 	case resultUnavailable, resultAmbiguous, resultFailed:
 		level = slog.LevelWarn
@@ -97,6 +101,9 @@ func newMeters(meter metric.Meter) meters {
 }
 
 func (m meters) measure(ctx context.Context, e policy.Edition, r result, took time.Duration) {
+	if r == resultElsewhere {
+		return
+	}
 	set := metric.WithAttributeSet(attribute.NewSet(
 		attribute.String("jiragate.result", string(r)), attribute.String("jiragate.edition", string(e))))
 	m.refreshes.Add(ctx, 1, set)

@@ -2,70 +2,85 @@ package oauth
 
 import (
 	"context"
-	"sync"
-	"time"
+	"fmt"
 
 	"jiragate/tokenstore"
 )
 
-// notes knows which of the store's notes of rotations stand because an answer may
-// have got lost, and which were made for the attempt that is under way. The store
-// tells that of a note only when it was made, which is taken for its name: no
-// clock is compared.
-type notes struct {
-	mu    sync.Mutex
-	since map[string]time.Time // by connection; nil until loaded
+var (
+	// errElsewhere: another gateway has the claim, and had not ended when the time
+	// was over.
+	errElsewhere = fmt.Errorf("%w: %w", ErrUnavailable, tokenstore.ErrClaimed)
+	// errUnheld: what has lapsed is not ours to use, nor to judge by.
+	errUnheld = fmt.Errorf("%w: %w: this gateway was paused, or cut off from the store, and asks again", ErrUnavailable, tokenstore.ErrLapsed)
+)
+
+// whileHeld ends ctx when the claim lapses.
+func whileHeld(ctx context.Context, claim *tokenstore.Claim) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if lapsed := claim.Lapsed(); lapsed != nil {
+		go func() {
+			select {
+			case <-lapsed:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, cancel
 }
 
-// begin writes the note of a refresh that is about to be sent. lost reports that
-// it stood already: what was sent then may have been exchanged.
-func (n *notes) begin(ctx context.Context, store Store, connection string, generation uint64) (note tokenstore.Rotation, lost bool, err error) {
-	if err = n.load(ctx, store); err != nil {
-		return note, false, err
+// awaitOther waits until another gateway's refresh of this generation has ended. If
+// it doesn't in time, o is what came of that.
+func (m *Manager) awaitOther(ctx context.Context, h holder, generation uint64) (o outcome, ended bool) {
+	err := m.store.AwaitRotation(ctx, h.connection, generation)
+	if err == nil && ctx.Err() == nil {
+		return outcome{}, true
 	}
-	if note, err = store.BeginRotation(ctx, connection, generation); err != nil {
-		return note, false, err
+	// Whoever was paused finds the time over, and the token perhaps renewed.
+	if _, cred, err := m.lookup(context.WithoutCancel(ctx), h); err == nil && cred.Generation != generation && usable(cred, m.now()) {
+		return outcome{result: resultAlreadyFresh, generation: cred.Generation, token: cred.AccessToken}, false
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	since, ok := n.since[connection]
-	n.since[connection] = note.Since
-	return note, ok && since.Equal(note.Since), nil
+	o = outcome{result: resultUnavailable, generation: generation, err: errElsewhere}
+	if ctx.Err() == nil {
+		o.err = fmt.Errorf("%w, and when that ends can't be learned: %w", errElsewhere, err)
+	}
+	return o, false
 }
 
-// load reads, once, the notes that a process before this one left.
-func (n *notes) load(ctx context.Context, store Store) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.since != nil {
-		return nil
-	}
-	standing, err := store.Rotations(ctx)
+// takeBack ends the note and the claim of a refresh that certainly exchanged
+// nothing. Where that fails the note stands, which costs no more than a refresh.
+func (m *Manager) takeBack(ctx context.Context, claim *tokenstore.Claim) (ended bool) {
+	return m.ended(ctx, claim, m.store.EndRotation(context.WithoutCancel(ctx), *claim))
+}
+
+// yield lets any gateway go on with a refresh whose answer may be lost: this one
+// may have lost its way to the authorization server.
+func (m *Manager) yield(ctx context.Context, claim *tokenstore.Claim) {
+	m.ended(ctx, claim, m.store.YieldRotation(context.WithoutCancel(ctx), *claim))
+}
+
+func (m *Manager) ended(ctx context.Context, claim *tokenstore.Claim, err error) bool {
 	if err != nil {
-		return err
+		m.log.WarnContext(ctx, "the note of an OAuth refresh could not be ended", "connection", claim.Connection, "error", err.Error(),
+			"hint", "look at the store, with bolt at the disk of JIRAGATE_DATA_DIR; it is tried again")
 	}
-	n.since = make(map[string]time.Time, len(standing))
-	for _, s := range standing {
-		n.since[s.Connection] = s.Since
-	}
-	return nil
+	return err == nil
 }
 
-// forget is for a note that has ended.
-func (n *notes) forget(connection string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.since, connection)
+// drop forgets a new pair that is not to be stored.
+func (m *Manager) drop(ctx context.Context, h holder, u *unstored) {
+	m.mu.Lock()
+	if r := m.renewalOf(h); r.last.unstored == u {
+		r.last.unstored = nil
+	}
+	m.mu.Unlock()
+	m.dropped(ctx, h)
 }
 
-// takeBack ends the note of a refresh that certainly exchanged nothing. Where that
-// fails the note stands, which costs no more than a refresh.
-func (m *Manager) takeBack(ctx context.Context, connection string, generation uint64) (ended bool) {
-	if err := m.store.EndRotation(context.WithoutCancel(ctx), connection, generation); err != nil {
-		m.log.WarnContext(ctx, "the note of an OAuth refresh could not be ended", "connection", connection, "error", err.Error(),
-			"hint", "look at the disk of JIRAGATE_DATA_DIR; it is tried again")
-		return false
-	}
-	m.notes.forget(connection)
-	return true
+// dropped tells of a new pair that is not stored because another gateway is at it.
+func (m *Manager) dropped(ctx context.Context, h holder) {
+	m.log.WarnContext(ctx, "a renewed token was dropped: the claim of its refresh had lapsed, and another gateway has taken it",
+		"connection", h.connection,
+		"hint", "the other gateway repeats the refresh; find out why this one was paused, or cut off from the store, for so long")
 }

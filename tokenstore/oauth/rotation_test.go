@@ -68,7 +68,7 @@ func TestWhatAnAnswerLeaves(t *testing.T) {
 				a.fail(test.fault)
 				m := managerOn(t, s, "https://auth.example", inMemory{a})
 				h := holder{"acme", s.connection(t).Incarnation}
-				if o := m.attempt(deadline(t), h, demand{}); o.result != test.result || o.pending != test.stands || o.err == nil {
+				if o := m.attempt(deadline(t), h, &flight{}); o.result != test.result || o.pending != test.stands || o.err == nil {
 					t.Errorf("%s, pending %v: %v; want %s, %v", o.result, o.pending, o.err, test.result, test.stands)
 				}
 				if notes := s.standing(t); len(notes) == 1 != test.stands {
@@ -100,19 +100,19 @@ func TestNotSent(t *testing.T) {
 	}))
 	h := holder{"acme", s.connection(t).Incarnation}
 	for range 2 {
-		if o := m.attempt(t.Context(), h, demand{}); o.result != resultUnavailable || o.pending || len(s.standing(t)) != 0 || !errors.Is(o.err, refused) {
+		if o := m.attempt(t.Context(), h, &flight{}); o.result != resultUnavailable || o.pending || len(s.standing(t)) != 0 || !errors.Is(o.err, refused) {
 			t.Errorf("%s, pending %v, %v: %v", o.result, o.pending, s.standing(t), o.err)
 		}
 	}
 	reachable = true
-	if o := m.attempt(t.Context(), h, demand{}); o.result != resultAmbiguous || !o.pending || len(s.standing(t)) != 1 {
+	if o := m.attempt(t.Context(), h, &flight{}); o.result != resultAmbiguous || !o.pending || len(s.standing(t)) != 1 {
 		t.Errorf("%s, pending %v, %v: %v", o.result, o.pending, s.standing(t), o.err)
 	}
 	since := s.standing(t)[0].Since
 	reachable = false
 	// In this process, or the next.
 	for _, m := range []*Manager{m, managerOn(t, s, "https://auth.example", m.transport(nil))} {
-		if o := m.attempt(t.Context(), h, demand{}); o.result != resultUnavailable || !o.pending || len(s.standing(t)) != 1 || !s.standing(t)[0].Since.Equal(since) {
+		if o := m.attempt(t.Context(), h, &flight{}); o.result != resultUnavailable || !o.pending || len(s.standing(t)) != 1 || !s.standing(t)[0].Since.Equal(since) {
 			t.Errorf("%s, pending %v, %v: %v", o.result, o.pending, s.standing(t), o.err)
 		}
 	}

@@ -78,7 +78,7 @@ func (f *flight) endSpan(o outcome) {
 		attribute.String("jiragate.result", string(o.result)),
 		attribute.Int64("jiragate.waited", f.waited.Load()),
 	)
-	if o.err != nil {
+	if o.err != nil && o.result != resultElsewhere {
 		f.span.SetStatus(codes.Error, string(o.result))
 		f.span.SetAttributes(semconv.ErrorTypeKey.String(string(o.result)))
 	}

@@ -35,15 +35,7 @@ type watchedStore struct {
 // after left.
 func newStore(t testing.TB, left time.Duration) *watchedStore {
 	t.Helper()
-	dir := t.TempDir()
-	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys, LockTimeout: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openBolt(t)
 	t.Cleanup(func() {
 		if err := s.Check(context.Background()); err != nil {
 			t.Errorf("the store after the test: %v", err)
@@ -55,6 +47,21 @@ func newStore(t testing.TB, left time.Duration) *watchedStore {
 	w := &watchedStore{Store: s}
 	w.add(t, "acme", left)
 	return w
+}
+
+// openBolt returns an empty store.
+func openBolt(t testing.TB) *bolt.Store {
+	t.Helper()
+	dir := t.TempDir()
+	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(dir, "keyset.json"), keyset.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := bolt.Open(t.Context(), bolt.Options{Path: filepath.Join(dir, "store.db"), AEAD: keys, LockTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (s *watchedStore) add(t testing.TB, id string, left time.Duration) {
@@ -73,6 +80,15 @@ func (s *watchedStore) add(t testing.TB, id string, left time.Duration) {
 }
 
 func (s *watchedStore) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+	return s.replaced(c, func() error { return s.Store.ReplaceCredential(ctx, id, generation, c) })
+}
+
+func (s *watchedStore) FinishRotation(ctx context.Context, claim tokenstore.Claim, c tokenstore.Credential) error {
+	return s.replaced(c, func() error { return s.Store.FinishRotation(ctx, claim, c) })
+}
+
+// replaced is either way of storing a new credential.
+func (s *watchedStore) replaced(c tokenstore.Credential, do func() error) error {
 	s.mu.Lock()
 	var err error
 	if len(s.failReplace) > 0 {
@@ -84,7 +100,7 @@ func (s *watchedStore) ReplaceCredential(ctx context.Context, id string, generat
 		before()
 	}
 	if err == nil {
-		err = s.Store.ReplaceCredential(ctx, id, generation, c)
+		err = do()
 	}
 	if err == nil {
 		s.mu.Lock()
@@ -107,7 +123,7 @@ func (s *watchedStore) Credential(ctx context.Context, id string) (tokenstore.Cr
 	return c, err
 }
 
-func (s *watchedStore) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error) {
+func (s *watchedStore) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Claim, error) {
 	s.mu.Lock()
 	var err error
 	if len(s.failBegin) > 0 {
@@ -115,7 +131,7 @@ func (s *watchedStore) BeginRotation(ctx context.Context, id string, generation 
 	}
 	s.mu.Unlock()
 	if err != nil {
-		return tokenstore.Rotation{}, err
+		return tokenstore.Claim{}, err
 	}
 	return s.Store.BeginRotation(ctx, id, generation)
 }

@@ -54,18 +54,18 @@ type mortal struct {
 
 var errDied = errors.New("the process is dead")
 
-func (m mortal) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
+func (m mortal) FinishRotation(ctx context.Context, claim tokenstore.Claim, c tokenstore.Credential) error {
 	if m.dead.Load() {
 		return errDied
 	}
-	return m.watchedStore.ReplaceCredential(ctx, id, generation, c)
+	return m.watchedStore.FinishRotation(ctx, claim, c)
 }
 
-func (m mortal) EndRotation(ctx context.Context, id string, generation uint64) error {
+func (m mortal) EndRotation(ctx context.Context, claim tokenstore.Claim) error {
 	if m.dead.Load() {
 		return errDied
 	}
-	return m.watchedStore.EndRotation(ctx, id, generation)
+	return m.watchedStore.EndRotation(ctx, claim)
 }
 
 // live takes a gateway through the steps.

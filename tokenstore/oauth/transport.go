@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -36,10 +37,12 @@ var errOversize = errors.New("oversized answer")
 type tokenTransport struct {
 	base        http.RoundTripper
 	now         func() time.Time
-	json        bool   // send an object instead of a form
-	redirectURL string // to be in a refresh; empty: none
+	held        func() error // whether the body may leave
+	json        bool         // send an object instead of a form
+	redirectURL string       // to be in a refresh; empty: none
 
 	sent       atomic.Bool // some of the request may be on its way
+	unheld     bool        // none of its body is, and held has failed
 	cause      error       // why there is no answer
 	status     int         // 0 without a complete answer
 	retryAfter time.Duration
@@ -53,7 +56,9 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.cause = err
 		return nil, err
 	}
-	// Built afresh, without GetBody: nothing may send it a second time.
+	guarded := &guardedBody{rest: bytes.NewReader(body), held: t.held, sent: &t.sent}
+	// Built afresh, without GetBody: nothing may send it a second time. What repeats a
+	// request of which it has read nothing reads the same body, which is guarded.
 	out := &http.Request{
 		Method: req.Method,
 		URL:    req.URL,
@@ -63,7 +68,7 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			"Accept":       {"application/json"},
 			"User-Agent":   {"jiragate"},
 		},
-		Body:          io.NopCloser(&watchedReader{Reader: bytes.NewReader(body), read: &t.sent}),
+		Body:          guarded,
 		ContentLength: int64(len(body)),
 	}
 	// net/http may read the body after RoundTrip has returned, but not before it
@@ -72,6 +77,14 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		GotConn: func(httptrace.GotConnInfo) { t.sent.Store(true) },
 	})
 	res, err := t.base.RoundTrip(out.WithContext(ctx))
+	if guarded.withheld() {
+		// An answer to it would be one to something else.
+		t.unheld = true
+		if err == nil {
+			_ = res.Body.Close() // of which nothing is read
+		}
+		return nil, errUnheld
+	}
 	if err != nil {
 		t.cause = err
 		return nil, err
@@ -167,13 +180,43 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	return min(max(wait, 0), maxRetryAfter)
 }
 
-// watchedReader tells when somebody begins to read.
-type watchedReader struct {
-	io.Reader
-	read *atomic.Bool
+// guardedBody is the body of a token request. It asks whether it may leave at the
+// last moment that there is before it does, each time that some of it is read:
+// between taking the claim and here there may be the look-up of a name, handshakes,
+// and a process that sleeps.
+type guardedBody struct {
+	held func() error
+	sent *atomic.Bool
+
+	mu      sync.Mutex
+	rest    *bytes.Reader
+	begun   bool // some of it was read
+	refused bool // none of it may be, any more
 }
 
-func (r *watchedReader) Read(p []byte) (int, error) {
-	r.read.Store(true)
-	return r.Reader.Read(p)
+// Read implements [io.Reader].
+func (b *guardedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rest.Len() > 0 && (b.refused || b.held() != nil) {
+		b.refused = true
+		return 0, errUnheld
+	}
+	b.begun = true
+	b.sent.Store(true)
+	return b.rest.Read(p)
+}
+
+// Close implements [io.Closer].
+func (b *guardedBody) Close() error { return nil }
+
+// withheld reports whether nothing of the body has left, nor will, because it must
+// not: it may be read after RoundTrip has returned.
+func (b *guardedBody) withheld() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.refused && !b.begun {
+		b.refused = b.held() != nil
+	}
+	return b.refused && !b.begun
 }

@@ -27,9 +27,13 @@ const (
 	Issues Bucket = "issues"
 	// IssueKeys: connection "/" key → id of the issue, where both are known.
 	IssueKeys Bucket = "issue_keys"
+	// Claims: id of a connection → who refreshes its credential. It is no part of the store:
+	// an engine that several processes share has it, and forgets the claims of one that is
+	// gone.
+	Claims Bucket = "claims"
 )
 
-// Buckets are all there are.
+// Buckets are those of a store.
 func Buckets() []Bucket {
 	return []Bucket{
 		Meta, Connections, DataKeys, Credentials, Clients,

@@ -11,8 +11,9 @@ import (
 // Change is a transaction in progress. An engine makes one for each attempt.
 type Change struct {
 	Writer
-	aead tink.AEAD
-	now  time.Time
+	aead  tink.AEAD
+	now   time.Time
+	fleet Fleet // nil where one process has the store
 
 	// touching is told which connection is about to change, for the first time.
 	touching func(id string)
@@ -25,9 +26,9 @@ type Change struct {
 
 // NewChange returns a change of what w gives access to. The time is that of its records.
 // touching, which may be nil, is called with each connection before the first of its records
-// is written to.
-func NewChange(w Writer, a tink.AEAD, now time.Time, touching func(id string)) *Change {
-	return &Change{Writer: w, aead: a, now: utc(now), touching: touching}
+// is written to. fleet is nil where one process has the store.
+func NewChange(w Writer, a tink.AEAD, now time.Time, touching func(id string), fleet Fleet) *Change {
+	return &Change{Writer: w, aead: a, now: utc(now), touching: touching, fleet: fleet}
 }
 
 // Touched are the connections that were changed, each once or more often.

@@ -174,6 +174,9 @@ func (s *Store) RemoveConnection(ctx context.Context, id string, incarnation uin
 				return err
 			}
 		}
+		if err := t.dropClaim(id); err != nil {
+			return err
+		}
 		if err := t.revokeAll(id); err != nil {
 			return err
 		}

@@ -12,50 +12,68 @@ import (
 	"jiragate/tokenstore"
 )
 
-// ReplaceCredential stores a new credential if the present one is of that
-// generation.
+// ReplaceCredential stores a credential in place of the one of that generation.
 func (s *Store) ReplaceCredential(ctx context.Context, id string, generation uint64, c tokenstore.Credential) error {
 	return s.update(ctx, "replacing the credential of connection "+id, func(t *Change) error {
 		r, err := t.connection(id)
 		if err != nil {
 			return err
 		}
-		if err := validFor(r.CredentialKind, &c); err != nil {
+		if err := mayReplace(r, &c); err != nil {
 			return err
-		}
-		if !c.Consented() {
-			return invalidf("nobody has consented to it: it would take what is there away")
 		}
 		if r.Generation != generation {
 			return conflict(generation, r.Generation)
 		}
-		r.Generation++
-		if err := t.endRotation(id); err != nil {
-			return err
-		}
-		// Both passed the same validation, so that the record stays valid.
-		rescoped := c.Kind == tokenstore.KindOAuth2 && !slices.Equal(r.Scopes, c.Scopes)
-		if rescoped {
-			r.Scopes, r.UpdatedAt = c.Scopes, t.now
-		}
-		reactivate := r.State == tokenstore.StateNeedsReauthorisation ||
-			r.State == tokenstore.StateExpiring && c.Ending(t.now) == ""
-		if reactivate {
-			if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
-				return err
-			}
-		}
-		if err := t.putConnection(r); err != nil {
-			return err
-		}
-		if err := t.putCredential(r, &c); err != nil {
-			return err
-		}
-		// Of the generation only the incarnation is in the directory, so that most
-		// replacements leave it alone.
-		t.directory = reactivate || rescoped
-		return nil
+		return t.replaceCredential(r, &c)
 	})
+}
+
+func mayReplace(r *connectionRecord, c *tokenstore.Credential) error {
+	if err := validFor(r.CredentialKind, c); err != nil {
+		return err
+	}
+	if !c.Consented() {
+		return invalidf("nobody has consented to it: it would take what is there away")
+	}
+	return nil
+}
+
+// replaceCredential begins the next generation with c. The rotation of the one before has
+// ended, whoever has claimed it.
+func (t *Change) replaceCredential(r *connectionRecord, c *tokenstore.Credential) error {
+	if err := mayReplace(r, c); err != nil {
+		return err
+	}
+	r.Generation++
+	if err := t.endRotation(r.ID); err != nil {
+		return err
+	}
+	if err := t.dropClaim(r.ID); err != nil {
+		return err
+	}
+	// Both passed the same validation, so that the record stays valid.
+	rescoped := c.Kind == tokenstore.KindOAuth2 && !slices.Equal(r.Scopes, c.Scopes)
+	if rescoped {
+		r.Scopes, r.UpdatedAt = c.Scopes, t.now
+	}
+	reactivate := r.State == tokenstore.StateNeedsReauthorisation ||
+		r.State == tokenstore.StateExpiring && c.Ending(t.now) == ""
+	if reactivate {
+		if err := t.setState(r, tokenstore.StateActive, ""); err != nil {
+			return err
+		}
+	}
+	if err := t.putConnection(r); err != nil {
+		return err
+	}
+	if err := t.putCredential(r, c); err != nil {
+		return err
+	}
+	// Of the generation only the incarnation is in the directory, so that most
+	// replacements leave it alone.
+	t.directory = reactivate || rescoped
+	return nil
 }
 
 func validFor(kind tokenstore.CredentialKind, c *tokenstore.Credential) error {

@@ -58,6 +58,9 @@ func (s *Store) ImportIssues(ctx context.Context, connection string, issues []to
 		if _, err := t.connection(connection); err != nil {
 			return err
 		}
+		if err := t.prefetchIssues(issues); err != nil {
+			return err
+		}
 		changed := false
 		added = 0
 		for _, i := range issues {
@@ -82,6 +85,20 @@ func (s *Store) ImportIssues(ctx context.Context, connection string, issues []to
 		return 0, err
 	}
 	return added, nil
+}
+
+// prefetchIssues says that each may be known, by its id or its key.
+func (t *Change) prefetchIssues(issues []tokenstore.PublishedIssue) error {
+	var names []string
+	for _, i := range issues {
+		names = append(names, issueName(i.Connection, i.ID), issueName(i.Connection, i.Key))
+	}
+	for _, b := range []Bucket{IssueKeys, Issues} {
+		if err := t.Prefetch(b, names); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func validImport(connection string, issues []tokenstore.PublishedIssue) error {

@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"jiragate/tokenstore"
@@ -12,6 +13,8 @@ type rotationRecord struct {
 	Connection string    `json:"connection"`
 	Generation uint64    `json:"generation"`
 	Since      time.Time `json:"since"`
+	// Fence is that of the claim that was taken last, where several processes share the store.
+	Fence uint64 `json:"fence,omitempty"`
 }
 
 func (r *rotationRecord) rotation() tokenstore.Rotation {
@@ -29,9 +32,9 @@ func decodeRotation(key, value []byte) (*rotationRecord, error) {
 	return &r, nil
 }
 
-// BeginRotation notes that a refresh token is about to be sent.
-func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Rotation, error) {
-	var noted tokenstore.Rotation
+// BeginRotation notes that a refresh token is about to be sent, and takes the claim.
+func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64) (tokenstore.Claim, error) {
+	var claim tokenstore.Claim
 	err := s.update(ctx, "noting a rotation of connection "+id, func(t *Change) error {
 		c, err := t.connection(id)
 		if err != nil {
@@ -40,36 +43,111 @@ func (s *Store) BeginRotation(ctx context.Context, id string, generation uint64)
 		if c.Generation != generation {
 			return conflict(generation, c.Generation)
 		}
+		if err := t.unclaimed(id); err != nil {
+			return err
+		}
 		r, err := readRotation(t, id)
 		if err != nil {
 			return err
 		}
-		if r != nil && r.Generation == generation {
-			noted = r.rotation()
+		stood := r != nil && r.Generation == generation
+		if !stood {
+			r = &rotationRecord{Connection: id, Generation: generation, Since: t.now}
+		}
+		if claim, err = t.takeClaim(r, stood); err != nil {
+			return err
+		}
+		if stood && t.fleet == nil {
 			return ErrUnchanged
 		}
-		r = &rotationRecord{Connection: id, Generation: generation, Since: t.now}
-		noted = r.rotation()
 		return t.put(Rotations, id, r)
 	})
 	if err != nil {
-		return tokenstore.Rotation{}, err
+		return tokenstore.Claim{}, err
 	}
-	return noted, nil
+	return claim, nil
 }
 
-// EndRotation takes the note of that generation back.
-func (s *Store) EndRotation(ctx context.Context, id string, generation uint64) error {
-	return s.update(ctx, "ending a rotation of connection "+id, func(t *Change) error {
-		r, err := readRotation(t, id)
+// FinishRotation stores the credential that has come of a rotation. A claim of another
+// generation ends, too.
+func (s *Store) FinishRotation(ctx context.Context, claim tokenstore.Claim, c tokenstore.Credential) error {
+	id := claim.Connection
+	var stale error
+	err := s.update(ctx, "replacing the credential of connection "+id, func(t *Change) error {
+		stale = nil
+		r, err := t.connection(id)
 		if err != nil {
 			return err
 		}
-		if r == nil || r.Generation != generation {
-			return ErrUnchanged
+		follows, err := t.follows(&claim)
+		switch {
+		case err != nil:
+			return err
+		case r.Generation != claim.Generation:
+			stale = conflict(claim.Generation, r.Generation)
+			if follows || t.fleet == nil {
+				return ErrUnchanged
+			}
+			return t.dropClaim(id)
+		case follows:
+			return fmt.Errorf("%w: another gateway has gone on with it", tokenstore.ErrLapsed)
 		}
-		return t.endRotation(id)
+		return t.replaceCredential(r, &c)
 	})
+	if err != nil {
+		return err
+	}
+	if stale != nil {
+		return fmt.Errorf("replacing the credential of connection %s: %w", id, stale)
+	}
+	return nil
+}
+
+// EndRotation takes the note of the claim's generation back.
+func (s *Store) EndRotation(ctx context.Context, claim tokenstore.Claim) error {
+	return s.update(ctx, "ending a rotation of connection "+claim.Connection, func(t *Change) error {
+		if err := t.yield(&claim); err != nil {
+			return err
+		}
+		r, err := readRotation(t, claim.Connection)
+		if err != nil {
+			return err
+		}
+		if r == nil || r.Generation != claim.Generation {
+			return t.unlessFleet()
+		}
+		return t.endRotation(claim.Connection)
+	})
+}
+
+// YieldRotation leaves the note.
+func (s *Store) YieldRotation(ctx context.Context, claim tokenstore.Claim) error {
+	return s.update(ctx, "yielding a rotation of connection "+claim.Connection, func(t *Change) error {
+		if err := t.yield(&claim); err != nil {
+			return err
+		}
+		return t.unlessFleet()
+	})
+}
+
+// yield gives a claim up. It is ErrUnchanged if there was another one since.
+func (t *Change) yield(claim *tokenstore.Claim) error {
+	follows, err := t.follows(claim)
+	if err != nil {
+		return err
+	}
+	if follows {
+		return ErrUnchanged
+	}
+	return t.dropClaim(claim.Connection)
+}
+
+// unlessFleet is ErrUnchanged where there are no claims that were given up.
+func (t *Change) unlessFleet() error {
+	if t.fleet == nil {
+		return ErrUnchanged
+	}
+	return nil
 }
 
 // Rotations returns the notes that stand. The keys of a bucket are sorted.

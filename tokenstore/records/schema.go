@@ -14,8 +14,10 @@ import (
 // Schema is the version of the records that this package reads and writes.
 const Schema = 2
 
+// SchemaKey is the key in [Meta] of the schema. There is no store without it.
+const SchemaKey = "schema"
+
 const (
-	keySchema    = "schema"
 	keyCanary    = "canary"
 	keyCanarySum = "canary_sha256"
 )
@@ -50,13 +52,13 @@ func putCanary(w Writer, a tink.AEAD) error {
 
 // PutSchema notes the schema of a store.
 func PutSchema(w Writer, schema int) error {
-	return w.Put(Meta, keySchema, []byte(strconv.Itoa(schema)))
+	return w.Put(Meta, SchemaKey, []byte(strconv.Itoa(schema)))
 }
 
 // Accept reads the schema of a store, which may be up to known, and opens its canary.
 // Errors: tokenstore.ErrSchemaTooNew, ErrWrongKey, ErrCorrupt.
 func Accept(tx Reader, a tink.AEAD, known int) (schema int, err error) {
-	v, err := tx.Get(Meta, keySchema)
+	v, err := tx.Get(Meta, SchemaKey)
 	if err != nil {
 		return 0, err
 	}

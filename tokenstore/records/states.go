@@ -49,6 +49,12 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		if r.Generation != generation {
 			return conflict(generation, r.Generation)
 		}
+		if err := t.unclaimed(id); err != nil {
+			return err
+		}
+		if err := t.dropClaim(id); err != nil {
+			return err
+		}
 		rotation, err := readRotation(t, id)
 		if err != nil {
 			return err
@@ -59,7 +65,7 @@ func (s *Store) RequireReauthorisation(ctx context.Context, id string, generatio
 		}
 		if !r.State.Callable() {
 			if rotation == nil {
-				return ErrUnchanged
+				return t.unlessFleet()
 			}
 			return nil
 		}

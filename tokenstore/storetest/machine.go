@@ -19,6 +19,9 @@ type model struct {
 	generation uint64
 	noted      uint64 // generation of the note of a rotation; 0: none
 	moves      int
+
+	claim *tokenstore.Claim // the last that was taken; nil if it was ended in vain
+	fence uint64            // its fence
 }
 
 // step is a change: what it does to a store, what kind of error it gives, and what
@@ -50,22 +53,22 @@ func (m *model) steps(t *testing.T, rt *rapid.T) []step {
 		{"require reauthorisation", func(s tokenstore.Store, id string) error {
 			return s.RequireReauthorisation(t.Context(), id, generation, reason)
 		}, meant, func(m *model) {
-			m.noted = 0
+			m.noted, m.claim = 0, nil
 			if m.state.Callable() {
 				m.state, m.reason = tokenstore.StateNeedsReauthorisation, reason
 			}
 		}},
 		{"begin a rotation", func(s tokenstore.Store, id string) error {
-			_, err := s.BeginRotation(t.Context(), id, generation)
-			return err
-		}, meant, func(m *model) { m.noted = generation }},
-		{"end a rotation", func(s tokenstore.Store, id string) error {
-			return s.EndRotation(t.Context(), id, generation)
-		}, nil, func(m *model) {
-			if m.noted == generation {
-				m.noted = 0
+			claim, err := s.BeginRotation(t.Context(), id, generation)
+			if err != nil {
+				return err
 			}
-		}},
+			if claim.Stood != (m.noted == generation) || claim.Fence < m.fence {
+				return fmt.Errorf("the claim is %+v, after the fence %d", claim, m.fence)
+			}
+			m.claim, m.fence = &claim, claim.Fence
+			return nil
+		}, meant, func(m *model) { m.noted = generation }},
 		{"replace by nothing", func(s tokenstore.Store, id string) error {
 			return s.ReplaceCredential(t.Context(), id, m.generation, tokenstore.Credential{Kind: tokenstore.KindOAuth2})
 		}, tokenstore.ErrInvalid, nil},
@@ -84,15 +87,38 @@ func (m *model) steps(t *testing.T, rt *rapid.T) []step {
 		if ending {
 			c.EndsAt = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
-		steps = append(steps, step{fmt.Sprint("replace, ending soon: ", ending), func(s tokenstore.Store, id string) error {
-			return s.ReplaceCredential(t.Context(), id, generation, c)
-		}, meant, func(m *model) {
+		then := func(m *model) {
 			m.generation++
 			m.noted, m.consented = 0, true
 			if m.state == tokenstore.StateNeedsReauthorisation || m.state == tokenstore.StateExpiring && !ending {
 				m.state, m.reason = tokenstore.StateActive, ""
 			}
-		}})
+		}
+		steps = append(steps, step{fmt.Sprint("replace, ending soon: ", ending), func(s tokenstore.Store, id string) error {
+			return s.ReplaceCredential(t.Context(), id, generation, c)
+		}, meant, then})
+		if m.claim == nil {
+			continue
+		}
+		var stale error
+		if m.claim.Generation != m.generation {
+			stale = tokenstore.ErrConflict
+		}
+		steps = append(steps, step{fmt.Sprint("finish a rotation, ending soon: ", ending), func(s tokenstore.Store, _ string) error {
+			return s.FinishRotation(t.Context(), *m.claim, c)
+		}, stale, then})
+	}
+	if m.claim != nil {
+		steps = append(steps, step{"end a rotation", func(s tokenstore.Store, _ string) error {
+			return s.EndRotation(t.Context(), *m.claim)
+		}, nil, func(m *model) {
+			if m.noted == m.claim.Generation {
+				m.noted = 0
+			}
+			m.claim = nil
+		}}, step{"yield a rotation", func(s tokenstore.Store, _ string) error {
+			return s.YieldRotation(t.Context(), *m.claim)
+		}, nil, func(m *model) { m.claim = nil }})
 	}
 	for _, state := range []tokenstore.State{
 		tokenstore.StateActive, tokenstore.StateExpiring, tokenstore.StateNeedsReauthorisation, tokenstore.StateDisabled,
@@ -158,7 +184,8 @@ func (m *model) compare(t *testing.T, rt *rapid.T, s tokenstore.Store, id string
 	if !ok || err != nil || err2 != nil {
 		rt.Fatal(ok, err, err2)
 	}
-	got := model{state: c.State, reason: c.StateReason, consented: cred.Consented(), generation: cred.Generation, moves: m.moves}
+	got := *m
+	got.state, got.reason, got.consented, got.generation, got.noted = c.State, c.StateReason, cred.Consented(), cred.Generation, 0
 	if len(rotations) > 0 { // of the one connection that there is
 		got.noted = rotations[0].Generation
 	}

@@ -100,7 +100,7 @@ func rewrapTests() map[string]func(*testing.T, tokenstore.Store, func()) {
 			note := mustBegin(t, s, "acme-1")
 			rotate()
 			rewrap(t, s, 100)
-			wantRotations(t, s, note)
+			wantRotations(t, s, note.Rotation)
 			mustDo(t, s.ReplaceCredential(t.Context(), "acme-1", before.Generation, OAuth2("next")))
 			rotate()
 			rewrap(t, s, 100)

@@ -73,7 +73,7 @@ func badge(state string) string {
 	switch state {
 	case string(tokenstore.StateActive), "allow", "ok", "verified", "in_use":
 		return "good"
-	case string(tokenstore.StateExpiring), "announced", "unpublished", "unknown":
+	case string(tokenstore.StateExpiring), "announced", "unpublished", "unknown", "degraded":
 		return "warn"
 	case string(tokenstore.StateNeedsReauthorisation), "deny", "failing", "differs":
 		return "bad"

@@ -79,9 +79,8 @@ type policyLoad struct {
 
 // policyLoads reads which policies came into force in the month, in order.
 func (s *Source) policyLoads(ctx context.Context, in report.Input) ([]policyLoad, error) {
-	all := audit.Query(s.Dir, audit.Filter{Since: in.From, Until: in.Until, Operation: OperationLoadPolicy, Decision: audit.DecisionAllow})
 	var loads []policyLoad
-	for e, err := range verifiedRecords(ctx, all, in.Verification) {
+	for e, err := range s.query(ctx, in, audit.Filter{Operation: OperationLoadPolicy, Decision: audit.DecisionAllow}) {
 		if _, ok := errors.AsType[*audit.DefectError](err); ok {
 			continue // counted elsewhere
 		}

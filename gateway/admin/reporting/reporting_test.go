@@ -3,7 +3,9 @@ package reporting
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/checkpoint"
+	"jiragate/gateway/audit/fleet"
 	"jiragate/gateway/audit/report"
 	"jiragate/gateway/audit/signer"
 	"jiragate/policy"
@@ -194,6 +197,90 @@ func TestReportOfALogThatLostItsBeginning(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Of several logs, each is verified with its own keys, and whatever is wrong with one is
+// said of that one; records and policies are those of all.
+func TestReportOfSeveralLogs(t *testing.T) {
+	s := &Source{}
+	for _, node := range []string{"zone-a", "zone-b"} {
+		keys, err := keyset.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := signer.Open(signer.Options{Path: filepath.Join(t.TempDir(), "key.json"), Sealer: keys, Name: checkpoint.Name("us", node)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "audit")
+		l, err := audit.Open(audit.Options{Dir: dir, Sync: audit.SyncBatch, Signer: key, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []audit.Record{
+			{Operation: OperationLoadPolicy, PolicySHA256: "of " + node, Decision: audit.DecisionAllow},
+			{Connection: "acme", Decision: audit.DecisionAllow},
+		} {
+			if _, err := l.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.Logs = append(s.Logs, Log{fleet.Log{Node: node, Dir: dir}, func() (*checkpoint.Trust, error) { return checkpoint.NewTrust(key.Verifiers()...) }})
+	}
+	now := time.Now()
+	look := func() (report.Input, []string) {
+		t.Helper()
+		in := report.Input{Connection: "acme", From: now.AddDate(0, 0, -1), Until: now.AddDate(0, 0, 1)}
+		if err := s.verify(t.Context(), &in); err != nil {
+			t.Fatal(err)
+		}
+		loads, err := s.policyLoads(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range loads {
+			got = append(got, l.sha256)
+		}
+		for e, err := range s.records(t.Context(), in) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, "call at "+e.Node)
+		}
+		return in, got
+	}
+	in, got := look()
+	if want := []string{"of zone-a", "of zone-b", "call at zone-a", "call at zone-b"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, l := range in.Logs {
+		if v := l.Verification; !v.OK || v.CheckpointSize != 2 || len(v.Signed) != 1 || !strings.HasPrefix(v.Signed[0], "jiragate/us/"+l.Node+"+") || l.First.IsZero() || l.Last.Before(l.First) {
+			t.Errorf("%+v", l)
+		}
+	}
+
+	names, err := filepath.Glob(filepath.Join(s.Logs[1].Dir, "*.checkpoint"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	if err := os.WriteFile(names[0], []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, got = look()
+	if len(got) != 4 || !in.Logs[0].Verification.OK || in.Logs[1].Verification.OK || !strings.Contains(in.Logs[1].Verification.Failure, "not a signed note") {
+		t.Errorf("%q, %+v", got, in.Logs)
+	}
+	if err := os.RemoveAll(s.Logs[1].Dir); err != nil {
+		t.Fatal(err)
+	}
+	in = report.Input{}
+	if err := s.verify(t.Context(), &in); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "node zone-b") {
+		t.Errorf("a log that is gone: %v", err)
+	}
 }
 
 // A report ends with its caller, before it has read the log and in the midst of it.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 	"time"
 
 	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/checkpoint"
+	"jiragate/gateway/audit/fleet"
 	"jiragate/gateway/audit/report"
 	"jiragate/policy"
 )
@@ -16,7 +19,15 @@ import (
 // OperationLoadPolicy is that of the record of a policy which comes into force.
 const OperationLoadPolicy = "admin.policy.load"
 
-// Source is where the input of reports comes from. All fields are needed.
+// Log is the log of one of several gateways.
+type Log struct {
+	fleet.Log
+	// Trust gives the public keys that its checkpoints are believed from, as that of a
+	// [Source].
+	Trust func() (*checkpoint.Trust, error)
+}
+
+// Source is where the input of reports comes from. All fields are needed but Logs.
 type Source struct {
 	Dir string // of the audit log
 	// Trust gives the public keys that checkpoints are believed from, new ones each
@@ -31,6 +42,10 @@ type Source struct {
 	// Keys are the public audit keys, in the form of signed notes, the newest last.
 	Keys    func(ctx context.Context) ([]string, error)
 	Version string // of the program
+
+	// Logs are given in place of Dir and Trust where the report is of the logs of
+	// several gateways, as [fleet.Open] gives them.
+	Logs []Log
 }
 
 // Make makes the report on a month that has begun by now. It reads the whole log, and
@@ -73,8 +88,25 @@ func (s *Source) Make(ctx context.Context, about report.About, now time.Time) (*
 
 // records are those of the report.
 func (s *Source) records(ctx context.Context, in report.Input) iter.Seq2[audit.Entry, error] {
-	all := audit.Query(s.Dir, audit.Filter{Since: in.From, Until: in.Until, Connection: in.Connection})
-	return verifiedRecords(ctx, all, in.Verification)
+	return s.query(ctx, in, audit.Filter{Connection: in.Connection})
+}
+
+// query gives the records of the month that f lets through, as far as they were
+// verified.
+func (s *Source) query(ctx context.Context, in report.Input, f audit.Filter) iter.Seq2[audit.Entry, error] {
+	f.Since, f.Until = in.From, in.Until
+	if len(s.Logs) == 0 {
+		return verifiedRecords(ctx, audit.Query(s.Dir, f), in.Verification)
+	}
+	found := map[string]report.Verification{}
+	var logs []fleet.Log
+	for i, l := range s.Logs {
+		found[l.Node] = in.Logs[i].Verification
+		logs = append(logs, l.Log)
+	}
+	return fleet.Merge(logs, 0, func(l fleet.Log) iter.Seq2[audit.Entry, error] {
+		return verifiedRecords(ctx, audit.Query(l.Dir, f), found[l.Node])
+	})
 }
 
 // verifiedRecords leaves out what was written after the verification, as long as that
@@ -96,15 +128,66 @@ func verifiedRecords(ctx context.Context, all iter.Seq2[audit.Entry, error], v r
 	}
 }
 
-// verify verifies the whole log with its checkpoints, and puts what was
-// found into in. A log that fails is no error: the report says so.
-func (s *Source) verify(ctx context.Context, in *report.Input) error {
-	trust, err := s.Trust()
-	if err != nil {
+// verify verifies the whole log with its checkpoints, or each of several, and puts what
+// was found into in. A log that fails is no error: the report says so.
+func (s *Source) verify(ctx context.Context, in *report.Input) (err error) {
+	if len(s.Logs) == 0 {
+		in.Verification, in.Checkpoint, err = verifyLog(ctx, s.Dir, s.Trust)
 		return err
 	}
-	found, err := audit.Verify(s.Dir, audit.VerifyOptions{Trust: trust, Stop: ctx.Err})
-	v := report.Verification{
+	for _, l := range s.Logs {
+		r := report.Log{Node: l.Node}
+		r.Verification, r.Checkpoint, err = verifyLog(ctx, l.Dir, l.Trust)
+		if _, unread := errors.AsType[*fs.PathError](err); err != nil && (unread || ctx.Err() != nil) {
+			return fmt.Errorf("node %s: %w", l.Node, err)
+		}
+		if err != nil { // such as a checkpoint that is none: no reason to be silent about the others
+			r.Verification.OK, r.Verification.Failure = false, err.Error()
+		}
+		if r.First, r.Last, err = ends(l.Dir); err != nil {
+			return fmt.Errorf("node %s: %w", l.Node, err)
+		}
+		in.Logs = append(in.Logs, r)
+	}
+	return nil
+}
+
+// ends are the times of the oldest and the newest record of a log; zero where there is
+// none. Lines that are no records are passed over.
+func ends(dir string) (first, last time.Time, err error) {
+	for e, err := range audit.Query(dir, audit.Filter{}) {
+		if _, damaged := errors.AsType[*audit.DefectError](err); damaged {
+			continue
+		}
+		if err != nil {
+			return first, last, err
+		}
+		first, last = e.Time, e.Time
+		break
+	}
+	const enough = 100 // damaged lines at the end are few
+	for e, err := range audit.Query(dir, audit.Filter{Limit: enough}) {
+		if _, damaged := errors.AsType[*audit.DefectError](err); damaged {
+			continue
+		}
+		if err != nil {
+			return first, last, err
+		}
+		if e.Time.After(last) {
+			last = e.Time
+		}
+	}
+	return first, last, nil
+}
+
+// verifyLog verifies one log, and gives its newest checkpoint, too.
+func verifyLog(ctx context.Context, dir string, trustOf func() (*checkpoint.Trust, error)) (v report.Verification, newest []byte, err error) {
+	trust, err := trustOf()
+	if err != nil {
+		return v, nil, err
+	}
+	found, err := audit.Verify(dir, audit.VerifyOptions{Trust: trust, Stop: ctx.Err})
+	v = report.Verification{
 		OK: err == nil, Segments: found.Segments, Last: found.Records, Head: found.Head,
 		CheckpointSize: found.Checkpointed, UnsignedTail: found.Records - found.Checkpointed,
 		RetainedFrom: found.First,
@@ -115,27 +198,26 @@ func (s *Source) verify(ctx context.Context, in *report.Input) error {
 	if found.Newest != nil {
 		c, err := trust.Open(found.Newest)
 		if err != nil {
-			return err
+			return v, nil, err
 		}
 		v.CheckpointRoot = base64.StdEncoding.EncodeToString(c.Root[:])
 		v.Signed = trust.Signers(found.Newest)
-		in.Checkpoint = found.Newest
+		newest = found.Newest
 	}
 	_, isDefect := errors.AsType[*audit.DefectError](err)
-	if isDefect || errors.Is(err, audit.ErrNoCheckpoint) || errors.Is(err, checkpoint.ErrUnsigned) {
+	if isDefect || errors.Is(err, audit.ErrNoCheckpoint) || errors.Is(err, audit.ErrUncovered) || errors.Is(err, checkpoint.ErrUnsigned) {
 		v.Failure, err = err.Error(), nil
 	}
 	if err != nil {
-		return err
+		return v, nil, err
 	}
 	if v.RetainedFrom > 1 {
-		for e, err := range audit.Query(s.Dir, audit.Filter{}) { // the first record is the oldest
+		for e, err := range audit.Query(dir, audit.Filter{}) { // the first record is the oldest
 			if err == nil {
 				v.RetainedSince = e.Time
 			}
 			break
 		}
 	}
-	in.Verification = v
-	return nil
+	return v, newest, nil
 }

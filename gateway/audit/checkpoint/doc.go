@@ -22,6 +22,9 @@
 //	20852163
 //	CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 //
+// Where there are several gateways, the name ends in that of the node, which [Name]
+// makes and [Node] reads: jiragate/us/zone-a.
+//
 // It is signed as a note (https://c2sp.org/signed-note) with an Ed25519 key. The
 // specification allows further lines and other names; neither is written here, so
 // neither is read. Signatures of others, such as witnesses, may stand beside that
@@ -44,7 +47,9 @@
 //	jiragate/us+dd9ee1c0+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea
 //	jiragate/us+7b528cc8+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM
 //
-// [Trust.Learn] reads it, so that it is enough to have noted the first key.
+// [Trust.Learn] reads it, so that it is enough to have noted the first key. A log that
+// was begun without the name of a node is given it in the same way, once: by a
+// succession from a key of jiragate/us to one of jiragate/us/zone-a.
 //
 // # What it cannot show
 //

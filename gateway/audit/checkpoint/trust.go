@@ -27,11 +27,11 @@ var ErrUnsigned = errors.New("not signed by a trusted key")
 // Trust is the set of public keys that checkpoints are believed from: those of one
 // log. It is safe for concurrent use as long as nobody calls [Trust.Learn].
 type Trust struct {
-	keys []key // at least one, all of one name, no two of one hash
+	keys []key // at least one, all of one log, no two of one hash
 }
 
 // NewTrust takes verifiers, "name+hash+base64" (https://c2sp.org/signed-note), at
-// least one, all of one name. One may be given twice. No error quotes any of them:
+// least one, all of one log. One may be given twice. No error quotes any of them:
 // it may be a private key, given by mistake.
 func NewTrust(verifiers ...string) (*Trust, error) {
 	t := &Trust{}
@@ -90,8 +90,8 @@ func (t *Trust) add(k key) (added bool, err error) {
 		switch {
 		case present.text == k.text:
 			return false, nil
-		case present.Name() != k.Name():
-			return false, fmt.Errorf("it is named %s, unlike the first one, %s: give the keys of one log", k.Name(), present.Name())
+		case !sameLog(present.Name(), k.Name()):
+			return false, fmt.Errorf("it is named %s, unlike one before it, %s: give the keys of one log", k.Name(), present.Name())
 		case present.KeyHash() == k.KeyHash():
 			return false, errors.New("it has the hash of another key, which does not happen by chance")
 		}
@@ -124,12 +124,21 @@ func (t *Trust) Signers(signed []byte) (all []string) {
 	return all
 }
 
-// Name returns the name of the keys, which is the origin of the checkpoints.
-func (t *Trust) Name() string { return t.keys[0].Name() }
+// Name returns the name of the keys, which is the origin of the checkpoints. Where
+// the log was given the name of a node, that is the name with the node.
+func (t *Trust) Name() string {
+	name := t.keys[0].Name()
+	for _, k := range t.keys {
+		if names(name, k.Name()) {
+			name = k.Name()
+		}
+	}
+	return name
+}
 
 // Open returns the checkpoint of a signed note that at least one trusted key has
 // signed. The text must be what [Checkpoint.Text] writes and its origin the name
-// of the keys.
+// of that key.
 //
 // It fails with [ErrUnsigned] where no trusted key has signed the note. Signatures
 // of others are passed over; a false signature of a trusted key spoils the note.
@@ -154,8 +163,23 @@ func (t *Trust) open(signed []byte) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	if c.Origin != t.Name() {
-		return Checkpoint{}, fmt.Errorf("it is of the log %s, and signed by a key of %s", c.Origin, t.Name())
+	if !slices.ContainsFunc(n.Sigs, func(s note.Signature) bool { return s.Name == c.Origin }) {
+		return Checkpoint{}, fmt.Errorf("it is of the log %s, and signed by a key of %s", c.Origin, n.Sigs[0].Name)
+	}
+	return c, nil
+}
+
+// Claimed returns the checkpoint of a signed note as it stands there, without a look
+// at who has signed it: anybody can write one. It is for finding the keys to check it
+// with.
+func Claimed(signed []byte) (Checkpoint, error) {
+	n, err := openNote(signed, nil)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: read a signed checkpoint: %w", err)
+	}
+	c, err := parse([]byte(n.Text))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: read a signed checkpoint: %w", err)
 	}
 	return c, nil
 }

@@ -111,7 +111,7 @@ func TestNewTrustRefuses(t *testing.T) {
 		{"another hash", []string{strings.Replace(firstVerifier, "dd9ee1c0", "dd9ee1c1", 1)}, "not a public key"},
 		{"a hash in capitals", []string{strings.Replace(firstVerifier, "dd9ee1c0", "DD9EE1C0", 1)}, "another spelling"},
 		{"a newline in base64", []string{strings.Replace(firstVerifier, "B1Ea", "B1\nEa", 1)}, "another spelling"},
-		{"two names", []string{firstVerifier, signer{"jiragate/eu", second.key}.verifier()}, "key 2 of 2 to trust: it is named jiragate/eu, unlike the first one, jiragate/us"},
+		{"two names", []string{firstVerifier, signer{"jiragate/eu", second.key}.verifier()}, "key 2 of 2 to trust: it is named jiragate/eu, unlike one before it, jiragate/us"},
 		{"a name with an escape sequence", []string{signer{"a\x1b[1m", first.key}.verifier()}, "printable ASCII"},
 		{"a name that looks like another", []string{signer{"jiragate/\u0443s", first.key}.verifier()}, "printable ASCII"},
 		{"a long name", []string{signer{strings.Repeat("x", maxName+1), first.key}.verifier()}, "longer"},

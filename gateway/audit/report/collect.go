@@ -25,7 +25,7 @@ func Collect(in Input, records iter.Seq2[audit.Entry, error]) (*Report, error) {
 	c := newCollector(&in)
 	for e, err := range records {
 		if defect, ok := errors.AsType[*audit.DefectError](err); ok {
-			c.damage(defect)
+			c.damage(e.Node, defect)
 			continue
 		}
 		if err != nil {
@@ -35,13 +35,17 @@ func Collect(in Input, records iter.Seq2[audit.Entry, error]) (*Report, error) {
 		if r.Connection != in.Connection || r.Time.Before(in.From) || !r.Time.Before(in.Until) {
 			return nil, fmt.Errorf("audit report: record %d is not of the connection %s and the month %s", r.Seq, in.Connection, in.From.UTC().Format(monthLayout))
 		}
-		c.add(r)
+		if c.log(e.Node) == nil {
+			return nil, fmt.Errorf("audit report: record %d is of the node %s, whose log is not among those given", r.Seq, quoted(e.Node))
+		}
+		c.add(&e)
 	}
 	return c.report(), nil
 }
 
 type collector struct {
 	in      *Input
+	logs    []Log
 	promise *promise
 	totals  Totals
 
@@ -81,25 +85,29 @@ type clientTally struct {
 
 func newCollector(in *Input) *collector {
 	return &collector{
-		in: in, promise: newPromise(in.Policies),
+		in: in, logs: in.logs(), promise: newPromise(in.Policies),
 		findings: map[string]*found{}, days: map[string]*Day{}, operations: map[operationKey]*operationTally{},
 		refusals: newTally[refusalTally](maxNames), addresses: newTally[addressTally](maxNames), clients: newTally[clientTally](maxNames),
 		cells: cells{},
 	}
 }
 
-func (c *collector) damage(d *audit.DefectError) {
+func (c *collector) damage(node string, d *audit.DefectError) {
 	if c.totals.Damaged++; c.totals.Damaged == 1 {
 		// Not what is in it: it may be another customer's.
 		c.damage1 = plain(fmt.Sprintf("%s line %d", d.Segment, d.Line))
+		if node != "" {
+			c.damage1 += " of node " + plain(node)
+		}
 	}
 }
 
-func (c *collector) add(r *audit.Record) {
-	c.placed(r)
+func (c *collector) add(e *audit.Entry) {
+	c.placed(e)
+	r := &e.Record
 	if r.IsAct() {
 		c.cells.add(r, "act")
-		c.addAct(r)
+		c.addAct(e)
 		return
 	}
 	c.cells.add(r, "call")
@@ -115,7 +123,7 @@ func (c *collector) add(r *audit.Record) {
 	if r.Decision == audit.DecisionAllow {
 		day.Allowed++
 		client.allowed++
-		c.allowed(r, o)
+		c.allowed(e, o)
 	} else {
 		day.Refused++
 		client.refused++
@@ -127,8 +135,8 @@ func (c *collector) add(r *audit.Record) {
 }
 
 // placed looks at where a record is in the log, as against what was verified.
-func (c *collector) placed(r *audit.Record) {
-	v := &c.in.Verification
+func (c *collector) placed(e *audit.Entry) {
+	r, v := &e.Record, &c.log(e.Node).Verification
 	if v.OK && r.Seq > v.Last {
 		c.find(FindingLater, r)
 	}
@@ -154,7 +162,8 @@ func (c *collector) operation(r *audit.Record) *operationTally {
 	return o
 }
 
-func (c *collector) allowed(r *audit.Record, o *operationTally) {
+func (c *collector) allowed(e *audit.Entry, o *operationTally) {
+	r := &e.Record
 	c.totals.Allowed++
 	c.totals.BytesIn += r.BytesIn
 	c.totals.BytesOut += r.BytesOut
@@ -185,7 +194,7 @@ func (c *collector) allowed(r *audit.Record, o *operationTally) {
 	if outcomeUnknown(r) {
 		c.totals.Unknown++
 		if len(c.unknown) < maxUnknown {
-			c.unknown = append(c.unknown, Call{r.Seq, r.Time, plain(r.ID), plain(r.Client), plain(r.Method), plain(r.Operation), plain(r.Path), plain(r.Code)})
+			c.unknown = append(c.unknown, Call{plain(e.Node), r.Seq, r.Time, plain(r.ID), plain(r.Client), plain(r.Method), plain(r.Operation), plain(r.Path), plain(r.Code)})
 		}
 	}
 }
@@ -240,7 +249,8 @@ func (c *collector) published(r *audit.Record) bool {
 	return false
 }
 
-func (c *collector) addAct(r *audit.Record) {
+func (c *collector) addAct(e *audit.Entry) {
+	r := &e.Record
 	if c.totals.Acts++; len(c.acts) >= MaxActs {
 		return
 	}
@@ -253,7 +263,7 @@ func (c *collector) addAct(r *audit.Record) {
 	case r.Code != "" || r.Status >= 400:
 		outcome = "failed"
 	}
-	c.acts = append(c.acts, Act{r.Seq, r.Time, plain(r.ID), plain(r.Client), plain(r.ClientAddr), plain(r.Operation), plain(r.Path), outcome, plain(r.Code), r.Status})
+	c.acts = append(c.acts, Act{plain(e.Node), r.Seq, r.Time, plain(r.ID), plain(r.Client), plain(r.ClientAddr), plain(r.Operation), plain(r.Path), outcome, plain(r.Code), r.Status})
 }
 
 // outcomeUnknown tells of a call that Jira may or may not have carried out. A read

@@ -21,6 +21,7 @@ const (
 	FindingPolicyMissing = "policy_not_kept"      // allowed by a policy that is not kept
 	FindingNotKept       = "records_not_kept"     // older records were deleted
 	FindingLater         = "records_not_verified" // written after the verification
+	FindingPart          = "log_part_of_month"    // one of several logs begins late, or ends early
 	FindingUnsigned      = "log_not_signed"       // there is no signed checkpoint
 	FindingTail          = "records_not_signed"   // behind the newest checkpoint
 	FindingReported      = "rules_in_report_mode" // a rule in mode report would have refused them
@@ -52,9 +53,10 @@ func (c *collector) list() []Finding {
 			list = append(list, Finding{code, level, fmt.Sprintf(text, calls(f.n)), f.n, f.ids})
 		}
 	}
-	v := &c.in.Verification
-	if !v.OK {
-		add(LevelAlert, FindingNotVerified, "The log failed its verification: "+orElse(plain(v.Failure), "no reason is given")+". Nothing in this report is proven.")
+	for i := range c.logs {
+		if l := &c.logs[i]; failed(l) {
+			add(LevelAlert, FindingNotVerified, c.theLog(l)+" failed its verification: "+orElse(plain(l.Verification.Failure), "no reason is given")+". Nothing in this report is proven.")
+		}
 	}
 	if n := c.totals.Damaged; n > 0 {
 		add(LevelAlert, FindingDamaged, fmt.Sprintf("%s of the log, in the files of this month or later, cannot be read as records. What they held is not counted here. The first: %s.", many(n, "line"), c.damage1))
@@ -72,10 +74,18 @@ func (c *collector) list() []Finding {
 		}
 	}
 	of(LevelNotice, FindingPolicyMissing, "Allowed by a policy that was not kept, so that it is not known what it documented: %s.")
-	if c.incomplete() {
-		text := fmt.Sprintf("The records before number %d were deleted when their time of retention was over", v.RetainedFrom)
+	for i := range c.logs {
+		l := &c.logs[i]
+		if !c.incomplete(l) {
+			continue
+		}
+		v, records := &l.Verification, "The records"
+		if c.several() {
+			records += " of node " + plain(l.Node)
+		}
+		text := fmt.Sprintf("%s before number %d were deleted when their time of retention was over", records, v.RetainedFrom)
 		switch {
-		case c.allGone():
+		case c.allGone(l):
 			add(LevelAlert, FindingNotKept, text+": all of this month are gone, so that nothing can be said about it.")
 		case v.RetainedSince.IsZero():
 			add(LevelNotice, FindingNotKept, text+"; some of this month may be missing.")
@@ -83,9 +93,22 @@ func (c *collector) list() []Finding {
 			add(LevelNotice, FindingNotKept, text+": of this month, those before "+stamp(v.RetainedSince)+" are missing.")
 		}
 	}
+	for i := range c.logs {
+		if absent := c.absent(&c.logs[i]); absent != "" {
+			add(LevelNotice, FindingPart, c.theLog(&c.logs[i])+" "+absent+": of the rest of the month it tells nothing. Either the gateway did not run then, or was not used, or this is not all of its log.")
+		}
+	}
 	of(LevelNotice, FindingLater, "Written after the log was verified: %s or acts.")
-	if v.OK && v.CheckpointSize == 0 {
-		add(LevelNotice, FindingUnsigned, "No signed checkpoint covers the log. Its chain shows no change, but a chain alone cannot show that the end was cut off, or that the whole log was written anew.")
+	for i := range c.logs {
+		l := &c.logs[i]
+		if failed(l) || !unsigned(l) {
+			continue
+		}
+		the := "the log"
+		if c.several() {
+			the += " of node " + plain(l.Node)
+		}
+		add(LevelNotice, FindingUnsigned, "No signed checkpoint covers "+the+". Its chain shows no change, but a chain alone cannot show that the end was cut off, or that the whole log was written anew.")
 	}
 	of(LevelNotice, FindingTail, "Behind the newest signed checkpoint, so that no signature covers them: %s or acts.")
 	if n := c.totals.Reported; n > 0 {

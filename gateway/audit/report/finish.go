@@ -25,7 +25,8 @@ func (c *collector) report() *Report {
 	r.Unknown = append([]Call{}, c.unknown...)
 	r.Policies = c.listPolicies()
 	r.Published = c.listPublished()
-	r.Verification = c.listVerification()
+	v := c.overall()
+	r.Verification, r.Logs = verified(&v), c.listLogs()
 	r.cells = c.cells.list()
 	return r
 }
@@ -136,8 +137,7 @@ func (c *collector) listPublished() []Published {
 	return list
 }
 
-func (c *collector) listVerification() Verified {
-	v := &c.in.Verification
+func verified(v *Verification) Verified {
 	return Verified{v.OK, plain(strings.TrimSpace(v.Failure)), v.Records, v.Segments, v.Last, plain(v.Head),
 		v.CheckpointSize, plain(v.CheckpointRoot), plainAll(v.Signed), v.UnsignedTail, v.RetainedFrom, optional(v.RetainedSince)}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,17 +19,36 @@ func (c *collector) headline(r *Report) []string {
 	var say []string
 	add := func(format string, args ...any) { say = append(say, fmt.Sprintf(format, args...)) }
 
-	if !c.in.Verification.OK {
+	bad := c.which(failed)
+	switch {
+	case !c.several() && len(bad) > 0:
 		add("The log from which this is made failed its verification, so nothing below is proven.")
+	case c.several():
+		add("This is made from the logs of %s: %s.", many(uint64(len(c.logs)), "gateway"), strings.Join(c.which(func(*Log) bool { return true }), ", "))
+		switch len(bad) {
+		case 0:
+		case 1:
+			add("Of these, the log of %s failed its verification, so nothing below is proven.", bad[0])
+		default:
+			add("Of these, the logs of %s failed their verification, so nothing below is proven.", strings.Join(bad, ", "))
+		}
 	}
 	if !r.Complete {
 		add("The month was not over when this was made, on %s.", c.in.Made.UTC().Format("2 January 2006 at 15:04 UTC"))
 	}
-	if c.incomplete() {
-		add("Older records were deleted when their time of retention was over: what is said here is of the records that are left.")
+	gone, part := c.which(c.incomplete), c.which(func(l *Log) bool { return c.absent(l) != "" })
+	if len(gone) > 0 {
+		add("Older records %swere deleted when their time of retention was over: what is said here is of the records that are left.", c.ofNodes(gone))
+	}
+	switch len(part) {
+	case 0:
+	case 1:
+		add("The log of %s does not reach over the whole time: see the findings.", part[0])
+	default:
+		add("The logs of %s do not reach over the whole time: see the findings.", strings.Join(part, ", "))
 	}
 	month := c.in.From.UTC().Format("January 2006")
-	if c.allGone() && t.Calls == 0 {
+	if len(c.which(c.allGone)) == len(c.logs) && t.Calls == 0 {
 		return append(say, fmt.Sprintf("Nothing can be said about %s: its records are gone.", month))
 	}
 	if t.Calls == 0 {
@@ -68,27 +88,41 @@ func (c *collector) headline(r *Report) []string {
 	if t.Unknown > 0 {
 		add("For %s it is not known whether Jira carried out what was asked.", calls(t.Unknown))
 	}
-	if c.in.Verification.OK {
+	if len(bad) == 0 {
 		add("%s", c.verified())
 	}
 	return say
 }
 
+// ofNodes is empty for a single log.
+func (c *collector) ofNodes(nodes []string) string {
+	if !c.several() {
+		return ""
+	}
+	return "of " + strings.Join(nodes, ", ") + " "
+}
+
 // verified is what the verification shows, where it succeeded.
 func (c *collector) verified() string {
-	v := &c.in.Verification
-	s := fmt.Sprintf("The log of %s was verified and is unbroken", many(v.Records, "record"))
+	v := c.overall()
+	s, checkpoint := fmt.Sprintf("The log of %s was verified and is unbroken", many(v.Records, "record")), "a signed checkpoint covers "
+	if c.several() {
+		s, checkpoint = fmt.Sprintf("The logs, of %s together, were verified, each by itself, and are unbroken", many(v.Records, "record")), "signed checkpoints cover "
+	}
 	month := "all records of this month"
-	if c.incomplete() {
+	if len(c.which(c.incomplete)) > 0 {
 		month = "all records of this month that are left"
 	}
+	bare := c.which(unsigned)
 	switch tail := c.findings[FindingTail]; {
-	case v.CheckpointSize == 0:
+	case len(bare) > 0 && c.several():
+		s += "; that of " + strings.Join(bare, ", ") + " by its own chain alone: no signed checkpoint covers it"
+	case len(bare) > 0:
 		s += ", by its own chain alone: no signed checkpoint covers it"
 	case tail != nil:
-		s += "; a signed checkpoint covers " + month + " but the last " + grouped(tail.n)
+		s += "; " + checkpoint + month + " but the last " + grouped(tail.n)
 	default:
-		s += "; a signed checkpoint covers " + month
+		s += "; " + checkpoint + month
 	}
 	return s + "."
 }
@@ -119,7 +153,10 @@ func (c *collector) limits() []string {
 		"Whether an address was published is by the operator's register of published addresses; your copies of what was published are the better witness.",
 		"Of a call that was allowed, the record shows the parts of the path that are documented and the names of query parameters; that the operation does what it is documented for is up to Jira.",
 	}
-	if c.in.Verification.CheckpointSize == 0 {
+	if c.several() {
+		list = append(list, "It is of the logs that are named, one for each gateway. A call that went through a gateway whose log is not among them is not in it. Times are by the clock of each gateway.")
+	}
+	if len(c.which(unsigned)) > 0 {
 		list = append(list, "Without a signed checkpoint, it cannot show that no record was cut off from the end of the log, and not that the log was not replaced as a whole.")
 	}
 	return list
@@ -134,16 +171,4 @@ func (c *collector) cover() *Report {
 		Made: in.Made.UTC().Truncate(time.Second), Complete: !in.Made.Before(in.Until), Version: plain(in.Version),
 		Checkpoint: string(in.Checkpoint), Keys: plainAll(in.Keys), Limits: c.limits(),
 	}
-}
-
-// incomplete tells whether retention has taken records of the month.
-func (c *collector) incomplete() bool {
-	v := &c.in.Verification
-	return v.RetainedFrom > 1 && (v.RetainedSince.IsZero() || v.RetainedSince.After(c.in.From))
-}
-
-// allGone tells whether retention has taken all records of the month.
-func (c *collector) allGone() bool {
-	v := &c.in.Verification
-	return v.RetainedFrom > 1 && !v.RetainedSince.IsZero() && !v.RetainedSince.Before(c.in.Until)
 }

@@ -27,6 +27,11 @@ type Input struct {
 	Verification Verification
 	Checkpoint   []byte   // the newest signed checkpoint, a C2SP note; empty where there is none
 	Keys         []string // public keys that the report is signed with, "name+hash+base64"
+
+	// Logs are given in place of Verification and Checkpoint where the report is of the
+	// logs of several gateways: each once, in the order in which they are to be shown.
+	// The records have their Node then.
+	Logs []Log
 }
 
 // PolicyInForce is a policy that decided calls of the connection in the month.
@@ -99,10 +104,12 @@ func (in *Input) check() error {
 		return fmt.Errorf("the connection %s is no name of a connection: up to 63 lower case letters, digits, dots, hyphens and underscores", quoted(in.Connection))
 	case !in.From.Equal(from) || !in.Until.Equal(until):
 		return fmt.Errorf("from %s until %s is no month in UTC", stamp(in.From), stamp(in.Until))
-	case len(in.Checkpoint) > maxCheckpoint:
-		return fmt.Errorf("the checkpoint is larger than %d bytes", maxCheckpoint)
-	case plainLines(string(in.Checkpoint)) != string(in.Checkpoint):
-		return errors.New("the checkpoint is no signed note: it holds control or invisible characters, or is not UTF-8")
+	}
+	if err := checkCheckpoint(in.Checkpoint); err != nil {
+		return err
+	}
+	if err := checkLogs(in.Logs); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, p := range in.Policies {
@@ -115,6 +122,16 @@ func (in *Input) check() error {
 		if !p.Address.IsValid() {
 			return fmt.Errorf("a published address from %s on is empty", stamp(p.From))
 		}
+	}
+	return nil
+}
+
+func checkCheckpoint(note []byte) error {
+	switch {
+	case len(note) > maxCheckpoint:
+		return fmt.Errorf("the checkpoint is larger than %d bytes", maxCheckpoint)
+	case plainLines(string(note)) != string(note):
+		return errors.New("the checkpoint is no signed note: it holds control or invisible characters, or is not UTF-8")
 	}
 	return nil
 }

@@ -37,8 +37,12 @@ type Report struct {
 
 	Verification Verified `json:"verification"`
 	Checkpoint   string   `json:"checkpoint"` // a C2SP note, verbatim; empty where there is none
-	Keys         []string `json:"keys"`
-	Limits       []string `json:"limits"` // what the report can't show
+	// Logs are there where the report is of the logs of several gateways. Verification
+	// has the sums then, and of what is of one log nothing; Checkpoint is empty.
+	Logs []VerifiedLog `json:"logs,omitempty"`
+
+	Keys   []string `json:"keys"`
+	Limits []string `json:"limits"` // what the report can't show
 
 	// Unsigned makes a page that says that it is not signed.
 	Unsigned bool `json:"-"`
@@ -161,6 +165,7 @@ type Client struct {
 
 // Act is an act of administration about the connection.
 type Act struct {
+	Node      string    `json:"node,omitempty"` // whose log it is in, where there are several
 	Seq       uint64    `json:"seq"`
 	Time      time.Time `json:"time"`
 	ID        string    `json:"id"`
@@ -175,6 +180,7 @@ type Act struct {
 
 // Call is one call whose outcome is not known.
 type Call struct {
+	Node      string    `json:"node,omitempty"` // whose log it is in, where there are several
 	Seq       uint64    `json:"seq"`
 	Time      time.Time `json:"time"`
 	ID        string    `json:"id"`
@@ -219,4 +225,13 @@ type Verified struct {
 	UnsignedTail   uint64     `json:"unsigned_tail"`
 	RetainedFrom   uint64     `json:"retained_from"`
 	RetainedSince  *time.Time `json:"retained_since"`
+}
+
+// VerifiedLog is the log of one of several gateways, as it is shown.
+type VerifiedLog struct {
+	Node         string     `json:"node"`
+	Verification Verified   `json:"verification"`
+	Checkpoint   string     `json:"checkpoint"` // a C2SP note, verbatim; empty where there is none
+	First        *time.Time `json:"first"`      // of the oldest record; null: there is none
+	Last         *time.Time `json:"last"`       // of the newest
 }

@@ -34,6 +34,11 @@
 // names its successor, the new one shows that it is held by who says so. Publish
 // [Key.Successions] wherever the first verifier is published.
 //
+// A key that was made without the name of a node is followed in the same way by one
+// that has it, as jiragate/us/zone-a after jiragate/us, when [Open] is given that
+// name. It happens once: a log doesn't change hands. A version of jiragate from before
+// there were nodes does not read the file then.
+//
 // # The file
 //
 // The keys are in one JSON file of mode 0600: a format version and, for each key,

@@ -114,8 +114,10 @@ func (l line) entry(before []entry) (entry, error) {
 		return entry{}, fmt.Errorf("what is sealed is %d bytes long, where there are from 1 to %d", len(l.Sealed), maxSealed)
 	case l.Created.IsZero() || l.Created.Nanosecond() != 0:
 		return entry{}, fmt.Errorf("it was not made at %s: times are whole seconds", l.Created.Format(time.RFC3339Nano))
-	case len(before) > 0 && before[0].Name() != id.Name():
-		return entry{}, fmt.Errorf("it is named %s, unlike the first one, %s", id.Name(), before[0].Name())
+	case len(before) > 0 && !follows(before, id.Name()):
+		return entry{}, fmt.Errorf("it is named %s, unlike the one before it, %s", id.Name(), before[len(before)-1].Name())
+	case len(before) > 0 && before[len(before)-1].Name() != id.Name() && l.Succession == "":
+		return entry{}, fmt.Errorf("it is named %s, unlike the one before it, and has no succession", id.Name())
 	case slices.ContainsFunc(before, func(e entry) bool { return e.KeyHash() == id.KeyHash() }):
 		return entry{}, fmt.Errorf("there is one with the hash %08x before it", id.KeyHash())
 	}

@@ -74,7 +74,7 @@ func TestParseRefuses(t *testing.T) {
 		{"too many keys", first, strings.Repeat(first+",", maxKeys) + first, fmt.Sprintf("it holds %d keys", maxKeys+2)},
 		{"a key twice", first, first + "," + first, "key 2: there is one with the hash dd9ee1c0 before it"},
 		{"null for a key", first, "null", "key 1: its verifier"},
-		{"keys of two names", "jiragate/us+7b528cc8+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM", otherName(t), "key 2: it is named jiragate/eu, unlike the first one, jiragate/us"},
+		{"keys of two names", "jiragate/us+7b528cc8+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM", otherName(t), "key 2: it is named jiragate/eu, unlike the one before it, jiragate/us"},
 
 		{"no verifier", `"verifier":"jiragate/us+dd9ee1c0+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",`, ``, "key 1: its verifier"},
 		{"a verifier with another name", "jiragate/us+dd", "jiragate/eu+dd", "key 1: its verifier: invalid verifier hash"},

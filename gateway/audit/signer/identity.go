@@ -66,6 +66,14 @@ func (id identity) secretPrefix() string {
 	return fmt.Sprintf("PRIVATE+KEY+%s+%08x+", id.Name(), id.KeyHash())
 }
 
+// follows tells whether a key of this name may follow entries: all have one name, but
+// that once a part may be added at its end, which a slash begins.
+func follows(entries []entry, name string) bool {
+	first, last := entries[0].Name(), entries[len(entries)-1].Name()
+	added, longer := strings.CutPrefix(name, last+"/")
+	return name == last || first == last && longer && added != "" && !strings.Contains(added, "/")
+}
+
 // checkName is stricter than C2SP signed-note, whose names may have anything in
 // them but spaces and pluses: a name that looks like another would not be seen.
 func checkName(name string) error {

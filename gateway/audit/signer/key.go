@@ -48,7 +48,10 @@ type Key struct {
 	entries []entry // at least one; replaced as a whole
 }
 
-// Open reads the key in o.Path, or makes one where there is no file.
+// Open reads the key in o.Path, or makes one where there is no file. Where o.Name is
+// the name of the keys there with one more part, as jiragate/us/zone-a after
+// jiragate/us, it makes a key of that name, for which the newest one vouches, as
+// [Key.Rotate] does. That can be done once, and isn't undone.
 //
 // It fails with [ErrWrongSealer] where a key in the file does not open, and
 // refuses a file whose keys have another name, that others than its owner may
@@ -75,7 +78,8 @@ func Open(o Options) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signer: open the signing key: %w", err)
 	}
-	if name := entries[0].Name(); name != o.Name {
+	name := entries[len(entries)-1].Name()
+	if !follows(entries, o.Name) {
 		return nil, fmt.Errorf("signer: %s holds the key of %q, and this gateway signs as %q: give each its own data directory, or put the name back", o.Path, name, o.Name)
 	}
 	for _, e := range entries {
@@ -90,7 +94,13 @@ func Open(o Options) (*Key, error) {
 	if err := privatefile.SyncDir(filepath.Dir(o.Path)); err != nil {
 		return nil, fmt.Errorf("signer: open the signing key: %w", err)
 	}
-	return &Key{path: o.Path, sealer: o.Sealer, now: o.Now, entries: entries}, nil
+	k := &Key{path: o.Path, sealer: o.Sealer, now: o.Now, entries: entries}
+	if name != o.Name {
+		if _, err := k.rotate(o.Name); err != nil {
+			return nil, fmt.Errorf("signer: go on as %s instead of %s: %w", o.Name, name, err)
+		}
+	}
+	return k, nil
 }
 
 // create leaves a file alone that another process has made meanwhile: both go on
@@ -160,7 +170,7 @@ func (k *Key) identity() identity {
 	return k.newest().identity
 }
 
-// Name returns the name of the keys in notes, that of [Options].
+// Name returns the name of the key that signs, that of [Options].
 func (k *Key) Name() string { return k.identity().Name() }
 
 // Verifier returns the verifier of the key that signs, "name+hash+base64".

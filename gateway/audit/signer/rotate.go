@@ -16,7 +16,10 @@ import (
 // [ErrChanged] if the file has got other keys since it was opened, or is being
 // changed at this moment. A file holds
 // 120 keys at most; where those are there, it fails with [ErrFull].
-func (k *Key) Rotate() (verifier string, err error) {
+func (k *Key) Rotate() (verifier string, err error) { return k.rotate(k.Name()) }
+
+// rotate is Rotate to a key of the given name.
+func (k *Key) rotate(name string) (verifier string, err error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
 	entries, sum, err := read(k.path)
@@ -26,7 +29,7 @@ func (k *Key) Rotate() (verifier string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("signer: rotate the signing key in %s: %w", k.path, err)
 	}
-	next, err := successor(entries, k.sealer, k.now())
+	next, err := successor(entries, name, k.sealer, k.now())
 	if err != nil {
 		return "", fmt.Errorf("signer: rotate the signing key in %s: %w", k.path, err)
 	}
@@ -40,8 +43,8 @@ func (k *Key) Rotate() (verifier string, err error) {
 	return next.text, nil
 }
 
-// successor makes a key that follows the last of entries.
-func successor(entries []entry, sealer Sealer, now time.Time) (entry, error) {
+// successor makes a key of the given name that follows the last of entries.
+func successor(entries []entry, name string, sealer Sealer, now time.Time) (entry, error) {
 	if len(entries) >= maxKeys {
 		return entry{}, fmt.Errorf("%w: it holds %d, and the newest one goes on signing", ErrFull, maxKeys)
 	}
@@ -51,7 +54,7 @@ func successor(entries []entry, sealer Sealer, now time.Time) (entry, error) {
 		return entry{}, err
 	}
 	defer older.clear()
-	newer, err := generate(last.Name())
+	newer, err := generate(name)
 	if err != nil {
 		return entry{}, err
 	}

@@ -1,0 +1,211 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// A change is one transaction of etcd: if nothing that it depends on was changed since it was
+// read, all is written. That etcd doesn't answer leaves open whether it was. So each change
+// also writes an id of its own to a key that this gateway alone uses for one change at a time,
+// a slot, and depends on that key being as it was left. Then it can be sent again until there
+// is an answer: it is carried through once at most, and the id tells whether it was.
+
+const (
+	// slots is how many changes one gateway may have under way.
+	slots = 32
+	// maxCompares is on how many keys a change may depend one by one. Compares, nested
+	// transactions, and the operations in each of those count against the 128 that etcd takes.
+	maxCompares = 60
+	// maxNested is how many transactions one may have in it, and how many operations each.
+	maxNested = 60
+)
+
+// errMeanwhile: something that the change depends on was changed by somebody else.
+var errMeanwhile = errors.New("it was changed meanwhile")
+
+// slot is the key that holds the outcome of one change at a time.
+type slot struct {
+	name string
+	// lease and mod are those of the key as it was written last.
+	lease clientv3.LeaseID
+	mod   int64
+}
+
+// commit carries the transaction through, under a lease and with a slot. It returns the
+// revision of the change. Errors: errMeanwhile; and where it is not known whether it was carried
+// through, one that says so.
+func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
+	ops, err := t.operations(l)
+	if err != nil {
+		return 0, err
+	}
+	compares, err := t.compares()
+	if err != nil {
+		return 0, err
+	}
+	key := t.keys.outcome(l.name(), s.name)
+	if s.lease != l.id {
+		s.lease, s.mod = l.id, 0
+	}
+	id := rand.Text()
+	ops = append(nested(ops), clientv3.OpPut(key, id, clientv3.WithLease(l.id)))
+	for {
+		mine := clientv3.Compare(clientv3.ModRevision(key), "=", s.mod)
+		resp, err := once(t.ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine)...).Then(ops...).Else(clientv3.OpGet(key)).Commit()
+		})
+		switch {
+		case err == nil && resp.Succeeded:
+			s.mod = resp.Header.Revision
+			return s.mod, nil
+		case err == nil:
+			before := s.mod
+			kvs := resp.Responses[0].GetResponseRange().Kvs
+			s.mod = 0
+			if len(kvs) > 0 {
+				if s.mod = kvs[0].ModRevision; string(kvs[0].Value) == id {
+					return s.mod, nil // sent before, and carried through
+				}
+			}
+			if s.mod == before {
+				return 0, errMeanwhile
+			}
+			// A change of before, whose outcome was left open, was carried through after all,
+			// and may be what is in the way.
+			continue
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			l.lapse()
+			return 0, errMeanwhile // again, under a new one
+		case !undecided(err):
+			return 0, failed(err)
+		}
+		if pause(t.ctx, again); t.ctx.Err() != nil {
+			return 0, fmt.Errorf("it is not known whether it was done: %w", failed(err))
+		}
+	}
+}
+
+// undecided reports whether an error leaves open what became of a transaction.
+func undecided(err error) bool {
+	for _, refused := range []error{rpctypes.ErrNoSpace, rpctypes.ErrTooManyRequests, rpctypes.ErrRequestTooLarge} {
+		if errors.Is(err, refused) {
+			return false
+		}
+	}
+	return unavailable(err)
+}
+
+// operations are those of the change.
+func (t *tx) operations(l *lease) ([]clientv3.Op, error) {
+	var ops []clientv3.Op
+	for _, prefix := range t.erased {
+		ops = append(ops, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.writes)) {
+		switch value := t.writes[key]; {
+		case value == nil:
+			ops = append(ops, clientv3.OpDelete(key))
+		case strings.HasPrefix(key, t.keys.claims()):
+			ops = append(ops, clientv3.OpPut(key, string(value), clientv3.WithLease(l.id)))
+		default:
+			ops = append(ops, clientv3.OpPut(key, string(value)))
+		}
+	}
+	if len(ops) > maxNested*maxNested {
+		return nil, fmt.Errorf("%w: it has %d operations", errTooLarge, len(ops))
+	}
+	return ops, nil
+}
+
+// nested puts operations into transactions within the transaction, where there are too many.
+func nested(ops []clientv3.Op) []clientv3.Op {
+	if len(ops) < maxNested {
+		return ops
+	}
+	var groups []clientv3.Op
+	for group := range slices.Chunk(ops, maxNested) {
+		groups = append(groups, clientv3.OpTxn(nil, group, nil))
+	}
+	return groups
+}
+
+// compares are what the change depends on. What was read one by one is compared so, as long as
+// it isn't too much; otherwise the ranges are, in which those keys are.
+func (t *tx) compares() ([]clientv3.Cmp, error) {
+	var compares []clientv3.Cmp
+	ranges := maps.Clone(t.ranges)
+	asked := slices.Collect(maps.Keys(t.asked))
+	if len(asked) > maxCompares {
+		var err error
+		if asked, err = t.gather(asked, ranges); err != nil {
+			return nil, err
+		}
+	}
+	for _, key := range asked {
+		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", t.known[key].mod))
+	}
+	for prefix := range ranges {
+		// Of a range it shows only what was written, not what was deleted.
+		compares = append(compares, clientv3.Compare(clientv3.ModRevision(prefix), "<", t.revision+1).WithPrefix())
+	}
+	if len(compares) > 2*maxCompares {
+		return nil, fmt.Errorf("%w: it depends on %d records", errTooLarge, len(compares))
+	}
+	return compares, nil
+}
+
+// gather replaces keys whose deletion is guarded by the ranges that they are in, and their
+// guards, and returns the others.
+func (t *tx) gather(asked []string, ranges map[string]bool) (single []string, err error) {
+	guards := make(map[string]bool)
+	for _, key := range asked {
+		b, name := t.keys.record(key)
+		guard, ok := t.keys.guard(b, name)
+		if !ok {
+			single = append(single, key)
+			continue
+		}
+		connection, _, _ := strings.Cut(name, "/")
+		ranges[t.keys.bucket(b)+connection+"/"] = true
+		guards[guard] = true
+	}
+	for guard := range guards {
+		// Read at the revision of all the others.
+		if _, ok := t.known[guard]; !ok {
+			if err := t.fetch([]string{guard}); err != nil {
+				return nil, err
+			}
+		}
+		single = append(single, guard)
+	}
+	return single, nil
+}
+
+// newSlots returns all slots, to be taken and given back.
+func newSlots() chan *slot {
+	free := make(chan *slot, slots)
+	for i := range slots {
+		free <- &slot{name: strconv.Itoa(i)}
+	}
+	return free
+}
+
+// take returns a slot that is free.
+func take(ctx context.Context, free chan *slot) (*slot, error) {
+	select {
+	case s := <-free:
+		return s, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

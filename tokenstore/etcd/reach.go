@@ -1,0 +1,37 @@
+package etcd
+
+import (
+	"sync"
+	"time"
+)
+
+// reach is whether etcd can be reached.
+type reach struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	err    error
+	failed time.Time // for the first time since it could be
+}
+
+// grace is how long it may fail until it counts: a new leader is elected in less.
+const grace = 3 * time.Second
+
+func (r *reach) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && r.err == nil {
+		r.failed = r.now()
+	}
+	r.err = err
+}
+
+// away returns since when etcd can't be reached, and why; nil if it can.
+func (r *reach) away() (time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil || r.now().Sub(r.failed) < grace {
+		return time.Time{}, nil
+	}
+	return r.failed, r.err
+}
