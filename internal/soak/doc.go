@@ -6,7 +6,7 @@
 //	make soak SOAK=10m         # shorter
 //	go test ./internal/soak    # seconds and a few hundred tunnels, as CI does
 //
-// Start with [TestSoak] and [TestIdleTunnels]; the flags are in flags_test.go.
+// Start with [TestSoak], [TestIdleTunnels] and [TestFleet]; the flags are in flags_test.go.
 //
 // # How a soak goes
 //
@@ -30,4 +30,11 @@
 //   - Goroutines, descriptors or memory of the idle gateway that grow from the second
 //     quarter of the time to the last, beyond the tolerances in samples_test.go.
 //   - A process that does not end with code 0 when it is told to.
+//
+// # The fleet
+//
+// [TestFleet] has three gateways share a store in a real etcd cluster, with a thousand
+// connections whose tokens end twice a minute. Gateways and members are killed, stopped
+// and cut off (fleet_test.go). The authorization server counts what it exchanged, and
+// that must be what is stored.
 package soak

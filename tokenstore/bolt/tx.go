@@ -18,6 +18,10 @@ func (t transaction) Get(b records.Bucket, key string) ([]byte, error) {
 	return t.bucket(b).Get([]byte(key)), nil
 }
 
+func (t transaction) Has(b records.Bucket, key string) (bool, error) {
+	return t.bucket(b).Get([]byte(key)) != nil, nil
+}
+
 // Prefetch has nothing to do: the file is in memory.
 func (t transaction) Prefetch(records.Bucket, []string) error { return nil }
 

@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"jiragate/tokenstore/records"
 )
 
 // A change is one transaction of etcd: if nothing that it depends on was changed since it was
@@ -139,20 +141,22 @@ func nested(ops []clientv3.Op) []clientv3.Op {
 	return groups
 }
 
-// compares are what the change depends on. What was read one by one is compared so, as long as
-// it isn't too much; otherwise the ranges are, in which those keys are.
+// compares are what the change depends on. What was asked for one by one is compared so, as long
+// as it isn't too much.
 func (t *tx) compares() ([]clientv3.Cmp, error) {
 	var compares []clientv3.Cmp
-	ranges := maps.Clone(t.ranges)
-	asked := slices.Collect(maps.Keys(t.asked))
+	asked, ranges := maps.Clone(t.asked), maps.Clone(t.ranges)
 	if len(asked) > maxCompares {
-		var err error
-		if asked, err = t.gather(asked, ranges); err != nil {
+		if err := t.gather(asked, ranges); err != nil {
 			return nil, err
 		}
 	}
-	for _, key := range asked {
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", t.known[key].mod))
+	for key, value := range asked {
+		if v := t.known[key]; value {
+			compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", v.mod))
+		} else {
+			compares = append(compares, clientv3.Compare(clientv3.CreateRevision(key), "=", v.create))
+		}
 	}
 	for prefix := range ranges {
 		// Of a range it shows only what was written, not what was deleted.
@@ -164,31 +168,36 @@ func (t *tx) compares() ([]clientv3.Cmp, error) {
 	return compares, nil
 }
 
-// gather replaces keys whose deletion is guarded by the ranges that they are in, and their
-// guards, and returns the others.
-func (t *tx) gather(asked []string, ranges map[string]bool) (single []string, err error) {
+// gather replaces keys whose deletion is guarded: by the guard, where it matters only that they
+// are there; otherwise by the guard and the ranges that they are in.
+func (t *tx) gather(asked, ranges map[string]bool) error {
 	guards := make(map[string]bool)
-	for _, key := range asked {
+	for key, value := range asked {
 		b, name := t.keys.record(key)
 		guard, ok := t.keys.guard(b, name)
-		if !ok {
-			single = append(single, key)
+		switch {
+		case !ok:
 			continue
+		case !value && t.known[key].create > 0:
+		case b == records.Connections:
+			continue // their range changes all the time
+		default:
+			connection, _, _ := strings.Cut(name, "/")
+			ranges[t.keys.bucket(b)+connection+"/"] = true
 		}
-		connection, _, _ := strings.Cut(name, "/")
-		ranges[t.keys.bucket(b)+connection+"/"] = true
+		delete(asked, key)
 		guards[guard] = true
 	}
 	for guard := range guards {
 		// Read at the revision of all the others.
 		if _, ok := t.known[guard]; !ok {
 			if err := t.fetch([]string{guard}); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		single = append(single, guard)
+		asked[guard] = true
 	}
-	return single, nil
+	return nil
 }
 
 // newSlots returns all slots, to be taken and given back.

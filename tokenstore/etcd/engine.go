@@ -56,6 +56,11 @@ func (e engine) Update(ctx context.Context, action string, fn func(t *records.Ch
 	}
 	defer func() { s.slots <- slot }()
 	for attempt := 0; ; attempt++ {
+		if attempt == 1 {
+			// Those of one gateway that meet one another don't go on doing so.
+			s.again.Lock()
+			defer s.again.Unlock()
+		}
 		revision, err := s.attempt(ctx, slot, fn)
 		switch {
 		case err == nil:

@@ -12,7 +12,8 @@ import (
 //	                     all of live/
 //	rest/BUCKET/KEY      any other record
 //	sequences/BUCKET     the sequence of a bucket, in decimal digits
-//	deletions/KEY        written, empty, when an issue is forgotten: see guard
+//	deletions/KEY        written, empty, when a connection is removed or an issue is
+//	                     forgotten: see guard
 //	outcomes/LEASE/SLOT  the last change of a gateway, see commit.go; goes with its lease
 //
 // What is live is small, and needed to decide on calls: connections, clients, whether a
@@ -61,12 +62,15 @@ func (p keyspace) record(key string) (b records.Bucket, name string) {
 	return records.Bucket(bucket), name
 }
 
-// guard is written when a key of that name is deleted, where changes compare ranges of its
-// bucket instead of single keys: that a key is gone doesn't show in a range.
+// guard is written when a key of that name is deleted, where changes that depend on very many
+// keys don't compare each.
 func (p keyspace) guard(b records.Bucket, key string) (string, bool) {
-	if b != records.Issues && b != records.IssueKeys {
-		return "", false
+	switch b {
+	case records.Connections:
+		return string(p) + "/deletions/connections", true
+	case records.Issues, records.IssueKeys:
+		connection, _, _ := strings.Cut(key, "/")
+		return string(p) + "/deletions/issues/" + connection, true
 	}
-	connection, _, _ := strings.Cut(key, "/")
-	return string(p) + "/deletions/" + connection, true
+	return "", false
 }

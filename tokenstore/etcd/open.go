@@ -84,6 +84,7 @@ type Store struct {
 	picture   *picture
 	reach     reach
 	slots     chan *slot
+	again     sync.Mutex    // held by a change that has met another one
 	stuck     chan struct{} // the watch is to begin anew
 
 	stop    context.CancelFunc

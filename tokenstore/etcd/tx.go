@@ -36,17 +36,17 @@ type tx struct {
 
 	known  map[string]version // what was read
 	whole  map[string]bool    // prefixes of buckets of which all was read
-	asked  map[string]bool    // what the transaction depends on
+	asked  map[string]bool    // what the transaction depends on: its value, or, if false, only that it is there or not
 	ranges map[string]bool    // prefixes that it depends on
 	writes map[string][]byte  // nil: deleted
 	erased []string           // prefixes
 }
 
-// version is the value of a key, and the revision in which it was written; nil and 0 where
-// there is none.
+// version is the value of a key, and the revisions in which it was made and written; nil and 0
+// where there is none.
 type version struct {
-	value []byte
-	mod   int64
+	value       []byte
+	create, mod int64
 }
 
 func newTx(ctx context.Context, client *clientv3.Client, keys keyspace) *tx {
@@ -78,6 +78,23 @@ func (t *tx) Get(b records.Bucket, key string) ([]byte, error) {
 		}
 	}
 	return t.known[full].value, nil
+}
+
+// Has depends on the value's being there alone, so that it meets no change of it.
+func (t *tx) Has(b records.Bucket, key string) (bool, error) {
+	full := t.keys.key(b, key)
+	if !t.asked[full] {
+		t.asked[full] = false
+	}
+	if v, ok := t.own(full); ok {
+		return v != nil, nil
+	}
+	if _, ok := t.known[full]; !ok && !t.whole[t.keys.bucket(b)] {
+		if err := t.fetch([]string{full}); err != nil {
+			return false, err
+		}
+	}
+	return t.known[full].value != nil, nil
 }
 
 // own is what the transaction itself has made of a key.
@@ -125,7 +142,7 @@ func (t *tx) fetch(keys []string) error {
 	for i, r := range resp.Responses {
 		t.known[keys[i]] = version{}
 		if kvs := r.GetResponseRange().Kvs; len(kvs) > 0 {
-			t.known[keys[i]] = version{value: kvs[0].Value, mod: kvs[0].ModRevision}
+			t.known[keys[i]] = version{kvs[0].Value, kvs[0].CreateRevision, kvs[0].ModRevision}
 		}
 	}
 	return nil
@@ -162,7 +179,7 @@ func (t *tx) Each(b records.Bucket, prefix string, fn func(key, value []byte) er
 		t.begun(resp.Header.Revision)
 		for _, kv := range resp.Kvs {
 			full := string(kv.Key)
-			t.known[full] = version{value: kv.Value, mod: kv.ModRevision}
+			t.known[full] = version{kv.Value, kv.CreateRevision, kv.ModRevision}
 			if err := w.stored(full); err != nil {
 				return err
 			}

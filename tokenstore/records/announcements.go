@@ -52,7 +52,7 @@ func (s *Store) SetAnnounced(ctx context.Context, a tokenstore.Announcement) err
 		return fmt.Errorf("noting an announcement: %w", err)
 	}
 	return s.update(ctx, "noting an announcement of connection "+a.Connection, func(t *Change) error {
-		if there, err := t.has(Connections, a.Connection); err != nil {
+		if there, err := t.Has(Connections, a.Connection); err != nil {
 			return err
 		} else if !there {
 			return ErrUnchanged

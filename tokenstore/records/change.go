@@ -45,9 +45,13 @@ func (t *Change) touch(id string) {
 	t.touched = append(t.touched, id)
 }
 
-func (t *Change) has(b Bucket, key string) (bool, error) {
-	v, err := t.Get(b, key)
-	return v != nil, err
+// mustHave says that there is no such connection, if there is none.
+func (t *Change) mustHave(connection string) error {
+	there, err := t.Has(Connections, connection)
+	if err == nil && !there {
+		err = notFound("connection", connection)
+	}
+	return err
 }
 
 // put writes a record as JSON.

@@ -28,13 +28,16 @@ func newClient(c *tokenstore.Client) error {
 }
 
 func (t *Change) addClient(c *tokenstore.Client) error {
-	if there, err := t.has(Clients, c.Name); err != nil {
+	if there, err := t.Has(Clients, c.Name); err != nil {
 		return err
 	} else if there {
 		return exists("client", c.Name)
 	}
+	if err := t.Prefetch(Connections, c.Connections); err != nil {
+		return err
+	}
 	for _, id := range c.Connections {
-		if _, err := t.connection(id); err != nil {
+		if err := t.mustHave(id); err != nil {
 			return err
 		}
 	}
@@ -95,7 +98,7 @@ func (s *Store) Grant(ctx context.Context, client, connection string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.connection(connection); err != nil {
+		if err := t.mustHave(connection); err != nil {
 			return err
 		}
 		i, granted := slices.BinarySearch(c.Connections, connection)
@@ -173,7 +176,7 @@ func (t *Change) takeToken(sum [32]byte, client string) error {
 	if sum == noToken {
 		return nil
 	}
-	if taken, err := t.has(ClientTokens, string(sum[:])); err != nil {
+	if taken, err := t.Has(ClientTokens, string(sum[:])); err != nil {
 		return err
 	} else if taken {
 		// Not saying whose it is: the caller knows that client's token now.

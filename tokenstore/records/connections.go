@@ -43,7 +43,7 @@ func newConnection(c *tokenstore.Connection, cred *tokenstore.Credential) error 
 }
 
 func (t *Change) addConnection(c *tokenstore.Connection, cred *tokenstore.Credential) error {
-	if there, err := t.has(Connections, c.ID); err != nil {
+	if there, err := t.Has(Connections, c.ID); err != nil {
 		return err
 	} else if there {
 		return exists("connection", c.ID)

@@ -30,6 +30,8 @@ type Reader interface {
 	// Get returns the value of a key, or nil. It is not to be changed, nor used after the
 	// transaction.
 	Get(b Bucket, key string) ([]byte, error)
+	// Has reports whether there is a key, whatever its value is or becomes.
+	Has(b Bucket, key string) (bool, error)
 	// Prefetch says which keys will be asked for, as far as that is known.
 	Prefetch(b Bucket, keys []string) error
 	// Each calls fn with the keys that begin with prefix, sorted, and their values, for

@@ -53,7 +53,7 @@ func (s *Store) Invite(ctx context.Context, i tokenstore.Invitation) error {
 		return fmt.Errorf("inviting: %w", err)
 	}
 	return s.update(ctx, "inviting to connection "+i.Connection, func(t *Change) error {
-		if _, err := t.connection(i.Connection); err != nil {
+		if err := t.mustHave(i.Connection); err != nil {
 			return err
 		}
 		i.CreatedAt = t.now

@@ -55,7 +55,7 @@ func (s *Store) ImportIssues(ctx context.Context, connection string, issues []to
 	}
 	added := 0
 	err := s.update(ctx, action, func(t *Change) error {
-		if _, err := t.connection(connection); err != nil {
+		if err := t.mustHave(connection); err != nil {
 			return err
 		}
 		if err := t.prefetchIssues(issues); err != nil {
