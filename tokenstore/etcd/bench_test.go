@@ -146,3 +146,21 @@ func BenchmarkStored(b *testing.B) {
 		b.ReportMetric(float64(status.DbSizeInUse)/connections, "dbbytes/connection")
 	}
 }
+
+// BenchmarkOpen is the start of a gateway: it reads all that is live.
+func BenchmarkOpen(b *testing.B) {
+	const connections = 20_000
+	_, o, _ := filled(b, connections)
+	for b.Loop() {
+		s, err := etcd.Open(b.Context(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n := len(s.Directory().Connections()); n != connections {
+			b.Fatalf("%d connections", n)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
