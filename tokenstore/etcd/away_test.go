@@ -234,3 +234,55 @@ func TestContention(t *testing.T) {
 	})
 	must(t, last.Check(ctx))
 }
+
+// deaf is a connection on which nothing is told any more of what happens.
+type deaf struct{ on atomic.Bool }
+
+func (d *deaf) intercept(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := streamer(ctx, desc, cc, method, o...)
+	if method != "/etcdserverpb.Watch/Watch" || err != nil {
+		return s, err
+	}
+	return deafStream{s, d}, nil
+}
+
+type deafStream struct {
+	grpc.ClientStream
+	d *deaf
+}
+
+func (s deafStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	for s.d.on.Load() && s.Context().Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	return err
+}
+
+// A gateway that can read, but isn't told of what happens, doesn't go on with grants that may
+// have been revoked.
+func TestDeaf(t *testing.T) {
+	site := newSite(t)
+	var d deaf
+	o := site.options(t).WithDial(grpc.WithChainStreamInterceptor(d.intercept))
+	o.Staleness = 2 * time.Second
+	s, other := mustOpen(t, o), mustOpen(t, o.WithDial())
+	ctx := t.Context()
+	must(t, s.AddConnection(ctx, storetest.CloudConnection("acme"), storetest.OAuth2("1")))
+	_, err := s.Credential(ctx, "acme")
+	must(t, err)
+	d.on.Store(true)
+	must(t, other.AddClient(ctx, tokenstore.Client{Name: "billing", TokenSHA256: storetest.Token("t")}))
+	eventually(t, "credentials are not handed out", func() bool {
+		_, err := s.Credential(ctx, "acme")
+		return errors.Is(err, tokenstore.ErrUnavailable)
+	})
+	if published, err := s.IssuePublished(ctx, "acme", "ACME-1"); err != nil || published {
+		t.Errorf("it can't read either: %v, %v: the test proves nothing", published, err)
+	}
+	d.on.Store(false)
+	eventually(t, "they are again", func() bool {
+		_, err := s.Credential(ctx, "acme")
+		return err == nil
+	})
+}

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// changeTimeout bounds a change, with all its attempts; viewTimeout a look at records.
+	// changeTimeout bounds a change, with all its attempts.
 	changeTimeout = 10 * time.Second
-	viewTimeout   = 5 * time.Second
+	// looks is how often a view is begun anew of which etcd has forgotten the revision.
+	looks = 3
 	// maxConflictPause bounds the pause before a change is tried again that met another one.
 	maxConflictPause = 200 * time.Millisecond
 )
@@ -29,12 +30,17 @@ var _ records.Engine = engine{}
 // confirmed.
 func (e engine) View(ctx context.Context, action string, fn func(records.Reader) error) error {
 	s := e.Store
-	if err := s.ready(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
-	defer cancel()
-	if err := fn(newTx(ctx, s.client, s.keys)); err != nil {
+	defer leave()
+	for range looks {
+		if err = fn(newTx(ctx, s.client, s.keys)); !errors.Is(err, errMeanwhile) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
 	return nil
@@ -44,9 +50,11 @@ func (e engine) View(ctx context.Context, action string, fn func(records.Reader)
 // it, and that of any other within moments.
 func (e engine) Update(ctx context.Context, action string, fn func(t *records.Change) error) error {
 	s := e.Store
-	if err := s.ready(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
+	defer leave()
 	// Once begun it is carried through.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 	defer cancel()
@@ -83,7 +91,7 @@ func (e engine) Update(ctx context.Context, action string, fn func(t *records.Ch
 // attempt reads, decides and writes once. The revision is that of the change, or the one in
 // which fn has found what it doesn't like.
 func (s *Store) attempt(ctx context.Context, slot *slot, fn func(t *records.Change) error) (revision int64, err error) {
-	l, err := s.session.held()
+	l, err := s.session.held(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +125,7 @@ func (m member) Fence() uint64 { return uint64(m.t.revision) }
 func (s *Store) shown(ctx context.Context, action string, revision int64) error {
 	if s.picture.revision() < revision {
 		// What was changed may be nothing that is followed.
-		go func() { _ = s.client.RequestProgress(ctx) }()
+		go func() { _ = s.progress(ctx) }()
 	}
 	if err := s.picture.await(ctx, revision); err != nil {
 		return fmt.Errorf("%s: %w: it is done, but this gateway does not see it yet: %w", action, tokenstore.ErrUnavailable, err)
@@ -127,6 +135,16 @@ func (s *Store) shown(ctx context.Context, action string, revision int64) error 
 
 func conflictPause(attempt int) time.Duration {
 	return rand.N(min(time.Millisecond<<min(attempt, 10), maxConflictPause) + 1)
+}
+
+// enter is ready, and keeps the store from being closed until leave is called.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	s.use.RLock()
+	if err := s.ready(ctx); err != nil {
+		s.use.RUnlock()
+		return nil, err
+	}
+	return s.use.RUnlock, nil
 }
 
 // ready says why nothing can be asked of etcd, without asking.

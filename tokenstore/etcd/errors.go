@@ -18,6 +18,8 @@ func failed(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return fmt.Errorf("%w: etcd: %w", errMeanwhile, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("%w: etcd's database is full (%w): compact and defragment it, or raise --quota-backend-bytes, then etcdctl alarm disarm", tokenstore.ErrUnavailable, err)
 	case errors.Is(err, rpctypes.ErrRequestTooLarge):
@@ -35,8 +37,8 @@ func failed(err error) error {
 
 // unavailable reports whether etcd, or a part of it, could not be reached or was too slow.
 func unavailable(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rpctypes.ErrInvalidAuthToken) || errors.Is(err, rpctypes.ErrAuthOldRevision) {
+		return true // a token of etcd's ends, and the client gets another one
 	}
 	switch codeOf(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unknown, codes.Internal, codes.Canceled:

@@ -77,7 +77,7 @@ func (s *Store) load(ctx context.Context) error {
 // watch follows what happens after what the picture has. It returns when that doesn't go on,
 // and whether all has to be read anew.
 func (s *Store) watch(ctx context.Context) (again bool) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx)) // a member that is cut off says so
 	defer cancel()
 	told := s.client.Watch(ctx, s.keys.live(), clientv3.WithPrefix(), clientv3.WithRev(s.picture.revision()+1))
 	for {
@@ -92,9 +92,9 @@ func (s *Store) watch(ctx context.Context) (again bool) {
 				pause(ctx, confirmEach)
 				return false
 			case resp.Err() != nil:
-				s.log.InfoContext(ctx, "following the store was ended by etcd, and begins anew", "error", resp.Err().Error())
+				s.log.InfoContext(ctx, "following the store was ended by etcd, and goes on by another connection", "error", resp.Err().Error())
 				pause(ctx, confirmEach)
-				return true
+				return resp.CompactRevision > 0
 			case len(resp.Events) == 0:
 				s.picture.advance(resp.Header.Revision)
 			default:
@@ -193,6 +193,11 @@ func (s *Store) confirm(ctx context.Context) {
 	}
 }
 
+// progress has etcd tell, by the watch, up to where nothing is missing.
+func (s *Store) progress(ctx context.Context) error {
+	return s.client.RequestProgress(clientv3.WithRequireLeader(ctx)) // as the watch: it goes by the same stream
+}
+
 // confirmOnce asks a majority of the members for the present revision, and waits until the
 // picture has come to it.
 func (s *Store) confirmOnce(ctx context.Context) error {
@@ -205,7 +210,7 @@ func (s *Store) confirmOnce(ctx context.Context) error {
 	}
 	if s.picture.revision() < resp.Header.Revision {
 		// Nothing may have happened to what is followed: only etcd can tell.
-		if err := s.client.RequestProgress(ctx); err != nil {
+		if err := s.progress(ctx); err != nil {
 			return failed(err)
 		}
 	}

@@ -90,6 +90,7 @@ type Store struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	closed  atomic.Bool
+	use     sync.RWMutex // held, shared, by what is under way
 }
 
 var _ tokenstore.Store = (*Store)(nil)
@@ -233,11 +234,14 @@ func (s *Store) Confirmed() (time.Time, error) {
 // Usable says why what is remembered is not handed out any more, if that is so.
 func (s *Store) Usable() error { return engine{s}.Usable() }
 
-// Close gives the lease back, so that others need not wait for its end.
+// Close ends the use of the store, after the calls in progress, and gives the lease back, so that
+// others need not wait for its end.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.use.Lock()
+	defer s.use.Unlock()
 	s.Forget()
 	if s.stop != nil {
 		s.stop()

@@ -91,13 +91,19 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
-// held returns the present lease, or an error that matches tokenstore.ErrUnavailable.
-func (s *session) held() (*lease, error) {
-	l := s.current.Load()
-	if l == nil || l.Held() != nil {
-		return nil, fmt.Errorf("%w: etcd has not confirmed the lease of this gateway in time", tokenstore.ErrUnavailable)
+// held returns the present lease, for which it waits a little where one has just ended. Its error
+// matches tokenstore.ErrUnavailable.
+func (s *session) held(ctx context.Context) (*lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for {
+		if l := s.current.Load(); l != nil && l.Held() == nil {
+			return l, nil
+		}
+		if pause(ctx, again); ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: etcd has not confirmed the lease of this gateway in time", tokenstore.ErrUnavailable)
+		}
 	}
-	return l, nil
 }
 
 // run keeps it until ctx ends.
@@ -129,9 +135,9 @@ func (s *session) run(ctx context.Context) {
 
 // renew prolongs the lease. It counts from when that was asked for.
 func (s *session) renew(ctx context.Context, l *lease) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	sent := s.now()
+	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, l.until.Load().Sub(sent)))
+	defer cancel()
 	kept, err := s.client.KeepAliveOnce(ctx, l.id)
 	switch {
 	case err == nil && kept.TTL > 0:

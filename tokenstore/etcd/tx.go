@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -21,6 +22,8 @@ const (
 	// fetched is how many keys are read at a time that were asked for one by one. etcd
 	// takes 128 operations in one transaction, if it isn't told otherwise.
 	fetched = 100
+	// readTimeout bounds the reading of that much.
+	readTimeout = 5 * time.Second
 )
 
 // errTooLarge is that of a transaction whose parts can't be put in one of etcd.
@@ -132,7 +135,9 @@ func (t *tx) fetch(keys []string) error {
 	for i, key := range keys {
 		ops[i] = clientv3.OpGet(key, clientv3.WithRev(t.revision))
 	}
-	resp, err := persist(t.ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(t.ctx, readTimeout)
+	defer cancel()
+	resp, err := persist(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return t.client.Txn(ctx).Then(ops...).Commit()
 	})
 	if err != nil {
@@ -170,9 +175,7 @@ func (t *tx) Each(b records.Bucket, prefix string, fn func(key, value []byte) er
 	}
 	end := clientv3.GetPrefixRangeEnd(begin)
 	for from, more := begin, true; more; {
-		resp, err := persist(t.ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
-			return t.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(t.revision), clientv3.WithLimit(page))
-		})
+		resp, err := t.page(from, end)
 		if err != nil {
 			return err
 		}
@@ -191,6 +194,14 @@ func (t *tx) Each(b records.Bucket, prefix string, fn func(key, value []byte) er
 		t.whole[root] = true
 	}
 	return w.rest()
+}
+
+func (t *tx) page(from, end string) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(t.ctx, readTimeout)
+	defer cancel()
+	return persist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return t.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(t.revision), clientv3.WithLimit(page))
+	})
 }
 
 // walk merges keys that are stored, in their order, with those that the transaction writes.

@@ -59,9 +59,11 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
 
 // everything returns a transaction that has read all records.
 func (s *Store) everything(ctx context.Context) (*tx, error) {
-	if err := s.ready(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	t := newTx(ctx, s.client, s.keys)
 	for _, b := range records.Buckets() {
 		if err := t.Each(b, "", func(_, _ []byte) error { return nil }); err != nil {

@@ -18,8 +18,9 @@ type Engine interface {
 	// there is no error. fn may be called again if somebody else was faster: what it
 	// sets outside of itself, it must set each time.
 	Update(ctx context.Context, action string, fn func(t *Change) error) error
-	// Usable says why what is remembered of the records may not be used any more. It
-	// costs next to nothing.
+	// Usable says why what is known of the store may not be used any more: then no
+	// credential is handed out, even if it could be read, since it would go with grants and
+	// states that nobody has confirmed. It costs next to nothing.
 	Usable() error
 	// Batch is how many records one change may seal anew.
 	Batch() int

@@ -140,9 +140,12 @@ func (s *Store) keysetVersion() uint64 {
 
 // Credential returns the present credential of a connection.
 func (s *Store) Credential(ctx context.Context, id string) (tokenstore.Credential, error) {
+	if err := s.engine.Usable(); err != nil {
+		return tokenstore.Credential{}, fmt.Errorf("reading the credential of connection %s: %w", id, err)
+	}
 	keyset := s.keysetVersion()
 	c := s.recent.get(id, keyset)
-	if c == nil || ctx.Err() != nil || s.engine.Usable() != nil {
+	if c == nil || ctx.Err() != nil {
 		var err error
 		if c, err = s.readSealed(ctx, id, keyset); err != nil {
 			return tokenstore.Credential{}, err
