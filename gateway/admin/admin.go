@@ -213,7 +213,7 @@ func (a *API) withStore(h handlerFunc) handlerFunc {
 	}
 	return func(http.ResponseWriter, *http.Request) error {
 		p := refuse(http.StatusServiceUnavailable, CodeNoStore, "there is no store yet")
-		p.Hint = "jiragate serve makes it, and so does the first connection add; is JIRAGATE_DATA_DIR the right directory?"
+		p.Hint = "jiragate serve makes it, and so does the first connection add; is JIRAGATE_DATA_DIR the right directory, or JIRAGATE_STORE the right place?"
 		return p
 	}
 }

@@ -128,7 +128,7 @@ func (s *Store) shown(ctx context.Context, action string, revision int64) error 
 		go func() { _ = s.progress(ctx) }()
 	}
 	if err := s.picture.await(ctx, revision); err != nil {
-		return fmt.Errorf("%s: %w: it is done, but this gateway does not see it yet: %w", action, tokenstore.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: this gateway does not see yet what has happened: %w", action, tokenstore.ErrUnavailable, err)
 	}
 	return nil
 }
@@ -156,7 +156,10 @@ func (s *Store) ready(ctx context.Context) error {
 		return fmt.Errorf("the store is closed: %w", fs.ErrClosed)
 	}
 	if since, err := s.reach.away(); err != nil {
-		return fmt.Errorf("%w: etcd has been away for %s: %w", tokenstore.ErrUnavailable, s.now().Sub(since).Round(time.Second), err)
+		if !errors.Is(err, tokenstore.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", tokenstore.ErrUnavailable, err)
+		}
+		return fmt.Errorf("etcd has been away for %s: %w", s.now().Sub(since).Round(time.Second), err)
 	}
 	return nil
 }

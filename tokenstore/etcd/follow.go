@@ -92,7 +92,7 @@ func (s *Store) watch(ctx context.Context) (again bool) {
 				pause(ctx, confirmEach)
 				return false
 			case resp.Err() != nil:
-				s.log.InfoContext(ctx, "following the store was ended by etcd, and goes on by another connection", "error", resp.Err().Error())
+				s.log.DebugContext(ctx, "following the store was ended by etcd, and goes on by another connection", "error", resp.Err().Error())
 				pause(ctx, confirmEach)
 				return resp.CompactRevision > 0
 			case len(resp.Events) == 0:
@@ -178,7 +178,7 @@ func (s *Store) confirm(ctx context.Context) {
 	missed := 0
 	for ctx.Err() == nil {
 		err := s.confirmOnce(ctx)
-		s.reach.note(err)
+		s.noteReach(ctx, err)
 		if missed++; err == nil {
 			missed = 0
 		}
@@ -196,6 +196,21 @@ func (s *Store) confirm(ctx context.Context) {
 // progress has etcd tell, by the watch, up to where nothing is missing.
 func (s *Store) progress(ctx context.Context) error {
 	return s.client.RequestProgress(clientv3.WithRequireLeader(ctx)) // as the watch: it goes by the same stream
+}
+
+// noteReach says once that etcd is away, and once that it is back.
+func (s *Store) noteReach(ctx context.Context, err error) {
+	before, _ := s.reach.away()
+	s.reach.note(err)
+	since, why := s.reach.away()
+	switch {
+	case ctx.Err() != nil:
+	case before.IsZero() && why != nil:
+		s.log.WarnContext(ctx, "etcd is away: calls go on with what is known of the store, and nothing is refreshed or changed", "since", since, "error", why.Error(),
+			"hint", "see that a majority of etcd's members is up and can be reached: etcdctl endpoint health")
+	case !before.IsZero() && why == nil:
+		s.log.InfoContext(ctx, "etcd is back", "away_since", before)
+	}
 }
 
 // confirmOnce asks a majority of the members for the present revision, and waits until the

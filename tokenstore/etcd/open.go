@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,9 +129,28 @@ func exists(ctx context.Context, o Options) (bool, error) {
 		return client.Get(ctx, keyspace(o.Prefix).schema())
 	})
 	if err != nil {
-		return false, err
+		return false, explained(ctx, o, err)
 	}
 	return len(resp.Kvs) > 0, nil
+}
+
+// explained adds to an error why no connection could be made, of which etcd's client says nothing.
+func explained(ctx context.Context, o Options, err error) error {
+	if o.TLS == nil || !errors.Is(err, tokenstore.ErrUnavailable) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	for _, endpoint := range o.Endpoints {
+		dialer := tls.Dialer{Config: o.TLS}
+		conn, why := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(endpoint, "https://"))
+		if why == nil {
+			conn.Close()
+			continue
+		}
+		return fmt.Errorf("%w: connecting to %s: %w", err, endpoint, why)
+	}
+	return err
 }
 
 func connect(o Options) (*clientv3.Client, error) {
@@ -167,7 +187,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.session = &session{client: s.client, now: s.now, ttl: cmp.Or(o.ttl, leaseTTL)}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(explained(ctx, o, err), s.Close())
 	}
 	return s, nil
 }
