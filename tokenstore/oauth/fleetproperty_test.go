@@ -139,7 +139,7 @@ func (p *place) process() *process {
 func (g *process) passes(point string) {
 	g.at.mu.Lock()
 	var do func(*process)
-	if g.at.now == g {
+	if g.at.now == g && !errors.Is(g.reach(), errDied) { // a dead one is followed by one, and not by two
 		do = g.at.next[point]
 		delete(g.at.next, point)
 	}
