@@ -56,6 +56,7 @@ func TestEveryChangeIsOnRecord(t *testing.T) {
 		{"DELETE", "/v1/clients/billing/grants/globex", "", 204, "admin.client.revoke globex allow "},
 		{"DELETE", "/v1/clients/billing/grants/globex", "", 404, "admin.client.revoke globex deny not_found"},
 		{"DELETE", "/v1/clients/billing", "", 204, "admin.client.remove  allow "},
+		{"POST", "/v1/keys/prepare", "", 503, "admin.key.prepare  deny unavailable"},
 		{"POST", "/v1/keys/rotate", "", 503, "admin.key.rotate  deny unavailable"},
 		{"POST", "/v1/upgrade", "", 503, "admin.upgrade  deny unavailable"},
 		{"DELETE", "/v1/connections/globex", "", 200, "admin.connection.remove globex allow "},

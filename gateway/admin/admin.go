@@ -50,6 +50,8 @@ type Options struct {
 	// Keys is the keyset that the store and the CA key are sealed under; nil where it
 	// can't be looked at.
 	Keys Keyring
+	// SharedStore: other gateways may have the store, too, and copies of the keyset.
+	SharedStore bool
 	// ResealCA seals the CA key under the primary key, if it isn't, and CASealedUnder
 	// tells under which it is; false means none. Both go with Keys.
 	ResealCA      func() (changed bool, err error)

@@ -17,6 +17,8 @@ const rewrapBatch = 100
 // Keyring is what the API needs of a keyset.Live.
 type Keyring interface {
 	Keys() []keyset.KeyInfo
+	Prepare(ctx context.Context) (id uint32, err error)
+	Promote(ctx context.Context) (primary uint32, err error)
 	Rotate(ctx context.Context) (primary uint32, err error)
 	Drop(ctx context.Context, ids ...uint32) error
 }
@@ -25,9 +27,11 @@ type Keyring interface {
 type Key struct {
 	ID      uint32 `json:"id"`
 	Primary bool   `json:"primary"` // it seals
-	Status  string `json:"status"`
-	Records int    `json:"records"` // how many of the store are sealed under it
-	CAKey   bool   `json:"ca_key"`  // that of the CA is
+	// Prepared: it opens, seals nothing yet, and is to be the primary key next.
+	Prepared bool   `json:"prepared"`
+	Status   string `json:"status"`
+	Records  int    `json:"records"` // how many of the store are sealed under it
+	CAKey    bool   `json:"ca_key"`  // that of the CA is
 
 	AuditKey bool `json:"audit_key"` // that which signs is
 
@@ -35,6 +39,18 @@ type Key struct {
 }
 
 func (k *Key) inUse() bool { return k.Records > 0 || k.CAKey || k.AuditKey || k.PseudonymKey }
+
+// KeyPrepared is the answer of preparing a key, which seals nothing yet.
+type KeyPrepared struct {
+	ID uint32 `json:"prepared"`
+}
+
+// Rotation asks for another primary key.
+type Rotation struct {
+	// AtOnce: where gateways share a store, too, a new key may be made primary that was not
+	// prepared.
+	AtOnce bool `json:"at_once,omitempty"`
+}
 
 // Rotated is the answer of a rotation: from now on the new key seals.
 type Rotated struct {
@@ -47,6 +63,13 @@ type Rewrapped struct {
 	// CAKey: nothing is left, and the keys of CA, audit and pseudonyms are under the
 	// primary key, too.
 	CAKey bool `json:"ca_key"`
+}
+
+// DropKeys asks to remove the old keys.
+type DropKeys struct {
+	// AllGatewaysReloaded: each gateway that shares the store seals under the new primary key.
+	// It must be true where gateways may share it, and is of no use elsewhere.
+	AllGatewaysReloaded bool `json:"all_gateways_reloaded,omitempty"`
 }
 
 // Dropped lists the keys that are gone.
@@ -77,7 +100,7 @@ func (a *API) listKeys(w http.ResponseWriter, r *http.Request) error {
 func (a *API) keys(ctx context.Context) ([]Key, error) {
 	keys := []Key{}
 	for _, k := range a.o.Keys.Keys() {
-		keys = append(keys, Key{ID: k.ID, Primary: k.Primary, Status: k.Status})
+		keys = append(keys, Key{ID: k.ID, Primary: k.Primary, Prepared: k.Prepared, Status: k.Status})
 	}
 	use, err := a.o.Store.KeyUse(ctx)
 	if err != nil {
@@ -105,9 +128,8 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// rotateKey adds a primary key. What is sealed under the old ones stays so until it
-// is rewrapped.
-func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
+// prepareKey adds a key that seals nothing before it is made primary.
+func (a *API) prepareKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
 	}
@@ -115,7 +137,38 @@ func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 	if err != nil {
 		return answer{}, err
 	}
-	primary, err := a.o.Keys.Rotate(ctx)
+	id, err := a.o.Keys.Prepare(ctx)
+	if err != nil {
+		return answer{}, keysetProblem(err)
+	}
+	a.o.Logger.InfoContext(ctx, "key prepared", "id", id)
+	return answer{status: http.StatusOK, body: KeyPrepared{id}}, nil
+}
+
+// rotateKey makes the prepared key primary, or a new one. What is sealed under the old ones
+// stays so until it is rewrapped.
+func (a *API) rotateKey(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+	if a.o.Keys == nil {
+		return answer{}, noKeys()
+	}
+	var body Rotation
+	if r.ContentLength != 0 {
+		if err := decode(w, r, &body); err != nil {
+			return answer{}, err
+		}
+	}
+	rotate := a.o.Keys.Rotate
+	if a.o.SharedStore && !body.AtOnce {
+		rotate = a.o.Keys.Promote
+		if !slices.ContainsFunc(a.o.Keys.Keys(), func(k keyset.KeyInfo) bool { return k.Prepared }) {
+			return answer{}, notPrepared() // a refusal, rather than an act that fails
+		}
+	}
+	ctx, err := t.begin()
+	if err != nil {
+		return answer{}, err
+	}
+	primary, err := rotate(ctx)
 	if err != nil {
 		return answer{}, keysetProblem(err)
 	}
@@ -123,11 +176,20 @@ func (a *API) rotateKey(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 	return answer{status: http.StatusOK, body: Rotated{primary}}, nil
 }
 
+func notPrepared() *Problem {
+	p := refuse(http.StatusConflict, CodeConflict, "no key is prepared, and other gateways that share the store could not open what is sealed under one that they don't have")
+	p.Hint = "jiragate key rotate --prepare, copy the keyset to every gateway and jiragate reload there; then rotate again. With --at-once where this is the only gateway"
+	return p
+}
+
 // rewrap seals one batch of records under the primary key, and after the last the
 // keys of CA, audit and pseudonyms. It can stop anywhere and go on later.
-func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, error) {
+func (a *API) rewrap(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
+	}
+	if err := a.notBehind(r.Context()); err != nil {
+		return answer{}, err
 	}
 	ctx, err := t.begin()
 	if err != nil {
@@ -153,17 +215,50 @@ func (a *API) rewrap(_ http.ResponseWriter, _ *http.Request, t *task) (answer, e
 	return answer{status: http.StatusOK, body: Rewrapped{CAKey: true}}, nil
 }
 
-// dropKeys removes the keys that are not the primary one, if nothing is sealed
-// under any of them. Nothing new comes to be: only the primary key seals.
-func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer, error) {
+// notBehind refuses where another gateway seals under the key that is only prepared here:
+// to seal anew under the old one what that has sealed would lead back.
+func (a *API) notBehind(ctx context.Context) error {
+	keys := a.o.Keys.Keys()
+	if !a.o.SharedStore || !slices.ContainsFunc(keys, func(k keyset.KeyInfo) bool { return k.Prepared }) {
+		return nil
+	}
+	use, err := a.o.Store.KeyUse(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.Prepared && use[k.ID] > 0 {
+			p := refuse(http.StatusConflict, CodeConflict, "key %d is only prepared here, and another gateway seals under it already", k.ID)
+			p.Hint = "jiragate key rotate makes it the primary key here, too; so does the keyset of that gateway, copied here, and jiragate reload"
+			return p
+		}
+	}
+	return nil
+}
+
+// dropKeys removes the keys that are neither the primary one nor prepared, if nothing is
+// sealed under any of them. Nothing new comes to be: only the primary key seals. Of
+// other gateways that can't be known here, so the caller has to say it.
+func (a *API) dropKeys(w http.ResponseWriter, r *http.Request, t *task) (answer, error) {
 	if a.o.Keys == nil {
 		return answer{}, noKeys()
+	}
+	var body DropKeys
+	if r.ContentLength != 0 {
+		if err := decode(w, r, &body); err != nil {
+			return answer{}, err
+		}
+	}
+	if a.o.SharedStore && !body.AllGatewaysReloaded {
+		p := refuse(http.StatusConflict, CodeConflict, "a gateway that shares the store and still has the keyset from before the rotation would go on sealing under an old key, and nobody could open that without it")
+		p.Hint = "copy the keyset to every gateway, jiragate reload and jiragate key rewrap there; then drop with --all-gateways-reloaded, on each"
+		return answer{}, p
 	}
 	keys, err := a.keys(r.Context())
 	if err != nil {
 		return answer{}, err
 	}
-	old := slices.DeleteFunc(keys, func(k Key) bool { return k.Primary })
+	old := slices.DeleteFunc(keys, func(k Key) bool { return k.Primary || k.Prepared })
 	ids := []uint32{}
 	for _, k := range old {
 		if k.inUse() {
@@ -186,6 +281,9 @@ func (a *API) dropKeys(_ http.ResponseWriter, r *http.Request, t *task) (answer,
 }
 
 func keysetProblem(err error) error {
+	if errors.Is(err, keyset.ErrNotPrepared) {
+		return notPrepared()
+	}
 	if errors.Is(err, keyset.ErrReadOnly) || errors.Is(err, keyset.ErrChanged) {
 		return refuse(http.StatusConflict, CodeConflict, "%v", err)
 	}

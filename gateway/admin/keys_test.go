@@ -22,8 +22,10 @@ type fakeKeys struct{ err error }
 func (k *fakeKeys) Keys() []keyset.KeyInfo {
 	return []keyset.KeyInfo{{ID: 7, Status: "enabled"}, {ID: 8, Primary: true, Status: "enabled"}}
 }
-func (k *fakeKeys) Rotate(context.Context) (uint32, error) { return 0, k.err }
-func (k *fakeKeys) Drop(context.Context, ...uint32) error  { return k.err }
+func (k *fakeKeys) Prepare(context.Context) (uint32, error) { return 0, k.err }
+func (k *fakeKeys) Promote(context.Context) (uint32, error) { return 0, k.err }
+func (k *fakeKeys) Rotate(context.Context) (uint32, error)  { return 0, k.err }
+func (k *fakeKeys) Drop(context.Context, ...uint32) error   { return k.err }
 
 func TestKeys(t *testing.T) {
 	keys, err := keyset.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "keyset.json"), keyset.Options{Create: true})
@@ -141,7 +143,7 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		o.Pseudonyms.SealedUnder = func() (uint32, error) { return 0, fs.ErrNotExist }
 		o.Pseudonyms.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
 		h := local(t, o)
-		for _, path := range []string{"/v1/keys/rotate", "/v1/keys/drop"} {
+		for _, path := range []string{"/v1/keys/prepare", "/v1/keys/rotate", "/v1/keys/drop"} {
 			status, body := call(t, h, "POST", path, "")
 			if wantCode(t, body, tt.code); status != tt.status {
 				t.Errorf("%s, %s: %d", tt.name, path, status)
@@ -161,7 +163,7 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		}
 	}
 	h := local(t, options(t, store))
-	for _, request := range []string{"GET /v1/keys", "POST /v1/keys/rotate", "POST /v1/keys/rewrap", "POST /v1/keys/drop"} {
+	for _, request := range []string{"GET /v1/keys", "POST /v1/keys/prepare", "POST /v1/keys/rotate", "POST /v1/keys/rewrap", "POST /v1/keys/drop"} {
 		method, path, _ := strings.Cut(request, " ")
 		status, body := call(t, h, method, path, "")
 		if wantCode(t, body, admin.CodeUnavailable); status != 503 {

@@ -58,6 +58,7 @@ func (a *API) routes(detail readinessDetail) []route {
 	change(RoleAdmin, "DELETE", "/v1/clients/{name}/grants/{connection}", "admin.client.revoke", a.revoke)
 
 	stored(RoleAdmin, "GET", "/v1/keys", a.withKeys(a.listKeys))
+	change(RoleAdmin, "POST", "/v1/keys/prepare", "admin.key.prepare", a.prepareKey)
 	change(RoleAdmin, "POST", "/v1/keys/rotate", "admin.key.rotate", a.rotateKey)
 	change(RoleAdmin, "POST", "/v1/keys/rewrap", "admin.key.rewrap", a.rewrap)
 	change(RoleAdmin, "POST", "/v1/keys/drop", "admin.key.drop", a.dropKeys)

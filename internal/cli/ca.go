@@ -71,7 +71,7 @@ Give each client the new one first, beside the old one: that is why one has to b
 // replaceLive brings a root while a gateway has the store, which puts it on record and
 // in force.
 func (a *app) replaceLive(ctx context.Context, certFile, keyFile string) error {
-	keys, err := openKeyset(ctx, a.config, false)
+	keys, err := openKeyset(ctx, a.config, false, nil)
 	if err != nil {
 		return fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}

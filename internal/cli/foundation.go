@@ -62,7 +62,7 @@ func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, 
 	}
 	// A new keyset would not open what another one has sealed: where there is
 	// any of that, a missing keyset is an error, not a first start.
-	keys, err := openKeyset(ctx, c, !sealed)
+	keys, err := openKeyset(ctx, c, !sealed, logger)
 	switch {
 	case sealed && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w: %s was sealed under a keyset that is not there; bring it back, nothing else opens it", err, c.sealedPlace())
@@ -92,8 +92,8 @@ func (f *foundation) close() error { return f.store.Close() }
 
 // openKeyset opens the keyset that JIRAGATE_KEY_URI names. One that a KMS key
 // encrypts is in the data directory.
-func openKeyset(ctx context.Context, c Config, create bool) (*keyset.Live, error) {
-	return keyset.Open(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile()})
+func openKeyset(ctx context.Context, c Config, create bool, logger *slog.Logger) (*keyset.Live, error) {
+	return keyset.Open(ctx, c.keyURI(), keyset.Options{Create: create, EncryptedFile: c.keysetFile(), Logger: logger})
 }
 
 // anythingSealed reports whether the store, or the data directory, holds something that only
@@ -176,6 +176,7 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		directory = f.store.Directory
 		o.Store = f.store
 		o.Keys = f.keys
+		o.SharedStore = c.Store.shared()
 		o.Egress.Register = f.register
 		o.AuditKey = admin.SigningKey{
 			Open:        func() (admin.Signer, error) { return f.auditKey.open() },

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -71,14 +72,11 @@ stopped. Destroy the old one when you have seen that the gateway starts.`,
 // newKeysetPlace is the file in which a keyset is to be made, where there is none
 // yet.
 func (a *app) newKeysetPlace() (string, error) {
-	place, isFile := strings.CutPrefix(a.config.keyURI(), "file:")
-	switch {
-	case strings.HasPrefix(a.config.keyURI(), "env:"):
+	if strings.HasPrefix(a.config.keyURI(), "env:") {
 		return "", hint(fmt.Errorf("a keyset in an environment variable cannot be made here"),
 			"make it in a file, with JIRAGATE_KEY_URI=file:PATH, and put its content into the variable")
-	case !isFile:
-		place = a.config.keysetFile()
 	}
+	place := a.config.keysetPlace()
 	if err := prepareDataDir(a.config.DataDir); err != nil {
 		return "", err
 	}
@@ -88,6 +86,14 @@ func (a *app) newKeysetPlace() (string, error) {
 		return "", fmt.Errorf("there is a keyset in %s already", place)
 	}
 	return place, nil
+}
+
+// keysetPlace is the file of the keyset, in clear or encrypted by a KMS key.
+func (c *Config) keysetPlace() string {
+	if place, isFile := strings.CutPrefix(c.keyURI(), "file:"); isFile {
+		return place
+	}
+	return c.keysetFile()
 }
 
 // nothingSealed refuses new keys where old ones have sealed something.
@@ -137,7 +143,11 @@ func newKeyList(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, k := range keys {
-				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), strings.ToLower(k.Status), strconv.Itoa(k.Records), yes(k.CAKey), yes(k.AuditKey), yes(k.PseudonymKey)})
+				status := strings.ToLower(k.Status)
+				if k.Prepared {
+					status = "prepared"
+				}
+				rows = append(rows, []string{fmt.Sprint(k.ID), yes(k.Primary), status, strconv.Itoa(k.Records), yes(k.CAKey), yes(k.AuditKey), yes(k.PseudonymKey)})
 			}
 			return writeTable(a.out, []string{"ID", "PRIMARY", "STATUS", "RECORDS", "CA KEY", "AUDIT KEY", "PSEUDONYM KEY"}, rows)
 		},
@@ -154,28 +164,68 @@ func yes(b bool) string {
 }
 
 func newKeyRotate(a *app) *cobra.Command {
-	return &cobra.Command{
+	var prepare bool
+	var rotation admin.Rotation
+	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Add a new primary key to the keyset, which seals from now on",
-		Long: `Add a new primary key to the keyset. It seals from now on; the old keys still open what they sealed.
-Copy the keyset afterwards: backups that are made from now on need the new one. Then seal everything
-anew with key rewrap.`,
+		Short: "Make another key of the keyset primary, which seals from now on",
+		Long: `Make the prepared key of the keyset primary or, where none is prepared, a new one. It seals from now on;
+the old keys still open what they sealed. Copy the keyset afterwards: backups that are made from now on
+need the new one. Then seal everything anew with key rewrap.
+
+Gateways that share a store need the key before one of them seals under it: prepare it, copy the keyset
+to each, and jiragate reload there. Then rotate on one, copy and reload again; until a gateway has that
+keyset, it seals under the old key, and opens what is under either.`,
+		Example: `  jiragate key rotate --prepare
+  jiragate key rotate`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if prepare {
+				return a.prepareKey(cmd.Context())
+			}
+			body, err := json.Marshal(rotation)
+			if err != nil {
+				return err
+			}
 			var rotated admin.Rotated
-			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				return s.call(cmd.Context(), http.MethodPost, keysPath+"/rotate", nil, &rotated)
+			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
+				return s.call(cmd.Context(), http.MethodPost, keysPath+"/rotate", body, &rotated)
 			})
 			if err != nil {
 				return err
 			}
-			return a.printf("the primary key is %d now; jiragate key rewrap seals under it what the old keys have sealed\n", rotated.Primary)
+			err = a.printf("the primary key is %d now; jiragate key rewrap seals under it what the old keys have sealed\n", rotated.Primary)
+			if err == nil && a.config.Store.shared() {
+				err = a.printf("before that, copy %s to every gateway that shares the store, and jiragate reload there\n", escapeText(a.config.keysetPlace()))
+			}
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&prepare, "prepare", false, "only add the key, for it to be copied to every gateway first; the next key rotate makes it primary")
+	cmd.Flags().BoolVar(&rotation.AtOnce, "at-once", false, "make a new key primary that was not prepared, although gateways may share the store: where this is the only one")
+	cmd.MarkFlagsMutuallyExclusive("prepare", "at-once")
+	return cmd
+}
+
+// prepareKey adds a key, and says how it becomes the primary one.
+func (a *app) prepareKey(ctx context.Context) error {
+	var prepared admin.KeyPrepared
+	err := a.withSession(ctx, existingStore, func(s *session) error {
+		return s.call(ctx, http.MethodPost, keysPath+"/prepare", nil, &prepared)
+	})
+	if err != nil {
+		return err
+	}
+	return a.printf(`key %d is prepared; nothing is sealed under it yet
+1. copy %s to every gateway that shares the store, and jiragate reload there
+2. jiragate key rotate on one of them makes it the primary key
+3. copy the keyset from there and jiragate reload again, then jiragate key rewrap on each
+`, prepared.ID, escapeText(a.config.keysetPlace()))
 }
 
 func newKeyRewrap(a *app) *cobra.Command {
 	var drop bool
+	var request admin.DropKeys
 	cmd := &cobra.Command{
 		Use:   "rewrap",
 		Short: "Seal everything anew under the primary key",
@@ -183,11 +233,17 @@ func newKeyRewrap(a *app) *cobra.Command {
 a time, while calls go on; and the keys of the CA, of audit and of pseudonyms. It can be interrupted and run again.
 
 With --drop-old-keys, the keys under which nothing is left are removed from the keyset. Backups of the
-store that were made before do not open then.`,
+store that were made before do not open then. A prepared key stays. Gateways that share a store must all
+have the new primary key by then, from a keyset that was copied and a jiragate reload on each: say so with
+--all-gateways-reloaded. Each drops the old keys from its own copy, after its own rewrap.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			body, err := json.Marshal(request)
+			if err != nil {
+				return err
+			}
 			var dropped admin.Dropped
-			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
+			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
 				for left := -1; left != 0; {
 					var r admin.Rewrapped
 					if err := s.call(cmd.Context(), http.MethodPost, keysPath+"/rewrap", nil, &r); err != nil {
@@ -200,7 +256,7 @@ store that were made before do not open then.`,
 				if !drop {
 					return nil
 				}
-				return s.call(cmd.Context(), http.MethodPost, keysPath+"/drop", nil, &dropped)
+				return s.call(cmd.Context(), http.MethodPost, keysPath+"/drop", body, &dropped)
 			})
 			if err != nil {
 				return err
@@ -212,5 +268,6 @@ store that were made before do not open then.`,
 		},
 	}
 	cmd.Flags().BoolVar(&drop, "drop-old-keys", false, "remove the old keys from the keyset afterwards")
+	cmd.Flags().BoolVar(&request.AllGatewaysReloaded, "all-gateways-reloaded", false, "with --drop-old-keys: no gateway that shares the store seals under an old key any more")
 	return cmd
 }

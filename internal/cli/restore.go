@@ -26,7 +26,7 @@ const restoredReason = "restored from a backup: its refresh token may have been 
 // changed unless the backup is whole and opens under the keyset. The lock of
 // the present store is held all the while, so no gateway can be at work on it.
 func restoreStore(ctx context.Context, c Config, backup io.Reader) (done restored, err error) {
-	keys, err := openKeyset(ctx, c, false)
+	keys, err := openKeyset(ctx, c, false, nil)
 	if err != nil {
 		return done, hint(fmt.Errorf("JIRAGATE_KEY_URI: %w", err), "the backup opens only under the keyset of its store: put that back first")
 	}

@@ -7,6 +7,12 @@
 // stays readable. Each ciphertext begins with the id of its key, by which one
 // finds out when a key can go ([Live.Drop]).
 //
+// # Several gateways
+//
+// Those that share a store have copies of one keyset. A key is added first, without sealing
+// anything ([Live.Prepare]), and becomes the primary one ([Live.Promote]) when each of them
+// has it. From then on it doesn't matter which of them learns of that when.
+//
 // # Key management services
 //
 // With aws-kms:, gcp-kms: and hcvault: the keyset lies in a file encrypted under

@@ -84,22 +84,17 @@ func (k *Keyset) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 // ciphertext begins with it.
 func (k *Keyset) PrimaryKeyID() uint32 { return k.primary }
 
-// Rotate returns a keyset that has a new primary key beside all keys of k. It
-// stores nothing.
+// Rotate returns a keyset that has another primary key, the prepared one or else a new
+// one, beside all keys of k. It stores nothing.
 func (k *Keyset) Rotate() (*Keyset, error) {
-	m := tinkkeyset.NewManagerFromHandle(k.handle)
-	id, err := m.Add(aead.AES256GCMKeyTemplate())
+	if len(k.prepared()) > 0 {
+		return k.promote()
+	}
+	next, id, err := k.add()
 	if err != nil {
-		return nil, fmt.Errorf("rotating the keyset: %w", err)
+		return nil, err
 	}
-	if err := m.SetPrimary(id); err != nil {
-		return nil, fmt.Errorf("rotating the keyset: %w", err)
-	}
-	handle, err := m.Handle()
-	if err != nil {
-		return nil, fmt.Errorf("rotating the keyset: %w", err)
-	}
-	return fromHandle(handle)
+	return next.withPrimary(id)
 }
 
 // without returns a keyset that lacks the keys of these ids. The primary key can't
@@ -134,11 +129,13 @@ func (k *Keyset) ids() []uint32 {
 
 func (k *Keyset) keys() []KeyInfo {
 	infos := make([]KeyInfo, 0, k.handle.Len())
+	prepared := k.prepared()
 	for _, i := range k.handle.KeysetInfo().GetKeyInfo() {
 		infos = append(infos, KeyInfo{
-			ID:      i.GetKeyId(),
-			Primary: i.GetKeyId() == k.primary,
-			Status:  strings.ToLower(i.GetStatus().String()),
+			ID:       i.GetKeyId(),
+			Primary:  i.GetKeyId() == k.primary,
+			Prepared: slices.Contains(prepared, i.GetKeyId()),
+			Status:   strings.ToLower(i.GetStatus().String()),
 		})
 	}
 	return infos

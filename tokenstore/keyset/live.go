@@ -2,8 +2,10 @@ package keyset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -23,15 +25,20 @@ type Live struct {
 	version  atomic.Uint64 // of keys
 	changing sync.Mutex
 	stored   privatefile.Sum // of the file; guarded by changing
+	logger   *slog.Logger
+
+	looking sync.Mutex
+	looked  time.Time // for a key that was not known; guarded by looking
 }
 
 var _ tink.AEAD = (*Live)(nil)
 
 // KeyInfo tells of a key what is no secret.
 type KeyInfo struct {
-	ID      uint32 // with which its ciphertexts begin, after a byte 0x01, big endian
-	Primary bool   // it seals
-	Status  string // enabled, disabled or destroyed; only the first opens anything
+	ID       uint32 // with which its ciphertexts begin, after a byte 0x01, big endian
+	Primary  bool   // it seals
+	Prepared bool   // it opens, and is to be the primary one next: see [Live.Prepare]
+	Status   string // enabled, disabled or destroyed; only the first opens anything
 }
 
 // Encrypt implements [tink.AEAD], under the primary key.
@@ -39,9 +46,19 @@ func (l *Live) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
 	return l.keys.Load().Encrypt(plaintext, associatedData)
 }
 
-// Decrypt implements [tink.AEAD], under whichever key it was encrypted.
+// Decrypt implements [tink.AEAD], under whichever key it was encrypted. If that is not in
+// the keyset, the file: of the keyset is read again where it has changed, at most once a
+// second; and if it isn't in that either, the error is an [UnknownKeyError].
 func (l *Live) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	return l.keys.Load().Decrypt(ciphertext, associatedData)
+	k := l.keys.Load()
+	plaintext, err := k.Decrypt(ciphertext, associatedData)
+	if err == nil {
+		return plaintext, nil
+	}
+	if id, lacks := k.lacks(ciphertext); lacks {
+		return l.decryptUnknown(k, id, ciphertext, associatedData)
+	}
+	return nil, err
 }
 
 // PrimaryKeyID returns the id of the key that seals.
@@ -54,7 +71,7 @@ func (l *Live) KeyIDs() []uint32 { return l.keys.Load().ids() }
 func (l *Live) Keys() []KeyInfo { return l.keys.Load().keys() }
 
 // Stored returns when the keyset was stored last: as it was made, and whenever it was
-// rotated, keys were dropped or its file was put back. No key is younger; how old they
+// rotated, a key was prepared, keys were dropped or its file was put back. No key is younger; how old they
 // are, a keyset does not say. ok is false where it comes from an environment variable
 // or its file can't be looked at.
 func (l *Live) Stored() (at time.Time, ok bool) {
@@ -68,13 +85,16 @@ func (l *Live) Stored() (at time.Time, ok bool) {
 	return info.ModTime().UTC(), true
 }
 
-// Rotate adds a new primary key and returns its id. The old keys stay, for
-// reading. The keyset is on disk before the new key seals anything.
+// Rotate makes another key the primary one, the prepared one or else a new one, and
+// returns its id. The old keys stay, for reading. The keyset is on disk before the new
+// key seals anything. Where gateways share a store, use [Live.Promote]: what is sealed
+// under a key that was not prepared they can't open until they have the keyset.
 //
 // After an error the keyset in use is the one before. The file then holds that
 // one or the new one, whole, and either opens everything. The errors match
 // [ErrReadOnly] where the keyset can't be stored, and [ErrChanged] where its file
-// is no longer the one that was read: restarting reads it again.
+// is no longer the one that was read: [Live.Reload] reads it again. What the file holds
+// already, since the same was done to it elsewhere, is no error.
 func (l *Live) Rotate(ctx context.Context) (primary uint32, err error) {
 	next, err := l.change(ctx, (*Keyset).Rotate)
 	if err != nil {
@@ -111,7 +131,16 @@ func (l *Live) change(ctx context.Context, f func(*Keyset) (*Keyset, error)) (*K
 	if err != nil {
 		return nil, err
 	}
+	if next == l.keys.Load() {
+		return next, nil
+	}
 	stored, err := l.place.replace(ctx, l.stored, next)
+	if errors.Is(err, ErrChanged) {
+		// The file may be that of another gateway, on which the same was done before.
+		if there, sum, readErr := l.place.read(ctx); readErr == nil && slices.Equal(there.keys(), next.keys()) {
+			next, stored, err = there, sum, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type Options struct {
 	// EncryptedFile is where the keyset lies that is encrypted under a key of a key
 	// management service. Other key URIs don't use it.
 	EncryptedFile string
+
+	// Logger is told when the keyset was read again without anybody asking. Optional.
+	Logger *slog.Logger
 
 	google  []option.ClientOption // of tests
 	timeout time.Duration         // of tests; 0 means kmsTimeout
@@ -83,7 +87,10 @@ func openPlace(ctx context.Context, p *place, o Options) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Live{place: p, stored: sum}
+	l := &Live{place: p, stored: sum, logger: o.Logger}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
 	l.keys.Store(k)
 	return l, nil
 }

@@ -114,7 +114,7 @@ func (p *place) replace(ctx context.Context, old privatefile.Sum, k *Keyset) (pr
 	}
 	err = privatefile.Replace(p.path, old, content)
 	if errors.Is(err, privatefile.ErrChanged) {
-		return privatefile.Sum{}, fmt.Errorf("%s: %w since it was read: restart, so that it is read again", p.path, ErrChanged)
+		return privatefile.Sum{}, fmt.Errorf("%s: %w since it was read: jiragate reload, or a restart, reads it again", p.path, ErrChanged)
 	}
 	if err != nil {
 		return privatefile.Sum{}, fmt.Errorf("storing it: %w", err)

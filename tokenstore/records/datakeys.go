@@ -5,11 +5,14 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/subtle/random"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"jiragate/tokenstore"
 )
 
 // Each connection has a data key of its own, under which nothing but its
@@ -71,7 +74,10 @@ func readDataKey(tx Reader, a tink.AEAD, r *connectionRecord) (*dataKey, error) 
 		return nil, fmt.Errorf("data key: %w", err)
 	}
 	key, err := unseal(a, dataKeySchema, wrapped, dataKeyFacts(r))
-	if err != nil {
+	switch {
+	case errors.Is(err, tokenstore.ErrWrongKey):
+		return nil, fmt.Errorf("data key: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("data key: %w, or the keyset has lost key %d", err, id)
 	}
 	defer clear(key)

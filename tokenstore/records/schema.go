@@ -3,6 +3,7 @@ package records
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -88,6 +89,9 @@ func openCanary(tx Reader, a tink.AEAD) error {
 		return corruptf("the record that tells whether the keyset fits is damaged")
 	}
 	text, err := unseal(a, canarySchema, sealed, canaryFacts())
+	if unknown, ok := errors.AsType[*unknownKeyError](err); ok {
+		return fmt.Errorf("%w: %w; or check JIRAGATE_KEY_URI, and that the keyset belongs to this store", tokenstore.ErrWrongKey, unknown.err)
+	}
 	if err != nil || string(text) != canaryText {
 		return fmt.Errorf("%w: it was sealed under another one: check JIRAGATE_KEY_URI, and that the keyset belongs to this store", tokenstore.ErrWrongKey)
 	}

@@ -2,9 +2,12 @@ package records
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"jiragate/tokenstore"
 )
 
 // A sealed record is two bytes, the version of this format and the schema of
@@ -34,10 +37,24 @@ func unseal(a tink.AEAD, schema byte, sealed, associated []byte) ([]byte, error)
 		return nil, err
 	}
 	plaintext, err := a.Decrypt(sealed[sealHeader:], bound(sealed[0], sealed[1], associated))
-	if err != nil {
+	var unknown interface{ UnknownKey() uint32 }
+	switch {
+	case errors.As(err, &unknown):
+		return nil, &unknownKeyError{err}
+	case err != nil:
 		return nil, errNotOpening()
 	}
 	return plaintext, nil
+}
+
+// unknownKeyError says that the keyset has no such key. It matches tokenstore.ErrCorrupt, since
+// the key may be gone for good, but doesn't say so: another gateway may have it.
+type unknownKeyError struct{ err error }
+
+func (e *unknownKeyError) Error() string { return "a sealed record does not open: " + e.err.Error() }
+func (e *unknownKeyError) Unwrap() error { return e.err }
+func (e *unknownKeyError) Is(target error) bool {
+	return target == tokenstore.ErrCorrupt || target == tokenstore.ErrWrongKey
 }
 
 func checkHeader(sealed []byte, schema byte) error {
