@@ -16,6 +16,12 @@ var (
 	// ErrCorrupt: the store, or a record in it, is not as it was written. Any
 	// operation can return it.
 	ErrCorrupt = errors.New("the store is damaged")
+	// ErrMoved: the store is somewhere else now. What is left here is not to be used: its
+	// refresh tokens may have been replaced since.
+	ErrMoved = errors.New("the store was moved")
+	// ErrMoving: the store is being moved, from here or to here. The wrapping error says by
+	// which command.
+	ErrMoving = errors.New("the store is being moved")
 )
 
 // Errors of a store that several gateways share.

@@ -58,6 +58,10 @@ func restoreStore(ctx context.Context, c Config, backup io.Reader) (done restore
 		switch {
 		case errors.Is(openErr, tokenstore.ErrLocked):
 			return done, hint(openErr, "stop the gateway first")
+		case errors.Is(openErr, tokenstore.ErrMoving):
+			return done, openErr
+		case errors.Is(openErr, tokenstore.ErrMoved):
+			// Nobody is at work on it, and what it was is elsewhere.
 		case openErr != nil:
 			done.damaged = openErr // a reason to restore
 		default:

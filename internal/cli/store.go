@@ -13,7 +13,7 @@ import (
 )
 
 func newStore(a *app) *cobra.Command {
-	return group("store", "Store: backup, restore and check", newStoreBackup(a), newStoreRestore(a), newStoreCheck(a))
+	return group("store", "Store: backup, restore, check, and moving it", newStoreBackup(a), newStoreRestore(a), newStoreCheck(a), newStoreMigrate(a))
 }
 
 func newStoreBackup(a *app) *cobra.Command {
@@ -92,6 +92,10 @@ is newer than the last refresh, connection enable makes a connection active agai
 it a new credential.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.config.Store.shared() {
+				return hint(fmt.Errorf("a backup is a file, and cannot be restored into %s at once", a.config.Store),
+					"restore it into a file, with JIRAGATE_STORE=bolt:FILE, and move that with jiragate store migrate --from bolt:FILE --to etcd://HOST,.../PREFIX, to a prefix below which nothing is")
+			}
 			in := a.in
 			if args[0] != "-" {
 				f, err := os.Open(args[0])

@@ -1,7 +1,8 @@
 // Package bolt keeps the store in one bbolt file.
 //
 // Start with [Open] and [Store], which implements tokenstore.Store. [Verify]
-// checks a copy before it is put in place.
+// checks a copy before it is put in place. [Source] and [Target] are for moving it:
+// see tokenstore/migration.
 //
 // What is in it, how it is sealed and by which rules it changes is the business of
 // tokenstore/records. This package has the file: its transactions, its pages, and what is

@@ -12,7 +12,8 @@ import (
 	"jiragate/tokenstore/records"
 )
 
-// Export writes a store file with the records of another store to w, and returns its length.
+// Export writes a store file with the records of another store to w, and returns its length. That
+// the other one was moved, or from where, is not in it.
 // It is made in a temporary file of mode 0600.
 func Export(ctx context.Context, from records.Reader, w io.Writer) (n int64, err error) {
 	temp, err := privatefile.Temp(os.TempDir() + "/jiragate-export")
@@ -51,6 +52,9 @@ func fill(ctx context.Context, to transaction, from records.Reader) error {
 		err = from.Each(b, "", func(key, value []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if !records.Copied(b, key) {
+				return nil
 			}
 			return bucket.Put(key, value)
 		})

@@ -18,6 +18,8 @@ type schema struct {
 	version int
 	// migrations[i] leads from version i+1 to i+2, so there are version-1.
 	migrations []migration
+	// marked: who opens it moves it.
+	marked bool
 }
 
 // currentSchema is what this program reads and writes.
@@ -42,6 +44,9 @@ func (s schema) prepare(db *bbolt.DB, a tink.AEAD) error {
 func (s schema) accept(tx *bbolt.Tx, a tink.AEAD) (int, error) {
 	if tx.Bucket([]byte(records.Meta)) == nil {
 		return 0, corruptf("it is a bbolt file, but not a store of jiragate")
+	}
+	if s.marked {
+		return records.AcceptMarked(transaction{tx}, a, s.version)
 	}
 	return records.Accept(transaction{tx}, a, s.version)
 }

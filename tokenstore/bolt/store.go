@@ -68,8 +68,8 @@ var _ tokenstore.Store = (*Store)(nil)
 // Open opens the store, and makes it where there is none. The whole file is read
 // once to see that its pages are in order, and those not in use are overwritten.
 //
-// Errors: tokenstore.ErrLocked, ErrWrongKey, ErrCorrupt and ErrSchemaTooNew; one
-// that gives the command to run where others than the owner have access to the
+// Errors: tokenstore.ErrLocked, ErrMoved, ErrMoving, ErrWrongKey, ErrCorrupt and
+// ErrSchemaTooNew; one that gives the command to run where others than the owner have access to the
 // file; and those of the file system.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	return open(ctx, o, currentSchema())

@@ -20,7 +20,8 @@ import (
 // read, all is written. That etcd doesn't answer leaves open whether it was. So each change
 // also writes an id of its own to a key that this gateway alone uses for one change at a time,
 // a slot, and depends on that key being as it was left. Then it can be sent again until there
-// is an answer: it is carried through once at most, and the id tells whether it was.
+// is an answer: it is carried through once at most, and the id tells whether it was. And none is
+// carried through once the store has a mark, that it is moved (announce.go).
 
 const (
 	// slots is how many changes one gateway may have under way.
@@ -44,7 +45,7 @@ type slot struct {
 }
 
 // commit carries the transaction through, under a lease and with a slot. It returns the
-// revision of the change. Errors: errMeanwhile; and where it is not known whether it was carried
+// revision of the change. Errors: errMeanwhile; tokenstore.ErrMoved and ErrMoving; and where it is not known whether it was carried
 // through, one that says so.
 func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 	ops, err := t.operations(l)
@@ -61,10 +62,11 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 	}
 	id := rand.Text()
 	ops = append(nested(ops), clientv3.OpPut(key, id, clientv3.WithLease(l.id)))
+	stays := clientv3.Compare(clientv3.CreateRevision(t.keys.mark()), "=", 0)
 	for {
 		mine := clientv3.Compare(clientv3.ModRevision(key), "=", s.mod)
 		resp, err := once(t.ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine)...).Then(ops...).Else(clientv3.OpGet(key)).Commit()
+			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine, stays)...).Then(ops...).Else(clientv3.OpGet(key), clientv3.OpGet(t.keys.mark())).Commit()
 		})
 		switch {
 		case err == nil && resp.Succeeded:
@@ -78,6 +80,9 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 				if s.mod = kvs[0].ModRevision; string(kvs[0].Value) == id {
 					return s.mod, nil // sent before, and carried through
 				}
+			}
+			if err := markErr(resp.Responses[1].GetResponseRange().Kvs); err != nil {
+				return 0, err
 			}
 			if s.mod == before {
 				return 0, errMeanwhile

@@ -29,6 +29,13 @@
 // itself, without a question, when another gateway may have taken over. Nothing changes the
 // store without the lease.
 //
+// # Moving it
+//
+// [Source] and [Target] are for tokenstore/migration. A store that is moved, or was, has a mark:
+// no gateway opens it, and one that had it open, and was cut off, changes nothing in it and soon
+// hands out no credentials (announce.go, follow.go). What is being filled has one, too, which also
+// says how far that is (target.go).
+//
 // # Caveats
 //
 // What is removed stays in etcd's history until it is compacted, and in its files until they

@@ -26,3 +26,6 @@ func (s *Store) Lapse() {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// FillBy has a target write so many records in each transaction.
+func (t *Target) FillBy(records int) { t.ops = records }

@@ -214,14 +214,21 @@ func (s *Store) noteReach(ctx context.Context, err error) {
 }
 
 // confirmOnce asks a majority of the members for the present revision, and waits until the
-// picture has come to it.
+// picture has come to it. A store that was moved is not confirmed any more.
 func (s *Store) confirmOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	asked := s.now()
-	resp, err := s.client.Get(ctx, s.keys.schema(), clientv3.WithKeysOnly())
+	resp, err := s.client.Get(ctx, s.keys.mark())
 	if err != nil {
 		return failed(err)
+	}
+	if err := markErr(resp.Kvs); err != nil {
+		s.moved.Do(func() {
+			s.log.ErrorContext(ctx, "the store was moved while this gateway could not reach it", "error", err.Error(),
+				"hint", "this gateway refreshes and changes nothing any more: set JIRAGATE_STORE as the others have it, and start it again")
+		})
+		return err
 	}
 	if s.picture.revision() < resp.Header.Revision {
 		// Nothing may have happened to what is followed: only etcd can tell.

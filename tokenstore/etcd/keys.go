@@ -15,6 +15,7 @@ import (
 //	deletions/KEY        written, empty, when a connection is removed or an issue is
 //	                     forgotten: see guard
 //	outcomes/LEASE/SLOT  the last change of a gateway, see commit.go; goes with its lease
+//	gateways/LEASE       the name of a gateway that has the store open; goes with its lease
 //
 // What is live is small, and needed to decide on calls: connections, clients, whether a
 // credential that is remembered is still the present one (each new one changes the record of
@@ -30,6 +31,9 @@ func live(b records.Bucket) bool {
 	}
 	return false
 }
+
+// all is what every key begins with.
+func (p keyspace) all() string { return string(p) + "/" }
 
 func (p keyspace) live() string { return string(p) + "/live/" }
 
@@ -48,8 +52,17 @@ func (p keyspace) schema() string { return p.key(records.Meta, records.SchemaKey
 
 func (p keyspace) sequence(b records.Bucket) string { return string(p) + "/sequences/" + string(b) }
 
+// mark is the key of what says that the store was moved, or is being moved.
+func (p keyspace) mark() string { return p.key(records.Meta, records.MarkKey) }
+
+func (p keyspace) origin() string { return p.key(records.Meta, records.OriginKey) }
+
+func (p keyspace) gateways() string { return string(p) + "/gateways/" }
+
+func (p keyspace) outcomes() string { return string(p) + "/outcomes/" }
+
 func (p keyspace) outcome(lease, slot string) string {
-	return string(p) + "/outcomes/" + lease + "/" + slot
+	return p.outcomes() + lease + "/" + slot
 }
 
 // claims is what the keys of claims begin with, which go with the lease of their gateway.

@@ -87,6 +87,7 @@ type Store struct {
 	slots     chan *slot
 	again     sync.Mutex    // held by a change that has met another one
 	stuck     chan struct{} // the watch is to begin anew
+	moved     sync.Once     // to say so once
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -98,8 +99,8 @@ var _ tokenstore.Store = (*Store)(nil)
 
 // Open opens the store, and makes it where there is none.
 //
-// Errors: tokenstore.ErrUnavailable, ErrWrongKey, ErrCorrupt and ErrSchemaTooNew; and that etcd
-// refuses this user.
+// Errors: tokenstore.ErrUnavailable, ErrMoved, ErrMoving, ErrWrongKey, ErrCorrupt and
+// ErrSchemaTooNew; and that etcd refuses this user.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s, err := open(ctx, o)
 	if err != nil {
@@ -108,7 +109,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Exists reports whether there is a store. It looks at nothing of it.
+// Exists reports whether there is a store, or what will be one when it was moved here. It looks
+// at nothing of it.
 func Exists(ctx context.Context, o Options) (bool, error) {
 	there, err := exists(ctx, o)
 	if err != nil {
@@ -125,13 +127,17 @@ func exists(ctx context.Context, o Options) (bool, error) {
 		return false, failed(err)
 	}
 	defer client.Close() // it has nothing left to say
-	resp, err := persist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
-		return client.Get(ctx, keyspace(o.Prefix).schema())
-	})
-	if err != nil {
-		return false, explained(ctx, o, err)
+	keys := keyspace(o.Prefix)
+	for _, key := range []string{keys.mark(), keys.schema()} {
+		resp, err := persist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) { return client.Get(ctx, key) })
+		if err != nil {
+			return false, explained(ctx, o, err)
+		}
+		if len(resp.Kvs) > 0 {
+			return true, nil
+		}
 	}
-	return len(resp.Kvs) > 0, nil
+	return false, nil
 }
 
 // explained adds to an error why no connection could be made, of which etcd's client says nothing.
@@ -166,6 +172,19 @@ func connect(o Options) (*clientv3.Client, error) {
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	s.session.announce = s.announce
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(explained(ctx, o, err), s.Close())
+	}
+	return s, nil
+}
+
+// newStore is connected, and does nothing yet.
+func newStore(o Options) (*Store, error) {
 	s := &Store{
 		keys: keyspace(o.Prefix), node: o.Node, aead: o.AEAD, now: o.Now, staleness: o.Staleness, export: o.Export, log: o.Logger,
 		picture: newPicture(), slots: newSlots(), stuck: make(chan struct{}),
@@ -186,9 +205,6 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		return nil, failed(err)
 	}
 	s.session = &session{client: s.client, now: s.now, ttl: cmp.Or(o.ttl, leaseTTL)}
-	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(explained(ctx, o, err), s.Close())
-	}
 	return s, nil
 }
 
@@ -225,6 +241,13 @@ func (s *Store) prepare(ctx context.Context) error {
 	defer func() { s.slots <- slot }()
 	for {
 		_, err := s.attempt(ctx, slot, func(t *records.Change) error {
+			mark, err := records.ReadMark(t)
+			if err != nil {
+				return err
+			}
+			if err := mark.Err(); err != nil {
+				return err
+			}
 			schema, err := t.Get(records.Meta, records.SchemaKey)
 			if err != nil {
 				return err

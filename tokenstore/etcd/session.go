@@ -72,10 +72,12 @@ func (l *lease) prolong(sent time.Time, seconds int64) {
 
 // session keeps a lease, and takes a new one when it is over.
 type session struct {
-	client  *clientv3.Client
-	now     func() time.Time
-	ttl     time.Duration
-	current atomic.Pointer[lease] // nil: none
+	client *clientv3.Client
+	now    func() time.Time
+	ttl    time.Duration
+	// announce, which may be nil, is called with each lease before it is used.
+	announce func(context.Context, *lease) error
+	current  atomic.Pointer[lease] // nil: none
 }
 
 // open takes the first lease.
@@ -87,6 +89,12 @@ func (s *session) open(ctx context.Context) error {
 	}
 	l := &lease{id: granted.ID, now: s.now, lapsed: make(chan struct{})}
 	l.prolong(sent, granted.TTL)
+	if s.announce != nil {
+		if err := s.announce(ctx, l); err != nil {
+			s.revoke(l)
+			return err
+		}
+	}
 	s.current.Store(l)
 	return nil
 }

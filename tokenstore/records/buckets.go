@@ -5,7 +5,8 @@ type Bucket string
 
 // The buckets, their keys and values.
 const (
-	// Meta has "schema", "canary" and "canary_sha256".
+	// Meta has "schema", "canary" and "canary_sha256"; and [MarkKey] and [OriginKey] of
+	// a store that is or was moved.
 	Meta Bucket = "meta"
 	// Connections: id → connectionRecord. Its sequence is the incarnation begun last.
 	Connections Bucket = "connections"

@@ -57,8 +57,21 @@ func PutSchema(w Writer, schema int) error {
 }
 
 // Accept reads the schema of a store, which may be up to known, and opens its canary.
-// Errors: tokenstore.ErrSchemaTooNew, ErrWrongKey, ErrCorrupt.
+// Errors: tokenstore.ErrMoved and ErrMoving, see [Mark]; ErrSchemaTooNew, ErrWrongKey,
+// ErrCorrupt.
 func Accept(tx Reader, a tink.AEAD, known int) (schema int, err error) {
+	mark, err := ReadMark(tx)
+	if err != nil {
+		return 0, err
+	}
+	if err := mark.Err(); err != nil {
+		return 0, err
+	}
+	return AcceptMarked(tx, a, known)
+}
+
+// AcceptMarked is Accept for who moves the store: a mark is no error.
+func AcceptMarked(tx Reader, a tink.AEAD, known int) (schema int, err error) {
 	v, err := tx.Get(Meta, SchemaKey)
 	if err != nil {
 		return 0, err
