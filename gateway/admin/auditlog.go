@@ -40,6 +40,11 @@ type AuditLog struct {
 	// Activity counts what happened; a window that can't be had is an
 	// [activity.ErrWindow].
 	Activity func(ctx context.Context, q ActivityRequest) (Activity, error)
+	// Node is the name of this gateway; empty where it has none.
+	Node string
+	// Published is what the gateways have published of their logs; nil where they share no
+	// store.
+	Published PublishedLogs
 }
 
 const (

@@ -36,10 +36,11 @@ type comment struct {
 
 // sources are the packages whose types cross the wire.
 var sources = map[string]string{
-	"jiragate/gateway/admin":          ".",
-	"jiragate/gateway/audit":          "../audit",
-	"jiragate/gateway/audit/activity": "../audit/activity",
-	"jiragate/policy":                 "../../policy",
+	"jiragate/gateway/admin":           ".",
+	"jiragate/gateway/audit":           "../audit",
+	"jiragate/gateway/audit/activity":  "../audit/activity",
+	"jiragate/gateway/audit/published": "../audit/published",
+	"jiragate/policy":                  "../../policy",
 }
 
 // enums are the values of fields that are strings in Go, by type and field of the

@@ -73,6 +73,8 @@ func (a *API) routes(detail readinessDetail) []route {
 	handle(RoleCompliance, "GET", "/v1/audit/records/{ref}/proof", withLog(log.Query != nil && log.Prove != nil, "a proof", a.proveRecord))
 	handle(RoleViewer, "GET", "/v1/audit/checkpoint", withLog(log.Newest != nil && log.Length != nil, "the checkpoint", a.showCheckpoint))
 	handle(RoleViewer, "GET", "/v1/audit/activity", withLog(log.Activity != nil, "charts", a.showActivity))
+	stored(RoleCompliance, "GET", "/v1/audit/nodes", a.listNodes)
+	change(RoleAdmin, "POST", "/v1/audit/nodes/{node}/retire", "admin.audit.node.retire", a.retireNode)
 	change(RoleCompliance, "POST", "/v1/audit/report", "admin.audit.report", a.makeReport)
 	change(RoleCompliance, "POST", "/v1/audit/report/signature", "admin.audit.report", a.signReport)
 	change(RoleCompliance, "POST", "/v1/audit/report/checksums", "admin.audit.report", a.signReportFiles)

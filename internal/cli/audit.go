@@ -9,7 +9,7 @@ import (
 
 func newAudit(a *app) *cobra.Command {
 	return group("audit", "Audit: the call records",
-		newAuditQuery(a), newAuditActivity(a), newAuditReindex(a), newAuditReport(a), newAuditVerify(a), newAuditProve(a), newAuditKey(a), newAuditPseudonym(a))
+		newAuditQuery(a), newAuditActivity(a), newAuditReindex(a), newAuditReport(a), newAuditVerify(a), newAuditProve(a), newAuditKey(a), newAuditNodes(a), newAuditPseudonym(a))
 }
 
 func auditError(err error) error {

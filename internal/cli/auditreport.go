@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/gateway/admin"
-	"jiragate/gateway/audit/fleet"
+	"jiragate/gateway/admin/reporting"
 	"jiragate/gateway/audit/report"
 )
 
 func newAuditReport(a *app) *cobra.Command {
 	var about report.About
 	var format, dir string
-	var given, keyFiles []string
+	var given, keyFiles, elsewhere []string
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Make the document for a customer's auditor: what was promised, and what happened",
@@ -32,6 +32,9 @@ The page (html) is one file, and ends in a signature by the audit key (jiragate 
 check it. The csv holds counts for pivot tables, the json all that the page says; these two are signed only
 with --dir, which writes all three, with SHA256SUMS and SHA256SUMS.note. The exit code is 1 if the report
 has an alert.
+
+With --checkpoints, the logs are compared with checkpoints that were kept elsewhere, as by audit verify; of store, a
+node that has published and has no log here is an alert.
 
 With --log for each of several gateways, it is of all of their logs. Each is verified by itself, with the keys
 that audit verify would take for it, and the page says with which, where one fails, and where one
@@ -65,12 +68,20 @@ this gateway has published, and those in egress-addresses.json beside a log. It 
 			}
 			var files *reportFiles
 			var r *report.Report
+			copies, err := a.readEvidence(cmd.Context(), elsewhere)
+			if err != nil {
+				return err
+			}
 			logs, err := a.logs(given)
 			if err != nil {
 				return err
 			}
+			source, err := a.reportOf(logs, keyFiles, copies)
+			if err != nil {
+				return err
+			}
 			err = a.withSession(cmd.Context(), existingStore, func(s *session) error {
-				if r, err = a.makeReport(cmd.Context(), s, logs, keyFiles, about, now); err != nil {
+				if r, err = a.makeReport(cmd.Context(), s, source, about, now); err != nil {
 					return err
 				}
 				if files, err = newReportFiles(r); err == nil && (dir != "" || format == "html") {
@@ -106,6 +117,7 @@ this gateway has published, and those in egress-addresses.json beside a log. It 
 	cmd.Flags().StringVar(&format, "format", "html", "html, csv or json, written to the output")
 	cmd.Flags().StringVar(&dir, "dir", "", "a directory that gets a file of each format, and their signed checksums")
 	logsFlag(cmd, &given)
+	cmd.Flags().StringArrayVar(&elsewhere, "checkpoints", nil, checkpointsUsage)
 	cmd.Flags().StringArrayVar(&keyFiles, "public-key", nil, "file with the public keys to trust of one log (default: those of audit-key.json in the data directory); may be given several times")
 	return cmd
 }
@@ -126,8 +138,7 @@ func (a *app) reportAlerts(r *report.Report) error {
 }
 
 // makeReport asks the admin API for what is not in files.
-func (a *app) makeReport(ctx context.Context, s *session, logs []fleet.Log, keyFiles []string, about report.About, now time.Time) (*report.Report, error) {
-	source := a.reportOf(logs, keyFiles)
+func (a *app) makeReport(ctx context.Context, s *session, source reporting.Source, about report.About, now time.Time) (*report.Report, error) {
 	source.Connection = func(ctx context.Context, id string) (edition, region string, err error) {
 		var c admin.Connection
 		err = s.call(ctx, http.MethodGet, "/v1/connections/"+id, nil, &c)

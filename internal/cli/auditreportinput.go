@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"jiragate/gateway/admin/reporting"
+	"jiragate/gateway/audit"
 	"jiragate/gateway/audit/checkpoint"
 	"jiragate/gateway/audit/fleet"
 	"jiragate/gateway/audit/report"
@@ -29,19 +31,50 @@ func (c Config) reportSource() reporting.Source {
 }
 
 // reportOf is where reports on these logs come from.
-func (a *app) reportOf(logs []fleet.Log, keyFiles []string) reporting.Source {
+func (a *app) reportOf(logs []fleet.Log, keyFiles []string, e evidence) (reporting.Source, error) {
 	source := a.config.reportSource()
-	if len(logs) == 1 {
+	plain := len(logs) == 1 && !e.asked && len(e.copies) == 0
+	owned := make([][]audit.Elsewhere, len(logs))
+	if !plain {
+		var err error
+		if owned, err = a.evidenceOf(logs, keyFiles, e, &source); err != nil {
+			return source, err
+		}
+	}
+	if plain {
 		source.Dir = logs[0].Dir
 		source.Trust = func() (*checkpoint.Trust, error) { return a.trustIn(logs[0], keyFiles) }
 	} else {
-		for _, l := range logs {
-			source.Logs = append(source.Logs, reporting.Log{Log: l, Trust: func() (*checkpoint.Trust, error) { return a.trustIn(l, keyFiles) }})
+		for i, l := range logs {
+			source.Logs = append(source.Logs, reporting.Log{Log: l, Checkpoints: owned[i], Trust: func() (*checkpoint.Trust, error) { return a.trustIn(l, keyFiles) }})
 		}
 	}
 	source.Policy = func(sha256 string) (*policy.Policy, error) { return policyIn(a.config, logs, sha256) }
 	source.Published = func() ([]report.PublishedAddress, error) { return publishedBeside(a.config, logs) }
-	return source
+	return source, nil
+}
+
+// evidenceOf gives the checkpoints from elsewhere to the logs, which it names, and tells the
+// source which logs are absent.
+func (a *app) evidenceOf(logs []fleet.Log, keyFiles []string, e evidence, source *reporting.Source) ([][]audit.Elsewhere, error) {
+	if !e.asked && len(e.copies) == 0 {
+		return make([][]audit.Elsewhere, len(logs)), nil
+	}
+	trusts := make([]*checkpoint.Trust, len(logs))
+	for i, l := range logs {
+		var err error
+		if trusts[i], err = a.trustIn(l, keyFiles); err != nil {
+			return nil, err
+		}
+		if logs[i].Node == "" && trusts[i] != nil {
+			logs[i].Node = cmp.Or(checkpoint.Node(trusts[i].Name()), trusts[i].Name())
+		}
+	}
+	owned, absent, err := e.assign(logs, trusts)
+	for _, l := range absent {
+		source.Absent = append(source.Absent, report.Absent{Node: l.Node, Size: l.Newest.Size, Published: l.Newest.Published, Retired: l.Retired != nil})
+	}
+	return owned, err
 }
 
 // policyIn finds a policy in the first of the logs, or here, in which it is kept as it

@@ -30,6 +30,10 @@ line as audit key prints it. Keys that a trusted one has endorsed are trusted, t
 a directory with copies of checkpoints, such as JIRAGATE_AUDIT_CHECKPOINT_TO fills: with them even who
 holds the key can't have rewritten the past.
 
+--checkpoints store takes those that all gateways have published in the store that they share: each node that
+has published needs a log here, which holds all that was published of it. Copy the logs after that, or take
+the checkpoints first, with audit nodes --export DIR, and name DIR: a copy that is older lacks records.
+
 With --log for each of several gateways, each log is verified by itself. Its keys are those of the file,
 among the ones that --public-key names, of which one has signed its newest checkpoint; without such files
 those of audit-key.json in the directory around the log. The checkpoints of all of them may be in one directory. It is
@@ -41,11 +45,12 @@ it, --log names a copy of the log, whose endorsements of later keys are read.`,
 		Example: `  jiragate audit verify
   jiragate audit verify --log ./audit --public-key audit-key.txt --checkpoints /mnt/worm/checkpoints
   jiragate audit verify --log a=/srv/a/audit --log b=/srv/b/audit --public-key a.txt --public-key b.txt
+  jiragate audit verify --log /srv/a/audit --log /srv/b/audit --checkpoints store
   jiragate audit verify --proof 4711.tlog-proof --public-key audit-key.txt`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if proof == "" && document == "" {
-				return a.verifyLogs(logs, keyFiles, v)
+				return a.verifyLogs(cmd.Context(), logs, keyFiles, v)
 			}
 			var err error
 			if v.dir, v.keyFile, err = oneLog(logs, keyFiles); err != nil {
@@ -60,7 +65,7 @@ it, --log names a copy of the log, whose endorsements of later keys are read.`,
 	flags := cmd.Flags()
 	logsFlag(cmd, &logs)
 	flags.StringArrayVar(&keyFiles, "public-key", nil, "file with the public keys to trust of one log (default: those of audit-key.json in the data directory); may be given several times")
-	flags.StringArrayVar(&v.copies, "checkpoints", nil, "directory with checkpoints kept elsewhere; may be given several times")
+	flags.StringArrayVar(&v.copies, "checkpoints", nil, checkpointsUsage)
 	flags.StringVar(&proof, "proof", "", "check this proof instead of the log; - is standard input")
 	flags.StringVar(&document, "report", "", "check this page of audit report instead of the log; - is standard input")
 	cmd.MarkFlagsMutuallyExclusive("proof", "report", "checkpoints")
@@ -71,6 +76,7 @@ it, --log names a copy of the log, whose endorsements of later keys are read.`,
 type verifyRequest struct {
 	dir, keyFile string
 	copies       []string
+	evidence     evidence // what copies name
 	output       outputFormat
 }
 
@@ -123,10 +129,7 @@ func (a *app) verifyLog(q verifyRequest) error {
 	if err != nil {
 		return err
 	}
-	copies, err := a.readCheckpoints(q.copies)
-	if err != nil {
-		return err
-	}
+	copies := q.evidence.copies
 	if trust == nil && len(copies) > 0 {
 		return usage("--checkpoints needs the public key that has signed them: give --public-key")
 	}

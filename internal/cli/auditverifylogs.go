@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
 
 	"jiragate/gateway/audit"
@@ -10,12 +10,18 @@ import (
 )
 
 // verifyLogs verifies the log, or each of several.
-func (a *app) verifyLogs(given, keyFiles []string, q verifyRequest) error {
+func (a *app) verifyLogs(ctx context.Context, given, keyFiles []string, q verifyRequest) error {
+	// Before the logs are looked at: what a gateway publishes meanwhile is not asked for.
+	all, err := a.readEvidence(ctx, q.copies)
+	if err != nil {
+		return err
+	}
 	logs, err := a.logs(given)
 	if err != nil {
 		return err
 	}
-	if len(logs) == 1 && len(keyFiles) <= 1 {
+	q.evidence = all
+	if len(logs) == 1 && len(keyFiles) <= 1 && !all.asked {
 		q.dir = logs[0].Dir
 		if len(keyFiles) == 1 {
 			q.keyFile = keyFiles[0]
@@ -44,23 +50,21 @@ func oneLog(logs, keyFiles []string) (dir, keyFile string, err error) {
 
 // verifiedLogs is the result for several logs as JSON. Status is "failed" if one is.
 type verifiedLogs struct {
-	Status string     `json:"status"`
-	Logs   []verified `json:"logs"`
+	Status string       `json:"status"`
+	Logs   []verified   `json:"logs"`
+	Absent []absentNode `json:"absent,omitempty"` // nodes of which no log was given
 }
 
 // verifyEach goes on with the next log where one fails.
 func (a *app) verifyEach(logs []fleet.Log, keyFiles []string, q verifyRequest) error {
-	copies, err := a.readCheckpoints(q.copies)
-	if err != nil {
-		return err
-	}
 	trusts := make([]*checkpoint.Trust, len(logs))
 	for i, l := range logs {
+		var err error
 		if trusts[i], err = a.trustIn(l, keyFiles); err != nil {
 			return err
 		}
 	}
-	owned, err := assign(copies, logs, trusts)
+	owned, absent, err := q.evidence.assign(logs, trusts)
 	if err != nil {
 		return err
 	}
@@ -78,6 +82,15 @@ func (a *app) verifyEach(logs []fleet.Log, keyFiles []string, q verifyRequest) e
 		} else if trusts[i] == nil {
 			a.warn("node " + v.Node + ": there is no audit key, so no checkpoint was checked: nothing shows where the log ends, or that it was not chained afresh as a whole")
 		}
+	}
+	for _, l := range absent {
+		all.Absent = append(all.Absent, newAbsentNode(l))
+		if l.Retired != nil {
+			a.warn(retiredText(l))
+			continue
+		}
+		all.Status = "failed"
+		a.report(absentError(l))
 	}
 	if err := a.writeVerifiedLogs(all, q.output); err != nil {
 		return err
@@ -103,34 +116,4 @@ func (a *app) writeVerifiedLogs(all verifiedLogs, output outputFormat) error {
 		}
 	}
 	return nil
-}
-
-// assign gives each checkpoint from elsewhere to the log whose keys have signed it. One
-// of no log is an error: it may be of one that was left out.
-func assign(copies []audit.Elsewhere, logs []fleet.Log, trusts []*checkpoint.Trust) ([][]audit.Elsewhere, error) {
-	owned := make([][]audit.Elsewhere, len(logs))
-	for i, l := range logs {
-		if trusts[i] == nil || len(copies) == 0 {
-			continue
-		}
-		if err := audit.Learn(l.Dir, trusts[i]); err != nil {
-			return nil, fmt.Errorf("node %s: %w", l.Node, err)
-		}
-	}
-	for _, c := range copies {
-		found := false
-		for i, trust := range trusts {
-			if trust == nil {
-				continue
-			}
-			// What is signed and false is for the log to fail with.
-			if _, err := trust.Open(c.Signed); !errors.Is(err, checkpoint.ErrUnsigned) {
-				owned[i], found = append(owned[i], c), true
-			}
-		}
-		if !found {
-			return nil, hint(fmt.Errorf("--checkpoints: %s is not signed by a key of any of the logs", c.Name), "name the log of the gateway that has signed it, too, and its public key")
-		}
-	}
-	return owned, nil
 }

@@ -105,7 +105,7 @@ type Config struct {
 	AuditSync           audit.SyncMode     `env:"AUDIT_SYNC" envDefault:"writes" type:"each, writes or batch" meaning:"When a call record must be on disk before the call goes out: for each call, for calls that change something, or in batches."`
 	AuditSegmentSize    byteSize           `env:"AUDIT_SEGMENT_SIZE" envDefault:"64MiB" type:"size, as 64MiB" meaning:"When a file of the audit log is followed by the next before its hour is over. Closed files are compressed. From 1MiB to 1GiB."`
 	AuditRetention      retention          `env:"AUDIT_RETENTION" shown:"kept for ever" type:"days, as 400d" meaning:"How long call records are kept: then whole files are removed, and what is left can still be verified. At least 1d."`
-	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" secret:"true" type:"directory, stdout or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; endpoints that take them by POST, by the system's route."`
+	CheckpointTo        []offsite.Place    `env:"AUDIT_CHECKPOINT_TO" secret:"true" type:"directory, stdout, store or https URL, ..." meaning:"Places that get the signed checkpoints of the audit log, so that nobody here can rewrite the past unseen: directories, on write-once storage for instance; standard output; the store that gateways share, where the checkpoints of all nodes are; endpoints that take them by POST, by the system's route."`
 	CheckpointEvery     checkpointInterval `env:"AUDIT_CHECKPOINT_EVERY" envDefault:"1m" type:"duration, as 1m" meaning:"How long such a place waits at least between two checkpoints. From 1s to 24h."`
 	CheckpointTokenFile string             `env:"AUDIT_CHECKPOINT_TOKEN_FILE" type:"file" meaning:"Holds the bearer token for the one https URL of AUDIT_CHECKPOINT_TO."`
 
@@ -228,8 +228,11 @@ func (c *Config) together() []error {
 	}
 	endpoints := 0
 	for _, p := range c.CheckpointTo {
-		if p.Kind() == offsite.KindEndpoint {
+		switch p.Kind() {
+		case offsite.KindEndpoint:
 			endpoints++
+		case offsite.KindStore:
+			c.publishTogether(refuse)
 		}
 	}
 	if c.CheckpointTokenFile != "" && endpoints != 1 {

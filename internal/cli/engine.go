@@ -134,7 +134,7 @@ func (e *engine) openAudit(c Config, f *foundation, o StartOptions) error {
 		}
 	}
 	if len(c.CheckpointTo) > 0 {
-		if e.courier, err = newCourier(c, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
+		if e.courier, err = newCourier(c, f.store, e.telemetry.MeterProvider().Meter("jiragate/gateway/audit/offsite"), o); err != nil {
 			return err
 		}
 		options.Checkpointed = e.courier.Offer

@@ -201,6 +201,7 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o := adminOptions(s.config, s.policy, s.foundation)
 	o.Audit = func() (act.Recorder, error) { return s.engine.audit, nil }
 	o.Log = s.config.auditLog(s.reader)
+	o.Log.Node, o.Log.Published = string(s.config.Node), publishedLogs(s.foundation.store)
 	o.Log.Length = s.engine.audit.Checkpoint
 	o.Log.Watch = s.watch
 	o.Log.Activity = s.counted

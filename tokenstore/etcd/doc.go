@@ -36,6 +36,12 @@
 // hands out no credentials (announce.go, follow.go). What is being filled has one, too, which also
 // says how far that is (target.go).
 //
+// # Checkpoints
+//
+// Beside the store gateways publish the signed checkpoints of their audit logs
+// ([Store.PublishCheckpoint], [Store.Checkpoints]), so that none of these can be dropped unseen.
+// They are no records, and for this package only bytes.
+//
 // # Caveats
 //
 // What is removed stays in etcd's history until it is compacted, and in its files until they

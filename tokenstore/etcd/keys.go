@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"net/url"
 	"strings"
 
 	"jiragate/tokenstore/records"
@@ -16,6 +17,7 @@ import (
 //	                     forgotten: see guard
 //	outcomes/LEASE/SLOT  the last change of a gateway, see commit.go; goes with its lease
 //	gateways/LEASE       the name of a gateway that has the store open; goes with its lease
+//	checkpoints/LOG/...  what gateways publish of their audit logs, see checkpoints.go
 //
 // What is live is small, and needed to decide on calls: connections, clients, whether a
 // credential that is remembered is still the present one (each new one changes the record of
@@ -87,3 +89,26 @@ func (p keyspace) guard(b records.Bucket, key string) (string, bool) {
 	}
 	return "", false
 }
+
+// published is what the keys of all logs' checkpoints begin with.
+func (p keyspace) published() string { return string(p) + "/checkpoints/" }
+
+// checkpoints are the keys of one log: its name is escaped, so that it has no slash in it.
+func (p keyspace) checkpoints(log string) checkpointKeys {
+	return checkpointKeys(p.published() + url.PathEscape(log) + "/")
+}
+
+// checkpointKeys is what the keys of one log's checkpoints begin with.
+type checkpointKeys string
+
+const (
+	newestKey       = "newest"
+	daysKey         = "days/"         // and YYYY-MM-DD
+	contradictedKey = "contradicted/" // and YYYY-MM-DD
+	retiredKey      = "retired"
+)
+
+func (k checkpointKeys) newest() string       { return string(k) + newestKey }
+func (k checkpointKeys) days() string         { return string(k) + daysKey }
+func (k checkpointKeys) contradicted() string { return string(k) + contradictedKey }
+func (k checkpointKeys) retired() string      { return string(k) + retiredKey }

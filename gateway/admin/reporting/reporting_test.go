@@ -228,7 +228,7 @@ func TestReportOfSeveralLogs(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s.Logs = append(s.Logs, Log{fleet.Log{Node: node, Dir: dir}, func() (*checkpoint.Trust, error) { return checkpoint.NewTrust(key.Verifiers()...) }})
+		s.Logs = append(s.Logs, Log{Log: fleet.Log{Node: node, Dir: dir}, Trust: func() (*checkpoint.Trust, error) { return checkpoint.NewTrust(key.Verifiers()...) }})
 	}
 	now := time.Now()
 	look := func() (report.Input, []string) {

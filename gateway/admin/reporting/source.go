@@ -25,6 +25,8 @@ type Log struct {
 	// Trust gives the public keys that its checkpoints are believed from, as that of a
 	// [Source].
 	Trust func() (*checkpoint.Trust, error)
+	// Checkpoints of this log that were kept elsewhere.
+	Checkpoints []audit.Elsewhere
 }
 
 // Source is where the input of reports comes from. All fields are needed but Logs.
@@ -46,6 +48,8 @@ type Source struct {
 	// Logs are given in place of Dir and Trust where the report is of the logs of
 	// several gateways, as [fleet.Open] gives them.
 	Logs []Log
+	// Absent are gateways that are known to have a log which is not among Logs.
+	Absent []report.Absent
 }
 
 // Make makes the report on a month that has begun by now. It reads the whole log, and
@@ -56,7 +60,7 @@ func (s *Source) Make(ctx context.Context, about report.About, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	in := report.Input{Connection: about.Connection, From: from, Until: until, Made: now, Version: s.Version}
+	in := report.Input{Connection: about.Connection, From: from, Until: until, Made: now, Version: s.Version, Absent: s.Absent}
 	if err := s.verify(ctx, &in); err != nil {
 		return nil, err
 	}
@@ -132,12 +136,12 @@ func verifiedRecords(ctx context.Context, all iter.Seq2[audit.Entry, error], v r
 // was found into in. A log that fails is no error: the report says so.
 func (s *Source) verify(ctx context.Context, in *report.Input) (err error) {
 	if len(s.Logs) == 0 {
-		in.Verification, in.Checkpoint, err = verifyLog(ctx, s.Dir, s.Trust)
+		in.Verification, in.Checkpoint, err = verifyLog(ctx, s.Dir, s.Trust, nil)
 		return err
 	}
 	for _, l := range s.Logs {
 		r := report.Log{Node: l.Node}
-		r.Verification, r.Checkpoint, err = verifyLog(ctx, l.Dir, l.Trust)
+		r.Verification, r.Checkpoint, err = verifyLog(ctx, l.Dir, l.Trust, l.Checkpoints)
 		if _, unread := errors.AsType[*fs.PathError](err); err != nil && (unread || ctx.Err() != nil) {
 			return fmt.Errorf("node %s: %w", l.Node, err)
 		}
@@ -181,12 +185,12 @@ func ends(dir string) (first, last time.Time, err error) {
 }
 
 // verifyLog verifies one log, and gives its newest checkpoint, too.
-func verifyLog(ctx context.Context, dir string, trustOf func() (*checkpoint.Trust, error)) (v report.Verification, newest []byte, err error) {
+func verifyLog(ctx context.Context, dir string, trustOf func() (*checkpoint.Trust, error), elsewhere []audit.Elsewhere) (v report.Verification, newest []byte, err error) {
 	trust, err := trustOf()
 	if err != nil {
 		return v, nil, err
 	}
-	found, err := audit.Verify(dir, audit.VerifyOptions{Trust: trust, Stop: ctx.Err})
+	found, err := audit.Verify(dir, audit.VerifyOptions{Trust: trust, Checkpoints: elsewhere, Stop: ctx.Err})
 	v = report.Verification{
 		OK: err == nil, Segments: found.Segments, Last: found.Records, Head: found.Head,
 		CheckpointSize: found.Checkpointed, UnsignedTail: found.Records - found.Checkpointed,

@@ -42,13 +42,18 @@ type Options struct {
 	// Roots are what certificates of endpoints must lead to; nil means the system's.
 	Roots *x509.CertPool
 
+	// Publish brings a checkpoint of the log origin to the place store, within about 30 s
+	// and before ctx ends. An error that matches [ErrContradicted] says that the place has
+	// one that this one can't follow.
+	Publish func(ctx context.Context, origin string, signed []byte) error
+
 	// Logger gets a line when a place begins to fail and when it is back, and when
 	// a directory has another file in the way; nil means none.
 	Logger *slog.Logger
 	// Meter gets the counter jiragate.audit.checkpoint.deliveries, by
 	// jiragate.place.kind, jiragate.place.index (from 0, as in Places) and
-	// jiragate.result (delivered; failed; stalled: an attempt has been under way for
-	// 30 s), and the gauge jiragate.audit.checkpoint.size, in records, by the same
+	// jiragate.result (delivered; failed; contradicted; stalled: an attempt has been under
+	// way for 30 s), and the gauge jiragate.audit.checkpoint.size, in records, by the same
 	// but the result. Nil means none.
 	Meter metric.Meter
 }
@@ -137,6 +142,11 @@ func (c *Courier) wayTo(p Place, o Options) (way, error) {
 		return &lines{w: o.Stdout}, nil
 	case KindEndpoint:
 		return &endpoint{url: p.url, token: &c.token, transport: newTransport(p, o.Roots)}, nil
+	case KindStore:
+		if o.Publish == nil {
+			return nil, errors.New("there is no store that gateways share")
+		}
+		return publication(o.Publish), nil
 	}
 	return nil, errors.New("it does not come from ParsePlaces")
 }

@@ -182,3 +182,14 @@ func tolerant(err error) error {
 	}
 	return err
 }
+
+// WriteFile writes one signed checkpoint into dir, as the place of a directory has it. It fails
+// with [ErrMalformed] for what is no signed note.
+func WriteFile(ctx context.Context, dir string, size uint64, signed []byte) error {
+	c := newCheckpoint(signed, size)
+	if c.defect != nil {
+		return c.defect
+	}
+	d := &directory{path: dir, storage: disk{}, log: slog.New(slog.DiscardHandler)}
+	return d.carry(ctx, c)
+}

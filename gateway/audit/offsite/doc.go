@@ -63,6 +63,11 @@
 // until somebody looks. Redirects are not followed. An endpoint is reached as the
 // system routes, without a proxy, and not from the published egress addresses.
 //
+// The store that gateways share gets it by Options.Publish. Whatever is there answers
+// for the log of every gateway, so that none can be dropped unseen. It may say that what it
+// has contradicts the checkpoint ([ErrContradicted]), which is logged as an error and
+// counted; the checkpoint is tried again like any other that was not delivered.
+//
 // # Caveats
 //
 //   - An attempt that hangs in the operating system can't be ended. While it
@@ -74,7 +79,8 @@
 //
 // # What it may not know
 //
-// Records, how calls are made, connections and their credentials. Neither the URL
+// Records, how calls are made, connections and their credentials, and what the store is.
+// Neither the URL
 // of an endpoint, which may hold a secret, nor the token, nor anything that an
 // endpoint sent but its status is ever logged or in an error.
 package offsite

@@ -13,9 +13,10 @@ import (
 type result string
 
 const (
-	delivered result = "delivered"
-	failed    result = "failed"
-	stalled   result = "stalled"
+	delivered    result = "delivered"
+	failed       result = "failed"
+	contradicted result = "contradicted"
+	stalled      result = "stalled"
 )
 
 type meters struct {

@@ -24,6 +24,7 @@ const (
 	KindDirectory Kind = "directory"
 	KindStdout    Kind = "stdout"
 	KindEndpoint  Kind = "endpoint"
+	KindStore     Kind = "store"
 )
 
 // Place is where checkpoints are brought. Places come from [ParsePlaces].
@@ -38,7 +39,7 @@ type Place struct {
 // Kind returns what p is.
 func (p Place) Kind() Kind { return p.kind }
 
-// String returns the directory, "stdout", or of an endpoint the scheme and host,
+// String returns the directory, "stdout", "store", or of an endpoint the scheme and host,
 // followed by /… if there is more: there may be a token in it.
 func (p Place) String() string {
 	switch p.kind {
@@ -59,6 +60,7 @@ func (p Place) same(q Place) bool {
 //
 //   - an absolute path: a directory;
 //   - stdout;
+//   - store: where all gateways publish theirs;
 //   - an https:// URL, or http:// on this machine (localhost, 127.0.0.0/8, [::1]),
 //     without user info and fragment. A comma in it is written %2C.
 //
@@ -96,14 +98,14 @@ func parsePlace(s string) (Place, error) {
 		return Place{}, fmt.Errorf("it is longer than %d bytes", maxTarget)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable):
 		return Place{}, errors.New("it has characters in it that can't be seen")
-	case s == string(KindStdout):
-		return Place{kind: KindStdout}, nil
+	case s == string(KindStdout), s == string(KindStore):
+		return Place{kind: Kind(s)}, nil
 	case filepath.IsAbs(s):
 		return Place{kind: KindDirectory, dir: filepath.Clean(s)}, nil
 	case strings.Contains(s, "://"):
 		return parseEndpoint(s)
 	}
-	return Place{}, errors.New("it is neither a directory's absolute path (/…), nor stdout, nor an https:// URL")
+	return Place{}, errors.New("it is neither a directory's absolute path (/…), nor stdout, nor store, nor an https:// URL")
 }
 
 // unprintable: control, invisible and bidirectional characters. Places are shown

@@ -36,6 +36,7 @@ type route struct {
 	delivered *checkpoint
 	due       time.Time // not before
 	failures  int       // in a row
+	conflict  bool      // one of them was that the place contradicts it
 
 	mu     sync.Mutex
 	status Status
@@ -114,7 +115,7 @@ func (r *route) settle(ctx context.Context, c *checkpoint, err error) {
 		return
 	}
 	now := time.Now()
-	r.delivered, r.failures, r.due = c, 0, now.Add(r.interval)
+	r.delivered, r.failures, r.conflict, r.due = c, 0, false, now.Add(r.interval)
 	r.meters.count(ctx, delivered)
 	r.meters.has(ctx, c.size)
 
@@ -132,7 +133,11 @@ func (r *route) settle(ctx context.Context, c *checkpoint, err error) {
 func (r *route) failed(ctx context.Context, err error) {
 	r.failures++
 	r.due = time.Now().Add(wait(r.failures))
-	r.meters.count(ctx, failed)
+	if errors.Is(err, ErrContradicted) {
+		r.meters.count(ctx, contradicted)
+	} else {
+		r.meters.count(ctx, failed)
+	}
 	r.trouble(ctx, err)
 }
 
@@ -146,7 +151,14 @@ func (r *route) trouble(ctx context.Context, err error) {
 	r.status.Problem = err.Error()
 	has := r.status.Size
 	r.mu.Unlock()
-	if first {
+	switch {
+	case errors.Is(err, ErrContradicted):
+		if !r.conflict { // whatever else was wrong before
+			r.log.ErrorContext(ctx, "the audit log contradicts a checkpoint of it that is kept elsewhere", "error", err, "delivered_size", has,
+				"hint", "the log was put back to an older state or written anew, or another gateway has this one's name: keep the log as it is, and compare it by jiragate audit verify --checkpoints")
+		}
+		r.conflict = true
+	case first:
 		r.log.WarnContext(ctx, "a checkpoint of the audit log can't be delivered; it will be tried again", "error", err, "delivered_size", has,
 			"hint", "see that the place of JIRAGATE_AUDIT_CHECKPOINT_TO can be reached and lets the gateway write")
 	}

@@ -9,6 +9,7 @@ import (
 // The codes of findings, in the order in which they are shown.
 const (
 	FindingNotVerified   = "log_not_verified"     // the log, or its signatures, fail
+	FindingAbsent        = "log_absent"           // a gateway has published a checkpoint, and its log is not there
 	FindingDamaged       = "log_damaged"          // lines are no records
 	FindingNotDocumented = "call_not_documented"  // allowed, and not in the table of its policy
 	FindingSwitchedOff   = "call_switched_off"    // allowed, and switched off by its policy for this connection
@@ -56,6 +57,15 @@ func (c *collector) list() []Finding {
 	for i := range c.logs {
 		if l := &c.logs[i]; failed(l) {
 			add(LevelAlert, FindingNotVerified, c.theLog(l)+" failed its verification: "+orElse(plain(l.Verification.Failure), "no reason is given")+". Nothing in this report is proven.")
+		}
+	}
+	for _, n := range c.in.Absent {
+		text := fmt.Sprintf("The log of node %s is not among those this is made from: it had %s on %s, and calls that went through that gateway are not counted here.", plain(n.Node), many(n.Size, "record"), stamp(n.Published))
+		switch {
+		case !n.Retired:
+			add(LevelAlert, FindingAbsent, text)
+		case !n.Published.Before(c.in.From):
+			add(LevelNotice, FindingAbsent, text+" The gateway has ended since, on purpose.")
 		}
 	}
 	if n := c.totals.Damaged; n > 0 {

@@ -33,6 +33,11 @@ func (c *collector) headline(r *Report) []string {
 			add("Of these, the logs of %s failed their verification, so nothing below is proven.", strings.Join(bad, ", "))
 		}
 	}
+	for _, n := range c.in.Absent {
+		if !n.Retired || !n.Published.Before(c.in.From) {
+			add("The log of %s is missing: what went through that gateway is not in this.", plain(n.Node))
+		}
+	}
 	if !r.Complete {
 		add("The month was not over when this was made, on %s.", c.in.Made.UTC().Format("2 January 2006 at 15:04 UTC"))
 	}

@@ -32,6 +32,16 @@ type Input struct {
 	// logs of several gateways: each once, in the order in which they are to be shown.
 	// The records have their Node then.
 	Logs []Log
+	// Absent are gateways whose logs should be among those, and are not.
+	Absent []Absent
+}
+
+// Absent is a gateway that has published a checkpoint of its log, which is not there.
+type Absent struct {
+	Node      string
+	Size      uint64    // records under its newest checkpoint
+	Published time.Time // when that was
+	Retired   bool      // the gateway has ended on purpose
 }
 
 // PolicyInForce is a policy that decided calls of the connection in the month.
