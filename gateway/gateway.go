@@ -105,6 +105,9 @@ type Options struct {
 	// Pacing are the limits of what goes out to Jira; the zero value has none, and
 	// keeps the pauses that Jira asks for.
 	Pacing pace.Options
+	// Pauses carries pauses to other gateways and back. Optional: nil means that no other
+	// gateway has these connections.
+	Pauses Pauses
 	// Limits are those of clients and of memory; the zero value has the fixed bounds
 	// only.
 	Limits Limits
@@ -184,6 +187,9 @@ func New(o Options) (*Gateway, error) {
 	g.proxyTLS.Store(proxyTLS(o.ProxyTLS))
 	g.roots.Store(o.UpstreamRoots)
 	o.Pacing.Meter = o.MeterProvider.Meter(instrumentation)
+	if o.Pauses != nil {
+		o.Pacing.Paused = func(p pace.Pause) { o.Pauses.SharePause(p.Name, p.Until) }
+	}
 	if g.pacer, err = pace.New(o.Pacing); err != nil {
 		return nil, err
 	}
@@ -197,6 +203,9 @@ func New(o Options) (*Gateway, error) {
 	g.serving.Store(g.newServers())
 	if g.meters, err = newMeters(o.MeterProvider, g); err != nil {
 		return nil, fmt.Errorf("make the gateway's metrics: %w", err)
+	}
+	if o.Pauses != nil {
+		g.sharePauses(o.Pauses)
 	}
 	return g, nil
 }

@@ -25,6 +25,10 @@
 //     previous state. Removal is not sent: whoever removes a connection asked for
 //     it, and what was announced goes with it.
 //
+// Of gateways that share a store one at a time is on duty and tells (Options.OnDuty). One
+// that comes on duty asks the store what was told, so nothing is lost when they change;
+// what was being told then may be told twice, with the same webhook-id.
+//
 // A message is the JSON form of [Message], posted as Standard Webhooks has it
 // (https://www.standardwebhooks.com, specification 1.0.0), under symmetric
 // signatures (v1, HMAC-SHA256).

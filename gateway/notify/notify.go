@@ -41,6 +41,10 @@ type Options struct {
 	// that all are.
 	Serves func(*tokenstore.Connection) bool
 
+	// OnDuty reports whether this gateway tells, of those that share the store. It is
+	// asked before each delivery, and must not block; nil means that it always does.
+	OnDuty func() bool
+
 	// Transport is the way to the endpoint; nil means [NewTransport] with the
 	// system's roots.
 	Transport http.RoundTripper
@@ -66,6 +70,7 @@ type Notifier struct {
 	url       string
 	secret    atomic.Pointer[secret.Secret]
 	serves    func(*tokenstore.Connection) bool
+	onDuty    func() bool
 	transport http.RoundTripper
 	userAgent string
 	now       func() time.Time
@@ -101,6 +106,7 @@ func New(o Options) (*Notifier, error) {
 		store:     o.Store,
 		url:       o.URL,
 		serves:    o.Serves,
+		onDuty:    o.OnDuty,
 		transport: o.Transport,
 		userAgent: "jiragate",
 		now:       o.Now,
@@ -109,6 +115,9 @@ func New(o Options) (*Notifier, error) {
 	}
 	if n.serves == nil {
 		n.serves = func(*tokenstore.Connection) bool { return true }
+	}
+	if n.onDuty == nil {
+		n.onDuty = func() bool { return true }
 	}
 	if n.transport == nil {
 		n.transport = NewTransport(nil)
@@ -162,24 +171,20 @@ func (n *Notifier) Wake() {
 	}
 }
 
-// Backlog returns what is left to tell. A backlog is the product's problem to
+// Backlog returns what is left to tell; nothing while another gateway is on duty. A backlog is the product's problem to
 // solve, and no reason to refuse calls.
 func (n *Notifier) Backlog() Backlog { return *n.backlog.Load() }
 
-// Run delivers until ctx ends. Then it gives up the attempts that are under way,
+// Run delivers, while it is on duty, until ctx ends. Then it gives up the attempts that are under way,
 // and returns once what was acknowledged is on disk: the store must stay open
 // until then. Where the store fails, it tries again.
 func (n *Notifier) Run(ctx context.Context) {
 	defer n.closeIdle()
-	announced, ok := n.recall(ctx)
-	if !ok {
-		return
-	}
 	r := &run{
 		Notifier: n,
-		queue:    newQueue(announced, n.serves),
 		outcomes: make(chan outcome, maxDeliveries),
 		unstored: map[string]tokenstore.Announcement{},
+		outdated: true,
 	}
 	r.loop(ctx)
 }
@@ -191,8 +196,8 @@ func (n *Notifier) closeIdle() {
 	}
 }
 
-// recall reads what was announced. It reports false if ctx ends before the store
-// can be read.
+// recall reads what was announced. It reports false if ctx ends, or the duty, before
+// the store can be read.
 func (n *Notifier) recall(ctx context.Context) ([]tokenstore.Announcement, bool) {
 	for failures := 1; ; failures++ {
 		announced, err := n.store.Announced(ctx)
@@ -209,6 +214,9 @@ func (n *Notifier) recall(ctx context.Context) ([]tokenstore.Announcement, bool)
 		case <-ctx.Done():
 			return nil, false
 		case <-time.After(d):
+		}
+		if !n.onDuty() {
+			return nil, false
 		}
 	}
 }

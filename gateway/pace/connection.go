@@ -16,18 +16,17 @@ type identity struct {
 type connection struct {
 	seen    time.Time // its last call
 	budget  budget
-	share   *share               // nil until its first call of the app
-	paused  time.Time            // until then none of its calls goes out
-	holds   map[uint64]time.Time // by endpoint or resource; nil: none
-	running int                  // calls at Jira
-	queue   []*Pass              // calls waiting, first come first
+	share   *share            // nil until its first call of the app
+	paused  time.Time         // until then none of its calls goes out
+	holds   map[sum]time.Time // by endpoint or resource; nil: none
+	running int               // calls at Jira
+	queue   []*Pass           // calls waiting, first come first
 }
 
 func (k *connection) busy() bool { return k.running > 0 || len(k.queue) > 0 }
 
-// connection returns what is known of a call's, nil if there is no room for it.
-func (p *Pacer) connection(c Call) *connection {
-	id := identity{c.Connection, c.Incarnation}
+// connection returns what is known of one, nil if there is no room for it.
+func (p *Pacer) connection(id identity) *connection {
 	known := p.connections[id]
 	if known == nil && len(p.connections) < maxConnections {
 		known = &connection{}

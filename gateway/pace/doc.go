@@ -15,7 +15,8 @@
 // A 429 pauses what it is about, for as long as it says, at most an hour (see
 // [Reach]). So does an answer of Data Center that spent the user's last token: its
 // Retry-After is more than 0 only then. A 503 pauses nothing: it may be about one
-// endpoint, and says nothing of limits.
+// endpoint, and says nothing of limits. Options.Paused and [Pacer.Pause] carry pauses
+// from one gateway to the others of the same connections.
 //
 // # The app's points
 //
@@ -63,7 +64,8 @@
 //   - What Jira tells of the app's remainder is taken over where it is less: what
 //     it said last, until the time that it names; for a minute if it names none. A
 //     remainder of nothing stops all calls of the app for that long
-//     ([ReasonAppPaused]), unless one that is under way brings another.
+//     ([ReasonAppPaused]), unless one that is under way brings another. That there is
+//     nothing left is told to other gateways, as a pause is; how much there is, is not.
 //   - Points are counted in the hour in which a call entered.
 //   - The hour is the wall clock's; pauses and waits are not disturbed if it is set.
 //

@@ -3,7 +3,6 @@ package pace
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"math"
 	"slices"
@@ -29,6 +28,11 @@ type Options struct {
 	// AppPoints are the points that all Cloud connections share each UTC hour. 0: no
 	// limit. Atlassian's lowest tier has 65,000.
 	AppPoints int
+	// Paused is told of each pause that an answer of Jira's has made or prolonged
+	// ([Pacer.Heed]), so that other gateways of the same connections can keep it, too
+	// ([Pacer.Pause]). It must not block, and may be called by several goroutines at
+	// once. nil: nobody is.
+	Paused func(Pause)
 	// Meter takes the metrics; nil: there are none.
 	Meter metric.Meter
 }
@@ -54,7 +58,7 @@ type Pacer struct {
 	patience    time.Duration
 	queue       int
 	rate        rate
-	seed        maphash.Seed
+	told        func(Pause)
 	meters      meters
 
 	mu          sync.Mutex
@@ -88,7 +92,7 @@ func New(o Options) (*Pacer, error) {
 	}
 	p := &Pacer{
 		concurrency: o.Concurrency, patience: o.Wait, queue: o.Queue, rate: newRate(o.Rate, o.Burst),
-		seed: maphash.MakeSeed(), connections: make(map[identity]*connection), tidied: time.Now(),
+		told: o.Paused, connections: make(map[identity]*connection), tidied: time.Now(),
 	}
 	if o.AppPoints > 0 {
 		p.fund = newFund(o.AppPoints)
@@ -123,7 +127,7 @@ func (p *Pacer) enter(c Call) (*Pass, error) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.tidy(now)
-	known := p.connection(c)
+	known := p.connection(identity{c.Connection, c.Incarnation})
 	if known == nil {
 		return nil, &Refusal{ReasonTooMany, tidyEvery}
 	}

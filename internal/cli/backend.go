@@ -8,6 +8,7 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
@@ -22,17 +23,58 @@ type backend struct {
 	logger      *slog.Logger
 }
 
+// opened is a store, and what depends on what keeps it.
+type opened struct {
+	tokenstore.Store
+	// check is that of /readyz.
+	check func(context.Context) error
+	// pauses carries pauses among the gateways of the store; nil where there is one.
+	pauses gateway.Pauses
+	// publish brings checkpoints of the audit log into the store, and published are those of all
+	// gateways; nil where there is one.
+	publish   func(ctx context.Context, origin string, signed []byte) error
+	published admin.PublishedLogs
+	// onDuty reports whether this gateway does something that one of those of the store does.
+	// Who asks for the first time stands for it from then on.
+	onDuty func(duty string) bool
+}
+
+// alwaysOnDuty is that of a gateway that has its store to itself.
+func alwaysOnDuty(string) bool { return true }
+
+// Duties, of which each region has its own.
+const (
+	dutyWebhooks = "webhooks" // tells the product of states
+	dutyGrants   = "grants"   // looks after grants that nobody uses
+)
+
+// onDutyFor reports whether this gateway is on duty for the connections of a region.
+func (o *opened) onDutyFor(duty string, r tokenstore.Region) func() bool {
+	return func() bool { return o.onDuty(duty + "-" + string(r)) }
+}
+
 // openStore opens the store at an address, and makes it where there is none.
-func (c *Config) openStore(ctx context.Context, at storeAddress, b backend) (tokenstore.Store, error) {
+func (c *Config) openStore(ctx context.Context, at storeAddress, b backend) (*opened, error) {
 	if !at.shared() {
-		return bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: b.aead, Now: b.now, LockTimeout: b.lockTimeout})
+		file, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: b.aead, Now: b.now, LockTimeout: b.lockTimeout})
+		if err != nil {
+			return nil, err
+		}
+		return &opened{Store: file, check: func(ctx context.Context) error { return checkFile(ctx, file) }, onDuty: alwaysOnDuty}, nil
 	}
 	o, err := c.etcdOptions(at)
 	if err != nil {
 		return nil, err
 	}
 	o.AEAD, o.Now, o.Logger = b.aead, b.now, b.logger
-	return etcd.Open(ctx, o)
+	shared, err := etcd.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &opened{
+		Store: shared, check: func(context.Context) error { return checkShared(shared) },
+		pauses: shared, publish: publishTo(shared), published: sharedLogs{shared}, onDuty: shared.OnDuty,
+	}, nil
 }
 
 // etcdOptions are those that say where a store is and how it is reached.
@@ -60,19 +102,19 @@ func (c *Config) storeThere(ctx context.Context) (bool, error) {
 	return etcd.Exists(ctx, o)
 }
 
-// checkStore is the check of /readyz. A store in etcd that is away is no reason not to be sent
+// checkFile is the check of a store in a file. Any read will do: it goes through to the file.
+func checkFile(ctx context.Context, s tokenstore.Store) error {
+	_, err := s.IssuePublished(ctx, "none", "0")
+	return err
+}
+
+// checkShared is the check of a store in etcd. One that is away is no reason not to be sent
 // calls, as long as they go on.
-func (f *foundation) checkStore(ctx context.Context) error {
-	shared, ok := f.store.(*etcd.Store)
-	if !ok {
-		// Any read will do: it goes through to the file.
-		_, err := f.store.IssuePublished(ctx, "none", "0")
+func checkShared(s *etcd.Store) error {
+	if err := s.Usable(); err != nil {
 		return err
 	}
-	if err := shared.Usable(); err != nil {
-		return err
-	}
-	if confirmed, err := shared.Confirmed(); err != nil {
+	if confirmed, err := s.Confirmed(); err != nil {
 		return admin.Degraded(fmt.Errorf("last confirmed %s ago: %w", time.Since(confirmed).Round(time.Second), err))
 	}
 	return nil

@@ -9,13 +9,12 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"jiragate/gateway/audit/offsite"
-	"jiragate/tokenstore"
 )
 
 // newCourier makes what brings checkpoints to the places of
 // JIRAGATE_AUDIT_CHECKPOINT_TO. It calls endpoints by the system's route, as it calls
 // webhooks: Jira's addresses are for Jira.
-func newCourier(c Config, store tokenstore.Store, meter metric.Meter, o StartOptions) (*offsite.Courier, error) {
+func newCourier(c Config, store *opened, meter metric.Meter, o StartOptions) (*offsite.Courier, error) {
 	token, err := readSettingSecret("AUDIT_CHECKPOINT_TOKEN_FILE", c.CheckpointTokenFile)
 	if err != nil {
 		return nil, err
@@ -25,7 +24,7 @@ func newCourier(c Config, store tokenstore.Store, meter metric.Meter, o StartOpt
 		Interval: time.Duration(c.CheckpointEvery),
 		Stdout:   cmp.Or(o.Stdout, io.Discard),
 		Token:    token,
-		Publish:  publishTo(store),
+		Publish:  store.publish,
 		Logger:   o.Logger,
 		Meter:    meter,
 	})

@@ -34,7 +34,7 @@ const (
 // out of the records.
 type foundation struct {
 	keys     *keyset.Live
-	store    tokenstore.Store
+	store    *opened
 	register *register.Register
 	auditKey *auditKey
 	privacy  *privacy.Masker
@@ -183,7 +183,7 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 			Reseal:      f.auditKey.reseal,
 			SealedUnder: f.auditKey.sealedUnder,
 		}
-		o.Log.Node, o.Log.Published = string(c.Node), publishedLogs(f.store)
+		o.Log.Node, o.Log.Published = string(c.Node), f.store.published
 		o.Pseudonyms = pseudonymKey(c, f.keys)
 		o.ClientAddr = f.privacy.Address
 		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"jiragate/gateway/admin"
 	"jiragate/gateway/audit/checkpoint"
 	"jiragate/gateway/audit/offsite"
 	"jiragate/gateway/audit/published"
@@ -23,12 +22,8 @@ func (c *Config) publishTogether(refuse func(name, detail string)) {
 	}
 }
 
-// publishTo brings checkpoints into the store; nil where that is not shared.
-func publishTo(store tokenstore.Store) func(ctx context.Context, origin string, signed []byte) error {
-	shared, ok := store.(*etcd.Store)
-	if !ok {
-		return nil
-	}
+// publishTo brings checkpoints into the store.
+func publishTo(shared *etcd.Store) func(ctx context.Context, origin string, signed []byte) error {
 	return func(ctx context.Context, origin string, signed []byte) error {
 		c, err := checkpoint.Claimed(signed)
 		if err != nil {
@@ -42,15 +37,7 @@ func publishTo(store tokenstore.Store) func(ctx context.Context, origin string, 
 	}
 }
 
-// publishedLogs are what gateways have published in the store; nil where that is not shared.
-func publishedLogs(store tokenstore.Store) admin.PublishedLogs {
-	shared, ok := store.(*etcd.Store)
-	if !ok {
-		return nil
-	}
-	return sharedLogs{shared}
-}
-
+// sharedLogs are what gateways have published in the store.
 type sharedLogs struct{ store *etcd.Store }
 
 func (s sharedLogs) List(ctx context.Context) ([]published.Log, error) {

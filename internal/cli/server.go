@@ -201,7 +201,7 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	o := adminOptions(s.config, s.policy, s.foundation)
 	o.Audit = func() (act.Recorder, error) { return s.engine.audit, nil }
 	o.Log = s.config.auditLog(s.reader)
-	o.Log.Node, o.Log.Published = string(s.config.Node), publishedLogs(s.foundation.store)
+	o.Log.Node, o.Log.Published = string(s.config.Node), s.foundation.store.published
 	o.Log.Length = s.engine.audit.Checkpoint
 	o.Log.Watch = s.watch
 	o.Log.Activity = s.counted
@@ -257,7 +257,7 @@ func (s *Server) guard(token secret.Secret) admin.Guard {
 // checks are what must work before a call can be served.
 func (s *Server) checks() []admin.Check {
 	checks := []admin.Check{
-		{Name: "store", Run: s.foundation.checkStore},
+		{Name: "store", Run: s.foundation.store.check},
 		{Name: "audit", Run: func(context.Context) error { return s.engine.audit.Ready() }},
 		{Name: "egress", Run: s.engine.wayOut.egress.Ready},
 		{Name: "policy", Run: func(context.Context) error {

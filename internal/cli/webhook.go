@@ -9,8 +9,8 @@ import (
 )
 
 // newNotifier makes what tells the product of changed states; nil where no
-// webhook is configured.
-func newNotifier(c Config, store notify.Store, e *engine, logger *slog.Logger) (*notify.Notifier, error) {
+// webhook is configured. Of gateways that share a store one at a time does.
+func newNotifier(c Config, store *opened, e *engine, logger *slog.Logger) (*notify.Notifier, error) {
 	if c.WebhookURL == "" {
 		return nil, nil
 	}
@@ -26,6 +26,7 @@ func newNotifier(c Config, store notify.Store, e *engine, logger *slog.Logger) (
 		URL:     string(c.WebhookURL),
 		Secret:  secret,
 		Serves:  func(connection *tokenstore.Connection) bool { return connection.Region == c.Region },
+		OnDuty:  store.onDutyFor(dutyWebhooks, c.Region),
 		Version: programVersion().Version,
 		Logger:  logger,
 		Meter:   e.telemetry.MeterProvider().Meter("jiragate/gateway/notify"),

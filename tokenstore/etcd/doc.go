@@ -42,6 +42,17 @@
 // ([Store.PublishCheckpoint], [Store.Checkpoints]), so that none of these can be dropped unseen.
 // They are no records, and for this package only bytes.
 //
+// # Pauses
+//
+// What Jira has asked one gateway to wait for all of them keep (pauses.go). Pauses are no records:
+// they are told as the store is followed, never sealed, migrated or backed up, and etcd forgets
+// each when it is over.
+//
+// # Duties
+//
+// What one gateway does for all, such as to tell the product of states, it does while it has a
+// key with its lease ([Store.OnDuty], duties.go). When that is gone, another one takes it.
+//
 // # Caveats
 //
 // What is removed stays in etcd's history until it is compacted, and in its files until they

@@ -67,6 +67,9 @@ func (s *Store) load(ctx context.Context) error {
 			s.Changed(c.ID)
 		}
 	}
+	if err := s.loadPauses(t); err != nil {
+		return err
+	}
 	s.picture.mu.Lock()
 	s.picture.claims = claims
 	s.picture.mu.Unlock()
@@ -138,6 +141,12 @@ func (s *Store) apply(events []*clientv3.Event) error {
 				var session string
 				session, err = records.Claimant([]byte(name), e.Kv.Value)
 				claims[name] = claim{session, e.Kv.ModRevision}
+			}
+		case pauses:
+			if gone {
+				s.pauses.forget(name)
+			} else {
+				s.pauseShown(name, e.Kv.Value)
 			}
 		}
 		if err != nil {

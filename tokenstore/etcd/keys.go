@@ -11,10 +11,12 @@ import (
 //
 //	live/BUCKET/KEY      a record of which every gateway keeps a picture: it follows
 //	                     all of live/
+//	live/pauses/NAME     a pause that gateways share, under a lease of its own: see pauses.go
 //	rest/BUCKET/KEY      any other record
 //	sequences/BUCKET     the sequence of a bucket, in decimal digits
 //	deletions/KEY        written, empty, when a connection is removed or an issue is
 //	                     forgotten: see guard
+//	duties/NAME          which gateway is on duty, with its lease: see duties.go
 //	outcomes/LEASE/SLOT  the last change of a gateway, see commit.go; goes with its lease
 //	gateways/LEASE       the name of a gateway that has the store open; goes with its lease
 //	checkpoints/LOG/...  what gateways publish of their audit logs, see checkpoints.go
@@ -28,7 +30,7 @@ type keyspace string
 // live reports whether the records of a bucket are followed.
 func live(b records.Bucket) bool {
 	switch b {
-	case records.Connections, records.DataKeys, records.Clients, records.Claims:
+	case records.Connections, records.DataKeys, records.Clients, records.Claims, pauses:
 		return true
 	}
 	return false
@@ -66,6 +68,8 @@ func (p keyspace) outcomes() string { return string(p) + "/outcomes/" }
 func (p keyspace) outcome(lease, slot string) string {
 	return p.outcomes() + lease + "/" + slot
 }
+
+func (p keyspace) duty(name string) string { return string(p) + "/duties/" + name }
 
 // claims is what the keys of claims begin with, which go with the lease of their gateway.
 func (p keyspace) claims() string { return p.bucket(records.Claims) }

@@ -83,6 +83,8 @@ type Store struct {
 	log       *slog.Logger
 	session   *session
 	picture   *picture
+	pauses    *pauseBoard
+	duties    *duties
 	reach     reach
 	slots     chan *slot
 	again     sync.Mutex    // held by a change that has met another one
@@ -187,7 +189,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 func newStore(o Options) (*Store, error) {
 	s := &Store{
 		keys: keyspace(o.Prefix), node: o.Node, aead: o.AEAD, now: o.Now, staleness: o.Staleness, export: o.Export, log: o.Logger,
-		picture: newPicture(), slots: newSlots(), stuck: make(chan struct{}),
+		picture: newPicture(), pauses: newPauseBoard(), duties: newDuties(), slots: newSlots(), stuck: make(chan struct{}),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -225,7 +227,7 @@ func (s *Store) start(ctx context.Context) error {
 	s.picture.confirmed.Store(&asked)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	for _, run := range []func(context.Context){s.session.run, s.follow, s.confirm} {
+	for _, run := range []func(context.Context){s.session.run, s.follow, s.confirm, s.sharePauses, s.campaign} {
 		s.running.Go(func() { run(running) })
 	}
 	return nil

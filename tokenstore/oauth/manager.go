@@ -64,6 +64,10 @@ type Options struct {
 	// a matter of its region. Nil means always.
 	Serves func(*tokenstore.Connection) bool
 
+	// OnDuty reports whether Run looks after grants that nobody uses here, for all
+	// gateways that share the store. It must not block; nil means that it always does.
+	OnDuty func() bool
+
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
 	// Logger gets a line for each refresh; nil means none.
@@ -86,6 +90,7 @@ type Manager struct {
 	redirectURL  string
 	transportFor func(*tokenstore.Connection) http.RoundTripper
 	serves       func(*tokenstore.Connection) bool
+	onDuty       func() bool
 	now          func() time.Time
 	log          *slog.Logger
 	tracer       trace.Tracer
@@ -116,6 +121,7 @@ func New(o Options) *Manager {
 		redirectURL:  o.RedirectURL,
 		transportFor: o.Transport,
 		serves:       o.Serves,
+		onDuty:       o.OnDuty,
 		now:          o.Now,
 		log:          o.Logger,
 		tracer:       o.Tracer,
@@ -125,6 +131,9 @@ func New(o Options) *Manager {
 	m.SetClientSecret(o.ClientSecret)
 	if m.serves == nil {
 		m.serves = func(*tokenstore.Connection) bool { return true }
+	}
+	if m.onDuty == nil {
+		m.onDuty = func() bool { return true }
 	}
 	if m.now == nil {
 		m.now = time.Now

@@ -37,6 +37,10 @@ const (
 //     it isn't known how old they are.
 //   - Then it also announces grants that end.
 //
+// Of gateways that share the store one is on duty for all but the second
+// (Options.OnDuty), which is about what was used here; one that comes on duty begins
+// at once.
+//
 // The hourly look reads and decrypts the credential of every connection, which
 // takes tens of microseconds each (BenchmarkSweep). All else
 // is done in memory, and costs what those cost that have something due.
@@ -44,14 +48,21 @@ func (m *Manager) Run(ctx context.Context) error {
 	k := &keeper{m: m, urgent: make(chan struct{}, maxUrgent), leisure: make(chan struct{}, maxIdle), freed: make(chan struct{}, 1)}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	untilSweep := rand.IntN(resumeEach) // not all gateways at once
-	for n := 0; ; {
-		if n%resumeEach == 0 {
-			k.findStanding(ctx)
+	for n, nextLook, nextSweep, onDuty := 0, 0, 0, false; ; {
+		before := onDuty
+		if onDuty = m.onDuty(); onDuty && !before {
+			nextLook, nextSweep = n, n+rand.IntN(resumeEach) // not all gateways at once
 		}
-		if n == untilSweep {
+		if onDuty && n == nextLook {
+			k.findStanding(ctx)
+			nextLook += resumeEach
+		}
+		if onDuty && n == nextSweep {
 			k.sweep(ctx)
-			untilSweep += int(sweepEach * (0.9 + 0.2*rand.Float64()))
+			nextSweep += int(sweepEach * (0.9 + 0.2*rand.Float64()))
+		}
+		if !onDuty {
+			k.standing, k.idle = nil, nil // another one's
 		}
 		k.findDue()
 		k.work(ctx)
