@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -126,6 +127,9 @@ gateway publish another checkpoint, it has not ended. Stop it first, and keep a 
 It is on record in the log of the gateway that is asked, which can't retire itself.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "" || path.Clean("/"+args[0]) != "/"+args[0] { // it is a part of a URL
+				return usage("%q is no name of a gateway: jiragate audit nodes lists them", args[0])
+			}
 			err := a.withSession(cmd.Context(), existingStore, func(s *session) error {
 				return s.call(cmd.Context(), http.MethodPost, "/v1/audit/nodes/"+url.PathEscape(args[0])+"/retire", nil, nil)
 			})

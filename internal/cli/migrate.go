@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -40,8 +41,8 @@ JIRAGATE_STORE to the new address afterwards.`,
 			if err != nil {
 				return err
 			}
-			if source.String() == target.String() {
-				return usage("--from and --to are the same")
+			if err := apart(source, target); err != nil {
+				return err
 			}
 			if err := prepareDataDir(a.config.DataDir); err != nil {
 				return err
@@ -82,12 +83,26 @@ func migrationAddress(flag, s string) (storeAddress, error) {
 	return at, err
 }
 
+// apart refuses a place that is the other one, or within it.
+func apart(a, b storeAddress) error {
+	inside := func(a, b storeAddress) bool { return strings.HasPrefix(a.prefix+"/", b.prefix+"/") }
+	switch {
+	case a.String() == b.String(), !a.shared() && !b.shared() && sameFile(a.file, b.file):
+		return usage("--from and --to are the same")
+	case a.shared() && b.shared() && a.prefix != b.prefix && (inside(a, b) || inside(b, a)):
+		return usage("one of the prefixes is below the other, so that deleting the one would delete both: choose another prefix")
+	}
+	return nil
+}
+
 func migrationHint(err error) error {
 	_, hinted := errors.AsType[*hinted](err)
 	switch {
 	case hinted:
 		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, tokenstore.ErrUnavailable):
+	case errors.Is(err, tokenstore.ErrUnavailable): // at its end, too, when it is nowhere for a while
+		return hint(err, "run the same command again, which goes on where it stopped")
+	case errors.Is(err, context.Canceled):
 		return hint(err, "the store is where it was; run the same command again, which goes on where it stopped")
 	case errors.Is(err, tokenstore.ErrLocked):
 		return hint(err, "stop every gateway of the store first")

@@ -104,6 +104,19 @@ func TestStoreMigrateWhileAGatewayRuns(t *testing.T) {
 
 func TestStoreMigrateUsage(t *testing.T) {
 	_, environ := testConfig(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, filepath.Join(dir, "other")); err != nil {
+		t.Fatal(err)
+	}
+	mustFail(t, environ, exitUsage, "are the same", "store", "migrate", "--from", "bolt:"+dir+"/a", "--to", "bolt:"+dir+"/other/a")
+	mustFail(t, environ, exitUsage, "below the other", "store", "migrate", "--from", "etcd://etcd-1/jiragate", "--to", "etcd://etcd-1/jiragate/2")
+	mustFail(t, environ, exitUsage, "below the other", "store", "migrate", "--from", "etcd://etcd-1/jiragate/2", "--to", "etcd://etcd-1/jiragate")
+	for _, node := range []string{"", ".", ".."} {
+		mustFail(t, environ, exitUsage, "no name of a gateway", "audit", "nodes", "retire", node)
+	}
 	for says, args := range map[string][]string{
 		"--from is needed":      {"--to", "bolt:b"},
 		"--to is needed":        {"--from", "bolt:a"},

@@ -181,7 +181,11 @@ func (t *Target) Finish(context.Context, records.Mark) error {
 	temp := t.temp
 	if t.old == nil {
 		t.temp = "" // adopting removes it
-		if err := privatefile.Adopt(temp, t.o.Path); err != nil {
+		err := privatefile.Adopt(temp, t.o.Path)
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: %s was made meanwhile: move that file away, and run the command again", tokenstore.ErrExists, t.o.Path)
+		}
+		if err != nil {
 			return fmt.Errorf("naming the new store: %w", err)
 		}
 		return nil

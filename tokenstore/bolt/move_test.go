@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -73,5 +74,28 @@ func TestOpenSourceMakesNothing(t *testing.T) {
 	}
 	if files, err := filepath.Glob(o.Path + "*"); err != nil || len(files) > 0 {
 		t.Errorf("there is %q, %v", files, err)
+	}
+}
+
+// Who starts a gateway at the new place too early makes a store there, which is not replaced: the
+// error says what to do.
+func TestTargetWasMadeMeanwhile(t *testing.T) {
+	o := filled(t)
+	source, err := bolt.OpenSource(t.Context(), o)
+	must(t, err)
+	defer source.Close()
+	there := o
+	there.Path = filepath.Join(t.TempDir(), "there.db")
+	target := bolt.NewTarget(there)
+	mark, _, err := target.Begin(t.Context(), records.Mark{})
+	must(t, err)
+	must(t, source.Read(t.Context(), func(r records.Reader) error { return target.Fill(t.Context(), r, mark) }))
+	mustClose(t, mustOpen(t, there))
+	if err := target.Finish(t.Context(), mark); !errors.Is(err, tokenstore.ErrExists) || !strings.Contains(err.Error(), "move that file away") {
+		t.Errorf("error %v, want ErrExists, and what to do", err)
+	}
+	must(t, target.Close())
+	if left, err := filepath.Glob(there.Path + "*"); err != nil || len(left) != 1 {
+		t.Errorf("there are %q, %v", left, err)
 	}
 }

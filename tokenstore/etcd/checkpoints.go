@@ -286,7 +286,7 @@ func (s *Store) publishedLogs(ctx context.Context) (logs []PublishedLog, err err
 func addPublished(logs []PublishedLog, rest string, key, value []byte) ([]PublishedLog, error) {
 	escaped, kind, _ := strings.Cut(rest, "/")
 	name, err := url.PathUnescape(escaped)
-	if err != nil || name == "" {
+	if err != nil || name == "" || url.PathEscape(name) != escaped { // one name has one key
 		return nil, corruptf("the key %q is of no log", key)
 	}
 	if len(logs) == 0 || logs[len(logs)-1].Name != name { // one follows another

@@ -141,7 +141,9 @@ func TestCheckpointsArePublished(t *testing.T) {
 		client := site.Client(t)
 		for key, value := range map[string]string{
 			zoneKey(zoneA) + "newest": "junk", zoneKey(zoneA) + "days/2026-11-28": `{"size":1}`, zoneKey(zoneA) + "else": "{}",
-			zoneKey(zoneA) + "retired": `{"size":1} x`, "%zz/newest": "{}", zoneKey("other") + "retired": `{"size":1}`,
+			zoneKey(zoneA) + "retired": `{"size":1} x`, "%zz/newest": "{}",
+			// Of the same name, in front of it.
+			"%6a" + zoneKey(zoneA)[1:] + "newest": `{"size":1,"root":"YQ==","signed":"YQ==","published":"2026-11-28T00:00:00Z"}`, zoneKey("other") + "retired": `{"size":1}`,
 			zoneKey(zoneA) + "days/2026-11-29": strings.Repeat(" ", 2*etcd.MaxCheckpoint) + "{}",
 		} {
 			full := o.Prefix + "/checkpoints/" + key

@@ -41,12 +41,14 @@ func (p keyspace) all() string { return string(p) + "/" }
 
 func (p keyspace) live() string { return string(p) + "/live/" }
 
+func (p keyspace) rest() string { return string(p) + "/rest/" }
+
 // bucket is what the keys of a bucket begin with.
 func (p keyspace) bucket(b records.Bucket) string {
 	if live(b) {
 		return p.live() + string(b) + "/"
 	}
-	return string(p) + "/rest/" + string(b) + "/"
+	return p.rest() + string(b) + "/"
 }
 
 func (p keyspace) key(b records.Bucket, key string) string { return p.bucket(b) + key }
@@ -54,7 +56,9 @@ func (p keyspace) key(b records.Bucket, key string) string { return p.bucket(b) 
 // schema is the key that every store has.
 func (p keyspace) schema() string { return p.key(records.Meta, records.SchemaKey) }
 
-func (p keyspace) sequence(b records.Bucket) string { return string(p) + "/sequences/" + string(b) }
+func (p keyspace) sequences() string { return string(p) + "/sequences/" }
+
+func (p keyspace) sequence(b records.Bucket) string { return p.sequences() + string(b) }
 
 // mark is the key of what says that the store was moved, or is being moved.
 func (p keyspace) mark() string { return p.key(records.Meta, records.MarkKey) }
@@ -76,20 +80,22 @@ func (p keyspace) claims() string { return p.bucket(records.Claims) }
 
 // record splits the key of a record.
 func (p keyspace) record(key string) (b records.Bucket, name string) {
-	rest := strings.TrimPrefix(strings.TrimPrefix(key, p.live()), string(p)+"/rest/")
+	rest := strings.TrimPrefix(strings.TrimPrefix(key, p.live()), p.rest())
 	bucket, name, _ := strings.Cut(rest, "/")
 	return records.Bucket(bucket), name
 }
+
+func (p keyspace) deletions() string { return string(p) + "/deletions/" }
 
 // guard is written when a key of that name is deleted, where changes that depend on very many
 // keys don't compare each.
 func (p keyspace) guard(b records.Bucket, key string) (string, bool) {
 	switch b {
 	case records.Connections:
-		return string(p) + "/deletions/connections", true
+		return p.deletions() + "connections", true
 	case records.Issues, records.IssueKeys:
 		connection, _, _ := strings.Cut(key, "/")
-		return string(p) + "/deletions/issues/" + connection, true
+		return p.deletions() + "issues/" + connection, true
 	}
 	return "", false
 }

@@ -60,7 +60,8 @@ func (t *Target) begin(ctx context.Context, m records.Mark) (records.Mark, error
 	}
 	there := t.mark
 	switch {
-	case there.State == "" && m.ID != "" && origin == m.ID:
+	case there.State != records.Filling && m.ID != "" && origin == m.ID:
+		// Whether it is still here or has gone on to another place.
 		t.done = true
 		return m, nil
 	case there.State == "" && keys > 0:
@@ -74,12 +75,7 @@ func (t *Target) begin(ctx context.Context, m records.Mark) (records.Mark, error
 		return m, there.Err()
 	}
 	m.ID = cmp.Or(m.ID, rand.Text())
-	// All but the mark: a key is written once in a transaction.
-	clear := []clientv3.Op{
-		clientv3.OpDelete(t.keys.all(), clientv3.WithRange(t.keys.mark())),
-		clientv3.OpDelete(t.keys.mark()+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(t.keys.all()))),
-	}
-	conditions := t.atRest()
+	clear, conditions := t.clear(), t.atRest()
 	if there.State == "" {
 		clear, conditions = nil, []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(t.keys.all()), "=", 0).WithPrefix()}
 	}
@@ -88,6 +84,20 @@ func (t *Target) begin(ctx context.Context, m records.Mark) (records.Mark, error
 		err = t.busy(ctx)
 	}
 	return m, err
+}
+
+// clear deletes a store, but for its mark: a key is written once in a transaction. What gateways
+// have published of their logs is evidence, and what else may be there is not ours.
+func (t *Target) clear() []clientv3.Op {
+	rest := t.keys.rest()
+	ops := []clientv3.Op{
+		clientv3.OpDelete(rest, clientv3.WithRange(t.keys.mark())),
+		clientv3.OpDelete(t.keys.mark()+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(rest))),
+	}
+	for _, prefix := range []string{t.keys.live(), t.keys.sequences(), t.keys.deletions()} {
+		ops = append(ops, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
+	}
+	return ops
 }
 
 // Fill copies the records, from where it stopped, some in each transaction.
@@ -201,24 +211,35 @@ func (t *Target) read(ctx context.Context) (*tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := persist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
-		return t.client.Get(ctx, t.keys.all(), clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithRev(read.revision))
-	})
+	there, err := t.count(ctx, t.keys.all(), read.revision)
 	if err != nil {
 		return nil, err
 	}
-	var known int64
+	known, err := t.count(ctx, t.keys.published(), read.revision)
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range read.known {
 		if v.mod != 0 {
 			known++
 		}
 	}
-	if resp.Count != known {
-		return nil, fmt.Errorf("%d keys are there that are no records: who else writes below that prefix?", resp.Count-known)
+	if there != known {
+		return nil, fmt.Errorf("%d keys are there that are no records: who else writes below that prefix?", there-known)
 	}
 	read.writes[t.keys.mark()] = nil
 	read.writes[t.keys.schema()] = t.schema
 	return read, nil
+}
+
+func (t *Target) count(ctx context.Context, prefix string, revision int64) (int64, error) {
+	resp, err := persist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return t.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithRev(revision))
+	})
+	if err != nil {
+		return 0, err
+	}
+	return resp.Count, nil
 }
 
 // Finish opens the store to all: the schema is written and the mark deleted, in one transaction.
