@@ -29,6 +29,10 @@ func (g *Gateway) ownIssue(ctx context.Context, c *Call) *refusal {
 		return deletingIsOff()
 	}
 	ok, err := g.options.Issues.IssuePublished(ctx, c.connection.ID, c.decision.Param(parameterIssue))
+	if errors.Is(err, tokenstore.ErrUnavailable) {
+		return &refusal{code: CodeCredentialUnavailable, cause: g.records.aboutIssue(err),
+			detail: "Whether the issue was published could not be looked up: the store did not answer. Nothing was sent; try again shortly."}
+	}
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
 		return &refusal{code: CodeInternal, detail: "Whether the issue was published could not be looked up.", cause: g.records.aboutIssue(err)}
 	}

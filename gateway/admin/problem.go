@@ -78,6 +78,8 @@ func problemOf(err error) *Problem {
 		return refuse(http.StatusConflict, CodeExists, "%v", err)
 	case errors.Is(err, tokenstore.ErrConflict):
 		return refuse(http.StatusConflict, CodeConflict, "%v", err)
+	case errors.Is(err, tokenstore.ErrUnavailable):
+		return refuse(http.StatusServiceUnavailable, CodeUnavailable, "%v", err)
 	}
 	return refuse(http.StatusInternalServerError, CodeInternal, "%v", err)
 }

@@ -14,7 +14,7 @@ import (
 // its lease. A store that has a mark is not opened; and a gateway that had it open before, and
 // has lost its lease meanwhile, gets no other one.
 func (s *Store) announce(ctx context.Context, l *lease) error {
-	put := clientv3.OpPut(s.keys.gateways()+l.name(), s.node, clientv3.WithLease(l.id))
+	put := clientv3.OpPut(s.keys.gateway(l.name()), s.node, clientv3.WithLease(l.id))
 	stays := clientv3.Compare(clientv3.CreateRevision(s.keys.mark()), "=", 0)
 	resp, err := persist(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).If(stays).Then(put).Else(clientv3.OpGet(s.keys.mark())).Commit()

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"jiragate/tokenstore"
 	"jiragate/tokenstore/records"
 )
 
@@ -63,10 +64,11 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 	id := rand.Text()
 	ops = append(nested(ops), clientv3.OpPut(key, id, clientv3.WithLease(l.id)))
 	stays := clientv3.Compare(clientv3.CreateRevision(t.keys.mark()), "=", 0)
+	left := false // it was sent before, and what became of that is open
 	for {
 		mine := clientv3.Compare(clientv3.ModRevision(key), "=", s.mod)
 		resp, err := once(t.ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine, stays)...).Then(ops...).Else(clientv3.OpGet(key), clientv3.OpGet(t.keys.mark())).Commit()
+			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine, stays)...).Then(ops...).Else(clientv3.OpGet(key), clientv3.OpGet(t.keys.mark()), clientv3.OpGet(t.keys.gateway(l.name()))).Commit()
 		})
 		switch {
 		case err == nil && resp.Succeeded:
@@ -81,6 +83,9 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 					return s.mod, nil // sent before, and carried through
 				}
 			}
+			if left && len(resp.Responses[2].GetResponseRange().Kvs) == 0 {
+				return 0, unknown(errLeaseOver) // with which the id went, if it was written
+			}
 			if err := markErr(resp.Responses[1].GetResponseRange().Kvs); err != nil {
 				return 0, err
 			}
@@ -92,19 +97,32 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 			continue
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
 			l.lapse()
+			if left {
+				return 0, unknown(errLeaseOver)
+			}
 			return 0, errMeanwhile // again, under a new one
 		case !undecided(err):
+			if left {
+				return 0, unknown(failed(err))
+			}
 			return 0, failed(err)
 		}
+		left = true
 		if pause(t.ctx, again); t.ctx.Err() != nil {
-			return 0, fmt.Errorf("it is not known whether it was done: %w", failed(err))
+			return 0, unknown(failed(err))
 		}
 	}
 }
 
+// errLeaseOver: the lease has ended under which the change was sent.
+var errLeaseOver = fmt.Errorf("%w: the lease of this gateway has ended meanwhile", tokenstore.ErrUnavailable)
+
+// unknown is the error of a change that was sent and may have been carried through.
+func unknown(err error) error { return fmt.Errorf("it is not known whether it was done: %w", err) }
+
 // undecided reports whether an error leaves open what became of a transaction.
 func undecided(err error) bool {
-	for _, refused := range []error{rpctypes.ErrNoSpace, rpctypes.ErrTooManyRequests, rpctypes.ErrRequestTooLarge} {
+	for _, refused := range []error{rpctypes.ErrNoSpace, rpctypes.ErrTooManyRequests} {
 		if errors.Is(err, refused) {
 			return false
 		}
@@ -156,6 +174,13 @@ func (t *tx) compares() ([]clientv3.Cmp, error) {
 			return nil, err
 		}
 	}
+	for prefix := range ranges {
+		if guard, ok := t.keys.guard(t.keys.record(prefix)); ok {
+			if err := t.watchGuard(guard, asked); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for key, value := range asked {
 		if v := t.known[key]; value {
 			compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", v.mod))
@@ -164,7 +189,7 @@ func (t *tx) compares() ([]clientv3.Cmp, error) {
 		}
 	}
 	for prefix := range ranges {
-		// Of a range it shows only what was written, not what was deleted.
+		// Of a range it shows only what was written. What was deleted its guard shows.
 		compares = append(compares, clientv3.Compare(clientv3.ModRevision(prefix), "<", t.revision+1).WithPrefix())
 	}
 	if len(compares) > 2*maxCompares {
@@ -184,7 +209,7 @@ func (t *tx) gather(asked, ranges map[string]bool) error {
 		case !ok:
 			continue
 		case !value && t.known[key].create > 0:
-		case b == records.Connections:
+		case b == records.Connections, b == records.Clients:
 			continue // their range changes all the time
 		default:
 			connection, _, _ := strings.Cut(name, "/")
@@ -194,14 +219,21 @@ func (t *tx) gather(asked, ranges map[string]bool) error {
 		guards[guard] = true
 	}
 	for guard := range guards {
-		// Read at the revision of all the others.
-		if _, ok := t.known[guard]; !ok {
-			if err := t.fetch([]string{guard}); err != nil {
-				return err
-			}
+		if err := t.watchGuard(guard, asked); err != nil {
+			return err
 		}
-		asked[guard] = true
 	}
+	return nil
+}
+
+// watchGuard has the change depend on a guard, read at the revision of all the others.
+func (t *tx) watchGuard(guard string, asked map[string]bool) error {
+	if _, ok := t.known[guard]; !ok {
+		if err := t.fetch([]string{guard}); err != nil {
+			return err
+		}
+	}
+	asked[guard] = true
 	return nil
 }
 

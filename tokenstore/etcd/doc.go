@@ -58,5 +58,7 @@
 // What is removed stays in etcd's history until it is compacted, and in its files until they
 // are defragmented, and longer in its log and snapshots: see docs/fleet.md. Sealed records
 // there open with the keyset of their time. etcd takes 1.5 MiB in one request, which bounds how
-// many connections one client can be granted: about 80,000.
+// many connections one client can be granted: about 80,000. All clients that are granted a
+// connection are written when it is removed, so that their records together must fit, too;
+// where they don't, the grants have to be revoked one by one before.
 package etcd

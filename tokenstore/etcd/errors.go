@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
@@ -22,7 +23,7 @@ func failed(err error) error {
 		return fmt.Errorf("%w: etcd: %w", errMeanwhile, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("%w: etcd's database is full (%w): compact and defragment it, or raise --quota-backend-bytes, then etcdctl alarm disarm", tokenstore.ErrUnavailable, err)
-	case errors.Is(err, rpctypes.ErrRequestTooLarge):
+	case tooLarge(err):
 		return fmt.Errorf("%w: it is larger than what etcd takes in one request: raise --max-request-bytes of all members, or divide the store among several prefixes", err)
 	}
 	code := codeOf(err)
@@ -35,10 +36,21 @@ func failed(err error) error {
 	return fmt.Errorf("etcd: %w", err)
 }
 
+// tooLarge reports whether etcd, or gRPC on either side of the way to it, takes no request of
+// that size.
+func tooLarge(err error) bool {
+	return errors.Is(err, rpctypes.ErrRequestTooLarge) ||
+		// As of gRPC's rpc_util.go: it has no error of its own for it.
+		codeOf(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "message larger than max")
+}
+
 // unavailable reports whether etcd, or a part of it, could not be reached or was too slow.
 func unavailable(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rpctypes.ErrInvalidAuthToken) || errors.Is(err, rpctypes.ErrAuthOldRevision) {
 		return true // a token of etcd's ends, and the client gets another one
+	}
+	if tooLarge(err) {
+		return false
 	}
 	switch codeOf(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unknown, codes.Internal, codes.Canceled:

@@ -1,9 +1,12 @@
 package etcd
 
 import (
+	"context"
 	"time"
 
 	"google.golang.org/grpc"
+
+	"jiragate/tokenstore/records"
 )
 
 // WithDial has every request to etcd pass through options of a test.
@@ -29,3 +32,13 @@ func (s *Store) Lapse() {
 
 // FillBy has a target write so many records in each transaction.
 func (t *Target) FillBy(records int) { t.ops = records }
+
+// Put writes a record of that size.
+func (s *Store) Put(ctx context.Context, size int) error {
+	return engine{s}.Update(ctx, "writing much", func(t *records.Change) error {
+		return t.Put(records.Meta, "much", make([]byte, size))
+	})
+}
+
+// Foresee has the gateway know revisions that etcd doesn't.
+func (s *Store) Foresee(revisions int64) { s.picture.advance(s.picture.revision() + revisions) }

@@ -225,9 +225,12 @@ func (s *Store) noteReach(ctx context.Context, err error) {
 // confirmOnce asks a majority of the members for the present revision, and waits until the
 // picture has come to it. A store that was moved is not confirmed any more.
 func (s *Store) confirmOnce(ctx context.Context) error {
+	if s.back != nil {
+		return s.back
+	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	asked := s.now()
+	asked, seen := s.now(), s.picture.revision()
 	resp, err := s.client.Get(ctx, s.keys.mark())
 	if err != nil {
 		return failed(err)
@@ -238,6 +241,11 @@ func (s *Store) confirmOnce(ctx context.Context) error {
 				"hint", "this gateway refreshes and changes nothing any more: set JIRAGATE_STORE as the others have it, and start it again")
 		})
 		return err
+	}
+	if resp.Header.Revision < seen {
+		// What happens until it is there again is not followed, so that it goes on being wrong then.
+		s.back = fmt.Errorf("etcd has gone back from revision %d to %d, as one does that was restored from a snapshot: start this gateway again", seen, resp.Header.Revision)
+		return s.back
 	}
 	if s.picture.revision() < resp.Header.Revision {
 		// Nothing may have happened to what is followed: only etcd can tell.

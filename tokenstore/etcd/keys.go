@@ -14,8 +14,8 @@ import (
 //	live/pauses/NAME     a pause that gateways share, under a lease of its own: see pauses.go
 //	rest/BUCKET/KEY      any other record
 //	sequences/BUCKET     the sequence of a bucket, in decimal digits
-//	deletions/KEY        written, empty, when a connection is removed or an issue is
-//	                     forgotten: see guard
+//	deletions/KEY        written, empty, when a connection or a client is removed or an issue
+//	                     is forgotten: see guard
 //	duties/NAME          which gateway is on duty, with its lease: see duties.go
 //	outcomes/LEASE/SLOT  the last change of a gateway, see commit.go; goes with its lease
 //	gateways/LEASE       the name of a gateway that has the store open; goes with its lease
@@ -67,6 +67,8 @@ func (p keyspace) origin() string { return p.key(records.Meta, records.OriginKey
 
 func (p keyspace) gateways() string { return string(p) + "/gateways/" }
 
+func (p keyspace) gateway(lease string) string { return p.gateways() + lease }
+
 func (p keyspace) outcomes() string { return string(p) + "/outcomes/" }
 
 func (p keyspace) outcome(lease, slot string) string {
@@ -87,12 +89,14 @@ func (p keyspace) record(key string) (b records.Bucket, name string) {
 
 func (p keyspace) deletions() string { return string(p) + "/deletions/" }
 
-// guard is written when a key of that name is deleted, where changes that depend on very many
-// keys don't compare each.
+// guard is written when a key of that name is deleted, where changes depend on very many keys
+// and don't compare each, or on a range.
 func (p keyspace) guard(b records.Bucket, key string) (string, bool) {
 	switch b {
 	case records.Connections:
 		return p.deletions() + "connections", true
+	case records.Clients:
+		return p.deletions() + "clients", true
 	case records.Issues, records.IssueKeys:
 		connection, _, _ := strings.Cut(key, "/")
 		return p.deletions() + "issues/" + connection, true

@@ -90,6 +90,7 @@ type Store struct {
 	again     sync.Mutex    // held by a change that has met another one
 	stuck     chan struct{} // the watch is to begin anew
 	moved     sync.Once     // to say so once
+	back      error         // etcd knows less than it did before; only confirm looks at it
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

@@ -82,10 +82,13 @@ type session struct {
 
 // open takes the first lease.
 func (s *session) open(ctx context.Context) error {
-	sent := s.now()
-	granted, err := s.client.Grant(ctx, int64(s.ttl/time.Second))
+	var sent time.Time
+	granted, err := persist(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
+		sent = s.now()
+		return s.client.Grant(ctx, int64(s.ttl/time.Second)) // one whose answer is lost ends by itself
+	})
 	if err != nil {
-		return fmt.Errorf("taking a lease: %w", failed(err))
+		return fmt.Errorf("taking a lease: %w", err)
 	}
 	l := &lease{id: granted.ID, now: s.now, lapsed: make(chan struct{})}
 	l.prolong(sent, granted.TTL)

@@ -31,6 +31,7 @@ func decodeAnnouncement(key, value []byte) (tokenstore.Announcement, error) {
 func (s *Store) Announced(ctx context.Context) ([]tokenstore.Announcement, error) {
 	var announced []tokenstore.Announcement
 	err := s.view(ctx, "reading the announcements", func(tx Reader) error {
+		announced = nil
 		return tx.Each(Announcements, "", func(k, v []byte) error {
 			a, err := decodeAnnouncement(k, v)
 			if err != nil {

@@ -154,6 +154,7 @@ func (t *Change) unlessFleet() error {
 func (s *Store) Rotations(ctx context.Context) ([]tokenstore.Rotation, error) {
 	var rotations []tokenstore.Rotation
 	err := s.view(ctx, "reading the rotations", func(tx Reader) error {
+		rotations = nil
 		return tx.Each(Rotations, "", func(k, v []byte) error {
 			r, err := decodeRotation(k, v)
 			if err != nil {
