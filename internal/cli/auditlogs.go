@@ -43,7 +43,11 @@ func (a *app) logs(given []string) ([]fleet.Log, error) {
 		logs = append(logs, l)
 	}
 	if len(logs) == 1 && logs[0].Node == "" {
-		return logs, nil
+		if len(given) == 0 {
+			return logs, nil // where there is none yet is said by those who read it
+		}
+		_, err := audit.Origin(logs[0].Dir)
+		return logs, noLog(err)
 	}
 	for i := range logs {
 		if logs[i].Node == "" {
@@ -51,16 +55,24 @@ func (a *app) logs(given []string) ([]fleet.Log, error) {
 		}
 	}
 	found, err := fleet.Open(logs...)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, audit.ErrNoLog):
-		return nil, hint(fmt.Errorf("--log: %w", err), "name the directory that holds the .jsonl files: audit in the data directory of a gateway, or a copy of it")
-	case err != nil:
-		return nil, fmt.Errorf("--log: %w", err)
+	if err != nil {
+		return nil, noLog(err)
 	}
 	if len(found) == 1 {
 		found[0].Node = ""
 	}
 	return found, nil
+}
+
+// noLog says what --log is to name: a directory without a log would verify, with no records.
+func noLog(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, audit.ErrNoLog):
+		return hint(fmt.Errorf("--log: %w", err), "name the directory that holds the .jsonl files: audit in the data directory of a gateway, or a copy of it")
+	}
+	return fmt.Errorf("--log: %w", err)
 }
 
 // nodeBeside is the node that the audit key beside a log is named for, where there is no
