@@ -139,6 +139,10 @@ func TestMemberWithoutPeers(t *testing.T) {
 				lonely = c.others(lonely)[0]
 			}
 			put(t, c.Client(t), "/jiragate/a", "before")
+			// A majority may be without it.
+			if got := value(t, c.Client(t, lonely.Endpoint()), "/jiragate/a"); got != "before" {
+				t.Errorf("it has %q", got)
+			}
 			lonely.CutPeers()
 			rest := c.others(lonely)
 			put(t, c.Client(t, rest[0].Endpoint(), rest[1].Endpoint()), "/jiragate/a", "without it")
