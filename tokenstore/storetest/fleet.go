@@ -24,6 +24,7 @@ func RunFleet(t *testing.T, open func(t *testing.T) (a, b tokenstore.Store, laps
 				}
 			}()
 			mustDo(t, a.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("1")))
+			awaitConnection(t, b, "acme")
 			test(t, &pair{a: a, b: b, lapse: lapse, generation: FirstGeneration(a, "acme")})
 		})
 	}
@@ -34,6 +35,38 @@ type pair struct {
 	a, b       tokenstore.Store
 	lapse      func()
 	generation uint64
+}
+
+// awaitConnection waits until a view shows a connection that was added through another one.
+func awaitConnection(t *testing.T, s tokenstore.Store, id string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); incarnation(s, id) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("connection %s isn't seen", id)
+		}
+	}
+}
+
+// begin is mustBegin. A view that is behind shows the present credential when it has said that
+// the one before is not.
+func (p *pair) begin(t *testing.T, s tokenstore.Store, connection string) tokenstore.Claim {
+	t.Helper()
+	c, err := s.Credential(t.Context(), connection)
+	mustDo(t, err)
+	claim, err := s.BeginRotation(t.Context(), connection, c.Generation)
+	if errors.Is(err, tokenstore.ErrConflict) {
+		return mustBegin(t, s, connection)
+	}
+	mustDo(t, err)
+	return claim
+}
+
+// unchanged is that of one view, which has seen before what was done through the other one: a
+// view shows what was changed before a change that is made through it.
+func (p *pair) unchanged(t *testing.T, s tokenstore.Store, kind error, what string, do func() error) {
+	t.Helper()
+	mustDo(t, s.SetAnnounced(t.Context(), tokenstore.Announcement{Connection: "acme", Incarnation: 1, State: tokenstore.StateActive, Since: time.Now()}))
+	unchanged(t, s, kind, what, do)
 }
 
 // claimed is the error of a claim that b tries to take.
@@ -52,24 +85,24 @@ func (p *pair) awaits(ctx context.Context) <-chan error {
 func fleetTests() map[string]func(*testing.T, *pair) {
 	return map[string]func(*testing.T, *pair){
 		"one process has the claim": func(t *testing.T, p *pair) {
-			claim := mustBegin(t, p.a, "acme")
-			unchanged(t, p.a, tokenstore.ErrClaimed, "another one", func() error { return p.claimed(t) })
-			again := mustBegin(t, p.a, "acme")
+			claim := p.begin(t, p.a, "acme")
+			p.unchanged(t, p.a, tokenstore.ErrClaimed, "another one", func() error { return p.claimed(t) })
+			again := p.begin(t, p.a, "acme")
 			if again.Fence <= claim.Fence || claim.Fence == 0 || !again.Stood || again.Held() != nil {
 				t.Errorf("the claims are %+v and %+v", claim, again)
 			}
-			unchanged(t, p.a, tokenstore.ErrLapsed, "storing by the one before", func() error {
+			p.unchanged(t, p.a, tokenstore.ErrLapsed, "storing by the one before", func() error {
 				return p.a.FinishRotation(t.Context(), claim, OAuth2("2"))
 			})
-			unchanged(t, p.a, nil, "ending the one before", func() error { return p.a.EndRotation(t.Context(), claim) })
-			unchanged(t, p.a, nil, "yielding the one before", func() error { return p.a.YieldRotation(t.Context(), claim) })
-			unchanged(t, p.a, tokenstore.ErrClaimed, "another one, still", func() error { return p.claimed(t) })
+			p.unchanged(t, p.a, nil, "ending the one before", func() error { return p.a.EndRotation(t.Context(), claim) })
+			p.unchanged(t, p.a, nil, "yielding the one before", func() error { return p.a.YieldRotation(t.Context(), claim) })
+			p.unchanged(t, p.a, tokenstore.ErrClaimed, "another one, still", func() error { return p.claimed(t) })
 			mustDo(t, p.a.FinishRotation(t.Context(), again, OAuth2("2")))
 		},
 		"a claim is for one connection": func(t *testing.T, p *pair) {
-			mustBegin(t, p.a, "acme")
+			p.begin(t, p.a, "acme")
 			mustDo(t, p.b.AddConnection(t.Context(), CloudConnection("other"), OAuth2("1")))
-			mustBegin(t, p.b, "other")
+			p.begin(t, p.b, "other")
 		},
 		"what ends a claim wakes who waits for it": func(t *testing.T, p *pair) {
 			for _, test := range []struct {
@@ -88,12 +121,12 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 				}, false},
 				{"lapse", func(tokenstore.Claim) error { p.lapse(); return nil }, true},
 			} {
-				claim := mustBegin(t, p.a, "acme")
+				claim := p.begin(t, p.a, "acme")
 				p.generation = claim.Generation
 				awaited := p.awaits(t.Context())
 				wantErr(t, p.claimed(t), tokenstore.ErrClaimed, test.name)
 				mustDo(t, test.end(claim), <-awaited)
-				next := mustBegin(t, p.b, "acme")
+				next := p.begin(t, p.b, "acme")
 				if next.Fence <= claim.Fence || next.Stood != test.stood {
 					t.Errorf("%s: the next claim is %+v, after %+v", test.name, next, claim)
 				}
@@ -101,18 +134,18 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 			}
 		},
 		"whoever waits may give up": func(t *testing.T, p *pair) {
-			mustBegin(t, p.a, "acme")
+			p.begin(t, p.a, "acme")
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			defer cancel()
 			wantErr(t, <-p.awaits(ctx), context.DeadlineExceeded, "waiting")
 		},
 		"a removal wakes who waits": func(t *testing.T, p *pair) {
-			mustBegin(t, p.a, "acme")
+			p.begin(t, p.a, "acme")
 			awaited := p.awaits(t.Context())
 			mustDo(t, Remove(t.Context(), p.a, "acme"), <-awaited)
 		},
 		"a claim that has lapsed is known to be": func(t *testing.T, p *pair) {
-			claim := mustBegin(t, p.a, "acme")
+			claim := p.begin(t, p.a, "acme")
 			select {
 			case <-claim.Lapsed():
 				t.Error("it has lapsed already")
@@ -123,15 +156,15 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 			wantErr(t, claim.Held(), tokenstore.ErrLapsed, "held")
 		},
 		"what a lapsed claim has got is stored if nobody followed": func(t *testing.T, p *pair) {
-			claim := mustBegin(t, p.a, "acme")
+			claim := p.begin(t, p.a, "acme")
 			p.lapse()
 			mustDo(t, p.a.FinishRotation(t.Context(), claim, OAuth2("2")))
 			wantRotations(t, p.a)
 		},
 		"a stale holder changes nothing": func(t *testing.T, p *pair) {
-			stale := mustBegin(t, p.a, "acme")
+			stale := p.begin(t, p.a, "acme")
 			p.lapse()
-			claim := mustBegin(t, p.b, "acme")
+			claim := p.begin(t, p.b, "acme")
 			if claim.Rotation != stale.Rotation || !claim.Stood {
 				t.Errorf("the claim is %+v, after %+v", claim, stale)
 			}
@@ -148,19 +181,19 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 					return err
 				}, tokenstore.ErrClaimed},
 			} {
-				unchanged(t, p.b, test.err, what, test.do)
+				p.unchanged(t, p.b, test.err, what, test.do)
 			}
 			mustDo(t, p.b.FinishRotation(t.Context(), claim, OAuth2("2")))
-			unchanged(t, p.b, tokenstore.ErrConflict, "storing afterwards", func() error {
+			p.unchanged(t, p.b, tokenstore.ErrConflict, "storing afterwards", func() error {
 				return p.a.FinishRotation(t.Context(), stale, OAuth2("stale"))
 			})
 		},
 		"a stale holder does not store after one that has ended": func(t *testing.T, p *pair) {
-			stale := mustBegin(t, p.a, "acme")
+			stale := p.begin(t, p.a, "acme")
 			p.lapse()
-			claim := mustBegin(t, p.b, "acme")
+			claim := p.begin(t, p.b, "acme")
 			mustDo(t, p.b.YieldRotation(t.Context(), claim))
-			unchanged(t, p.b, tokenstore.ErrLapsed, "storing", func() error {
+			p.unchanged(t, p.b, tokenstore.ErrLapsed, "storing", func() error {
 				return p.a.FinishRotation(t.Context(), stale, OAuth2("stale"))
 			})
 		},
@@ -175,7 +208,7 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 				"end":   func(c tokenstore.Claim) error { return p.a.EndRotation(t.Context(), c) },
 				"yield": func(c tokenstore.Claim) error { return p.a.YieldRotation(t.Context(), c) },
 			} {
-				claim := mustBegin(t, p.a, "acme")
+				claim := p.begin(t, p.a, "acme")
 				mustDo(t, p.a.UpdateConnection(t.Context(), "acme", func(c *tokenstore.Connection) error {
 					c.SiteURL = "https://" + name + ".atlassian.net"
 					return nil
@@ -184,7 +217,7 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 				wantErr(t, p.claimed(t), tokenstore.ErrClaimed, name)
 				awaited := p.awaits(t.Context())
 				mustDo(t, end(claim), <-awaited)
-				next := mustBegin(t, p.b, "acme")
+				next := p.begin(t, p.b, "acme")
 				if !next.Stood || next.Generation != p.generation || !next.Since.Equal(claim.Since) {
 					t.Errorf("%s: the next claim is %+v, after %+v", name, next, claim)
 				}
@@ -192,14 +225,14 @@ func fleetTests() map[string]func(*testing.T, *pair) {
 			}
 		},
 		"a claim ends with its connection": func(t *testing.T, p *pair) {
-			stale := mustBegin(t, p.a, "acme")
+			stale := p.begin(t, p.a, "acme")
 			mustDo(t,
 				Remove(t.Context(), p.b, "acme"),
 				p.b.AddConnection(t.Context(), CloudConnection("acme"), OAuth2("new")))
-			if claim := mustBegin(t, p.b, "acme"); claim.Stood || claim.Fence <= stale.Fence {
+			if claim := p.begin(t, p.b, "acme"); claim.Stood || claim.Fence <= stale.Fence {
 				t.Errorf("the claim is %+v, after %+v", claim, stale)
 			}
-			unchanged(t, p.b, tokenstore.ErrConflict, "what the one before has got", func() error {
+			p.unchanged(t, p.b, tokenstore.ErrConflict, "what the one before has got", func() error {
 				return p.a.FinishRotation(t.Context(), stale, OAuth2("stale"))
 			})
 		},
