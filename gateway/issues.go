@@ -61,7 +61,7 @@ func (g *Gateway) published(c *Call, body []byte) {
 	if err != nil {
 		g.log.ErrorContext(c.context(), "published issue not remembered; it cannot be deleted through the gateway",
 			"connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err),
-			"hint", "look at the disk of JIRAGATE_DATA_DIR, then import the issue with jiragate issue import")
+			"hint", "look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members; then import the issue with jiragate issue import")
 	}
 }
 
@@ -70,6 +70,6 @@ func (g *Gateway) deleted(c *Call) {
 	err := g.options.Issues.ForgetIssue(context.WithoutCancel(c.in.Context()), c.connection.ID, c.decision.Param(parameterIssue))
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
 		g.log.WarnContext(c.context(), "deleted issue not forgotten", "connection", c.connection.ID, "record", c.record.ID, "error", g.records.aboutIssue(err),
-			"hint", "nothing is lost: Jira has deleted it; look at the disk of JIRAGATE_DATA_DIR")
+			"hint", "nothing is lost: Jira has deleted it; look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members")
 	}
 }

@@ -170,7 +170,7 @@ func (g *Gateway) pause(ctx context.Context, c *Call, reason string) bool {
 		return true // it is another one by now, or about to be
 	case err != nil:
 		g.log.ErrorContext(ctx, "connection not paused, although Jira refused its credential", "connection", c.connection.ID, "record", c.record.ID, "error", err,
-			"hint", "pause it with jiragate connection disable before Jira locks the account, and look at the disk of JIRAGATE_DATA_DIR")
+			"hint", "pause it with jiragate connection disable before Jira locks the account, and look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members")
 		return false
 	}
 	g.log.ErrorContext(ctx, "connection paused: Jira refused its credential", "connection", c.connection.ID, "code", string(c.noted), "record", c.record.ID,

@@ -171,7 +171,8 @@ func (n *Notifier) Wake() {
 	}
 }
 
-// Backlog returns what is left to tell; nothing while another gateway is on duty. A backlog is the product's problem to
+// Backlog returns what is left to tell; nothing while another gateway is on duty. A
+// backlog is the product's problem to
 // solve, and no reason to refuse calls.
 func (n *Notifier) Backlog() Backlog { return *n.backlog.Load() }
 
@@ -209,7 +210,7 @@ func (n *Notifier) recall(ctx context.Context) ([]tokenstore.Announcement, bool)
 		}
 		d := wait(failures, lastPause)
 		n.log.ErrorContext(ctx, "no webhooks are sent: what was announced can't be read", "error", err, "retry_in", d,
-			"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR")
+			"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR, or etcd's members")
 		select {
 		case <-ctx.Done():
 			return nil, false

@@ -109,7 +109,7 @@ func (r *run) remember(ctx context.Context) {
 		if err := r.store.SetAnnounced(context.WithoutCancel(ctx), a); err != nil {
 			if !r.ailing {
 				r.log.ErrorContext(ctx, "a delivered webhook can't be noted, and may be sent again after a restart", "connection", id, "error", err,
-					"hint", "look at the disk of JIRAGATE_DATA_DIR; receivers tell repeats by webhook-id")
+					"hint", "look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members; receivers tell repeats by webhook-id")
 			}
 			r.ailing = true
 			return

@@ -16,6 +16,7 @@ import (
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/keyset"
+	"jiragate/tokenstore/records"
 	"jiragate/tokenstore/secret"
 )
 
@@ -78,13 +79,13 @@ func (g *gateway) fill(ctx context.Context, tenants []tenant) ([]tenant, error) 
 		return nil, err
 	}
 	filled := make([]tenant, len(tenants))
-	entries := make([]bolt.Entry, len(tenants))
+	entries := make([]records.Entry, len(tenants))
 	clients := []tokenstore.Client{}
 	at := make(map[string]int) // of a client in clients
 	tokens := make(map[string]string)
 	for i, t := range tenants {
 		id := fmt.Sprintf("customer-%06d", i)
-		entries[i] = bolt.Entry{
+		entries[i] = records.Entry{
 			Connection: tokenstore.Connection{ID: id, Edition: policy.DataCenter, BaseURL: "https://" + t.host + t.base,
 				Region: tokenstore.RegionUS, CredentialKind: tokenstore.KindBasic},
 			Credential: tokenstore.Credential{Kind: tokenstore.KindBasic, Username: "bench", Password: secret.New("a long enough password")},

@@ -53,16 +53,16 @@ func (o *opened) onDutyFor(duty string, r tokenstore.Region) func() bool {
 	return func() bool { return o.onDuty(duty + "-" + string(r)) }
 }
 
-// openStore opens the store at an address, and makes it where there is none.
-func (c *Config) openStore(ctx context.Context, at storeAddress, b backend) (*opened, error) {
-	if !at.shared() {
+// openStore opens the store, and makes it where there is none.
+func (c *Config) openStore(ctx context.Context, b backend) (*opened, error) {
+	if !c.Store.shared() {
 		file, err := bolt.Open(ctx, bolt.Options{Path: c.storeFile(), AEAD: b.aead, Now: b.now, LockTimeout: b.lockTimeout})
 		if err != nil {
 			return nil, err
 		}
 		return &opened{Store: file, check: func(ctx context.Context) error { return checkFile(ctx, file) }, onDuty: alwaysOnDuty}, nil
 	}
-	o, err := c.etcdOptions(at)
+	o, err := c.etcdOptions(c.Store)
 	if err != nil {
 		return nil, err
 	}

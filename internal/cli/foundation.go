@@ -69,7 +69,7 @@ func openFoundationAt(ctx context.Context, c Config, lockTimeout time.Duration, 
 	case err != nil:
 		return nil, fmt.Errorf("JIRAGATE_KEY_URI: %w", err)
 	}
-	store, err := c.openStore(ctx, c.Store, backend{aead: keys, now: now, lockTimeout: lockTimeout, logger: logger})
+	store, err := c.openStore(ctx, backend{aead: keys, now: now, lockTimeout: lockTimeout, logger: logger})
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (a *app) oldKeyset(ctx context.Context, from string) (*keyset.Live, error) 
 	if err != nil || !there {
 		return old, err
 	}
-	store, err := a.config.openStore(ctx, a.config.Store, backend{aead: old, lockTimeout: commandLockTimeout, logger: a.logger(slog.LevelWarn)})
+	store, err := a.config.openStore(ctx, backend{aead: old, lockTimeout: commandLockTimeout, logger: a.logger(slog.LevelWarn)})
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}

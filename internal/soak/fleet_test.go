@@ -129,6 +129,9 @@ func (f *fleet) revoked(t *testing.T, g *fleetGateway, within time.Duration, hap
 		case r.status == http.StatusOK && began.After(bound):
 			t.Errorf("a call under a grant that was revoked %v ago", within)
 			return
+		case r.status != http.StatusOK && began.After(bound) && !g.away.now():
+			t.Errorf("a grant was revoked %v ago, and the gateway does not say so: %+v", within, r)
+			return
 		case r.status != http.StatusOK && began.After(bound):
 			t.Logf("the grant was used for %v at most, until calls were refused since the store is away", within)
 			return

@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"jiragate/tokenstore"
-	"jiragate/tokenstore/bolt"
+	"jiragate/tokenstore/records"
 	"jiragate/tokenstore/storetest"
 )
 
 func TestAddAll(t *testing.T) {
 	s := mustOpen(t, options(t))
-	entries := func() []bolt.Entry {
-		return []bolt.Entry{
+	entries := func() []records.Entry {
+		return []records.Entry{
 			{Connection: storetest.CloudConnection("acme"), Credential: storetest.OAuth2("1")},
 			{Connection: storetest.DataCenterConnection("tyrell"), Credential: storetest.Basic("hunter2")},
 		}
@@ -22,14 +22,14 @@ func TestAddAll(t *testing.T) {
 	}
 
 	for name, bad := range map[string]struct {
-		connections []bolt.Entry
+		connections []records.Entry
 		client      tokenstore.Client
 		want        error
 	}{
 		"a client of a connection that isn't there": {entries(), client("billing", "acme", "nowhere"), tokenstore.ErrNotFound},
 		"a connection twice":                        {append(entries(), entries()[0]), client("billing"), tokenstore.ErrExists},
 		"a client without a name":                   {entries(), client(""), tokenstore.ErrInvalid},
-		"a credential of another kind":              {[]bolt.Entry{{Connection: storetest.CloudConnection("acme"), Credential: storetest.Basic("x")}}, client("billing"), tokenstore.ErrInvalid},
+		"a credential of another kind":              {[]records.Entry{{Connection: storetest.CloudConnection("acme"), Credential: storetest.Basic("x")}}, client("billing"), tokenstore.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := s.AddAll(t.Context(), bad.connections, []tokenstore.Client{client("reports"), bad.client}); !errors.Is(err, bad.want) {

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"jiragate/tokenstore"
+	"jiragate/tokenstore/records"
 )
 
 // Schema is the version of stores that Open makes.
@@ -77,10 +78,10 @@ func Plain(c tokenstore.Credential) map[string]string {
 
 // Fill adds connections in one change, each with a credential that make returns.
 func Fill(s *Store, n int, make func(i int) (tokenstore.Connection, tokenstore.Credential)) error {
-	var entries []Entry
+	var entries []records.Entry
 	for i := range n {
 		c, cred := make(i)
-		entries = append(entries, Entry{Connection: c, Credential: cred})
+		entries = append(entries, records.Entry{Connection: c, Credential: cred})
 	}
 	return s.AddAll(context.Background(), entries, nil)
 }

@@ -27,8 +27,12 @@ import (
 const (
 	// slots is how many changes one gateway may have under way.
 	slots = 32
-	// maxCompares is on how many keys a change may depend one by one. Compares, nested
-	// transactions, and the operations in each of those count against the 128 that etcd takes.
+	// maxOps is how many operations, or else compares, etcd takes in one transaction. Those of
+	// one that is nested count together with the larger of the two numbers around it.
+	maxOps = 128
+	// ownCompares is on how much each change depends beside what it has read.
+	ownCompares = 2
+	// maxCompares is on how many keys a change depends one by one, if it can be helped.
 	maxCompares = 60
 	// maxNested is how many transactions one may have in it, and how many operations each.
 	maxNested = 60
@@ -46,8 +50,8 @@ type slot struct {
 }
 
 // commit carries the transaction through, under a lease and with a slot. It returns the
-// revision of the change. Errors: errMeanwhile; tokenstore.ErrMoved and ErrMoving; and where it is not known whether it was carried
-// through, one that says so.
+// revision of the change. Errors: errMeanwhile; tokenstore.ErrMoved and ErrMoving; and where it
+// is not known whether it was carried through, one that says so.
 func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 	ops, err := t.operations(l)
 	if err != nil {
@@ -62,13 +66,17 @@ func (t *tx) commit(l *lease, s *slot) (revision int64, err error) {
 		s.lease, s.mod = l.id, 0
 	}
 	id := rand.Text()
-	ops = append(nested(ops), clientv3.OpPut(key, id, clientv3.WithLease(l.id)))
+	if ops, err = nested(ops, len(compares)+ownCompares); err != nil {
+		return 0, err
+	}
+	ops = append(ops, clientv3.OpPut(key, id, clientv3.WithLease(l.id)))
 	stays := clientv3.Compare(clientv3.CreateRevision(t.keys.mark()), "=", 0)
 	left := false // it was sent before, and what became of that is open
 	for {
 		mine := clientv3.Compare(clientv3.ModRevision(key), "=", s.mod)
 		resp, err := once(t.ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine, stays)...).Then(ops...).Else(clientv3.OpGet(key), clientv3.OpGet(t.keys.mark()), clientv3.OpGet(t.keys.gateway(l.name()))).Commit()
+			return t.client.Txn(ctx).If(append(slices.Clone(compares), mine, stays)...).Then(ops...).
+				Else(clientv3.OpGet(key), clientv3.OpGet(t.keys.mark()), clientv3.OpGet(t.keys.gateway(l.name()))).Commit()
 		})
 		switch {
 		case err == nil && resp.Succeeded:
@@ -146,22 +154,23 @@ func (t *tx) operations(l *lease) ([]clientv3.Op, error) {
 			ops = append(ops, clientv3.OpPut(key, string(value)))
 		}
 	}
-	if len(ops) > maxNested*maxNested {
-		return nil, fmt.Errorf("%w: it has %d operations", errTooLarge, len(ops))
-	}
 	return ops, nil
 }
 
-// nested puts operations into transactions within the transaction, where there are too many.
-func nested(ops []clientv3.Op) []clientv3.Op {
-	if len(ops) < maxNested {
-		return ops
+// nested puts operations into transactions within the transaction, where there are too many. One
+// more has room beside them.
+func nested(ops []clientv3.Op, compares int) ([]clientv3.Op, error) {
+	switch {
+	case len(ops) < maxOps && compares <= maxOps:
+		return ops, nil
+	case len(ops) > maxNested*maxNested || compares > maxOps-maxNested:
+		return nil, fmt.Errorf("%w: it has %d operations, and depends on %d records", errTooLarge, len(ops), compares)
 	}
 	var groups []clientv3.Op
 	for group := range slices.Chunk(ops, maxNested) {
 		groups = append(groups, clientv3.OpTxn(nil, group, nil))
 	}
-	return groups
+	return groups, nil
 }
 
 // compares are what the change depends on. What was asked for one by one is compared so, as long
@@ -191,9 +200,6 @@ func (t *tx) compares() ([]clientv3.Cmp, error) {
 	for prefix := range ranges {
 		// Of a range it shows only what was written. What was deleted its guard shows.
 		compares = append(compares, clientv3.Compare(clientv3.ModRevision(prefix), "<", t.revision+1).WithPrefix())
-	}
-	if len(compares) > 2*maxCompares {
-		return nil, fmt.Errorf("%w: it depends on %d records", errTooLarge, len(compares))
 	}
 	return compares, nil
 }

@@ -24,8 +24,8 @@ const (
 // follow keeps the picture until ctx ends. It has been loaded once.
 func (s *Store) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		again := s.watch(ctx)
-		for again && ctx.Err() == nil {
+		anew := s.watch(ctx)
+		for anew && ctx.Err() == nil {
 			// etcd has compacted what was missed, or what it told can't be understood.
 			err := s.load(ctx)
 			if err == nil {
@@ -79,7 +79,7 @@ func (s *Store) load(ctx context.Context) error {
 
 // watch follows what happens after what the picture has. It returns when that doesn't go on,
 // and whether all has to be read anew.
-func (s *Store) watch(ctx context.Context) (again bool) {
+func (s *Store) watch(ctx context.Context) (anew bool) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx)) // a member that is cut off says so
 	defer cancel()
 	told := s.client.Watch(ctx, s.keys.live(), clientv3.WithPrefix(), clientv3.WithRev(s.picture.revision()+1))

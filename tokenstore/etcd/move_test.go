@@ -73,12 +73,12 @@ func TestMoveLarge(t *testing.T) {
 	s, err := bolt.Open(t.Context(), o)
 	must(t, err)
 	var (
-		entries []bolt.Entry
+		entries []records.Entry
 		ids     []string
 	)
 	for i := range 16_000 {
 		ids = append(ids, fmt.Sprintf("connection-%052d", i))
-		entries = append(entries, bolt.Entry{Connection: storetest.DataCenterConnection(ids[i]), Credential: storetest.Basic("hunter2")})
+		entries = append(entries, records.Entry{Connection: storetest.DataCenterConnection(ids[i]), Credential: storetest.Basic("hunter2")})
 		entries[i].Connection.BaseURL = fmt.Sprintf("https://jira-%d.example/jira", i)
 	}
 	clients := []tokenstore.Client{

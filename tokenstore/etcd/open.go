@@ -244,6 +244,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	defer func() { s.slots <- slot }()
 	for {
 		_, err := s.attempt(ctx, slot, func(t *records.Change) error {
+			// A place that is being filled has a mark, and no schema yet.
 			mark, err := records.ReadMark(t)
 			if err != nil {
 				return err
@@ -258,7 +259,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			if schema == nil {
 				return records.Prepare(t, s.aead, records.Schema)
 			}
-			_, err = records.Accept(t, s.aead, records.Schema)
+			_, err = records.AcceptMarked(t, s.aead, records.Schema)
 			return err
 		})
 		if !errors.Is(err, errMeanwhile) {

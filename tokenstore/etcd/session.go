@@ -122,7 +122,11 @@ func (s *session) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		l := s.current.Load()
 		if l == nil {
-			if err := s.open(ctx); err != nil {
+			err := s.open(ctx)
+			if errors.Is(err, tokenstore.ErrMoved) {
+				return // for good: this process changes nothing any more
+			}
+			if err != nil {
 				pause(ctx, leaseRetry)
 			}
 			continue

@@ -2,11 +2,14 @@ package etcd_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/bolt"
 	"jiragate/tokenstore/etcd"
+	"jiragate/tokenstore/records"
 	"jiragate/tokenstore/storetest"
 )
 
@@ -125,4 +128,27 @@ func TestFleetContract(t *testing.T) {
 		must(t, err)
 		return first, second, first.Lapse
 	})
+}
+
+// What etcd takes in one transaction is made, and what it doesn't is refused before it is sent.
+func TestLargeChanges(t *testing.T) {
+	site := newSite(t)
+	s := mustOpen(t, site.options(t))
+	for _, n := range []int{1, 15, 30, 40, 60, 200} {
+		var entries []records.Entry
+		for i := range n {
+			entries = append(entries, records.Entry{Connection: storetest.CloudConnection(fmt.Sprintf("c-%d-%d", n, i)), Credential: storetest.OAuth2("1")})
+		}
+		before := len(s.Directory().Connections())
+		err := s.AddAll(t.Context(), entries, nil)
+		switch added := len(s.Directory().Connections()) - before; {
+		case err == nil && added != n:
+			t.Errorf("%d of %d connections are added", added, n)
+		case err != nil && added != 0:
+			t.Errorf("%d of %d connections are added, and %v", added, n, err)
+		case err != nil && n <= 30, err != nil && !strings.Contains(err.Error(), "too large for one transaction of etcd"):
+			t.Errorf("%d connections: %v", n, err)
+		}
+	}
+	must(t, s.Check(t.Context()))
 }

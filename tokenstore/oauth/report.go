@@ -66,7 +66,7 @@ func (r result) hint() string {
 	case resultNotConfigured:
 		return "set JIRAGATE_OAUTH_CLIENT_ID and JIRAGATE_OAUTH_CLIENT_SECRET_FILE to those of the app"
 	case resultNotStored:
-		return "look at the disk of JIRAGATE_DATA_DIR now: the new refresh token is only in memory"
+		return "look at the store now, the disk of JIRAGATE_DATA_DIR or etcd's members: the new refresh token may be in memory only"
 	case resultUnavailable, resultAmbiguous:
 		return "it is tried again; if it goes on, see that the authorization server can be reached from the egress addresses"
 	}

@@ -63,7 +63,7 @@ func (m *Manager) yield(ctx context.Context, claim *tokenstore.Claim) {
 func (m *Manager) ended(ctx context.Context, claim *tokenstore.Claim, err error) bool {
 	if err != nil {
 		m.log.WarnContext(ctx, "the note of an OAuth refresh could not be ended", "connection", claim.Connection, "error", err.Error(),
-			"hint", "look at the store, with bolt at the disk of JIRAGATE_DATA_DIR; it is tried again")
+			"hint", "look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members; it is tried again")
 	}
 	return err == nil
 }

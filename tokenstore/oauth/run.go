@@ -147,7 +147,7 @@ func (k *keeper) findStanding(ctx context.Context) {
 	if err != nil {
 		if ctx.Err() == nil {
 			k.m.log.WarnContext(ctx, "the notes of OAuth refreshes could not be read", "error", err.Error(),
-				"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR; it is tried again")
+				"hint", "look at the store: jiragate store check, and the disk of JIRAGATE_DATA_DIR, or etcd's members; it is tried again")
 		}
 		return
 	}

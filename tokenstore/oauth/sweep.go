@@ -61,7 +61,7 @@ func (m *Manager) announce(ctx context.Context, c *tokenstore.Connection, cred *
 	}
 	if err := m.store.AnnounceEnd(ctx, c.ID, cred.Generation, reason); err != nil {
 		m.log.WarnContext(ctx, "the end of a grant could not be announced", "connection", c.ID, "error", err.Error(),
-			"hint", "look at the disk of JIRAGATE_DATA_DIR; it is tried again")
+			"hint", "look at the store: the disk of JIRAGATE_DATA_DIR, or etcd's members; it is tried again")
 		return
 	}
 	m.log.WarnContext(ctx, "a grant ends", "connection", c.ID, "reason", reason,

@@ -15,7 +15,7 @@ type Change struct {
 	now   time.Time
 	fleet Fleet // nil where one process has the store
 
-	// touching is told which connection is about to change, for the first time.
+	// touching is told which connection is about to change, each time; nil: nobody is.
 	touching func(id string)
 	touched  []string
 	clients  []string // that it changes
@@ -25,8 +25,8 @@ type Change struct {
 }
 
 // NewChange returns a change of what w gives access to. The time is that of its records.
-// touching, which may be nil, is called with each connection before the first of its records
-// is written to. fleet is nil where one process has the store.
+// touching, which may be nil, is called with a connection before any of its records is written
+// to. fleet is nil where one process has the store.
 func NewChange(w Writer, a tink.AEAD, now time.Time, touching func(id string), fleet Fleet) *Change {
 	return &Change{Writer: w, aead: a, now: utc(now), touching: touching, fleet: fleet}
 }

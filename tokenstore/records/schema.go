@@ -70,7 +70,7 @@ func Accept(tx Reader, a tink.AEAD, known int) (schema int, err error) {
 	return AcceptMarked(tx, a, known)
 }
 
-// AcceptMarked is Accept for who moves the store: a mark is no error.
+// AcceptMarked is Accept for who moves the store, or has looked for a mark: one is no error.
 func AcceptMarked(tx Reader, a tink.AEAD, known int) (schema int, err error) {
 	v, err := tx.Get(Meta, SchemaKey)
 	if err != nil {
