@@ -13,8 +13,10 @@ SOAK ?= 1h
 SOAK_RATE ?= 150
 SOAK_TUNNELS ?= 10000
 
-# A module of its own, which ./... leaves out: the etcd that tests build and run.
+# Modules of their own, which ./... leaves out: the etcd that tests build and run, and
+# what jiragate is shipped and run with.
 ETCD_MEMBER = internal/etcdlab/member
+DEPLOY = deploy
 
 .PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build tools
 
@@ -62,13 +64,17 @@ check:
 	$(GO) mod tidy -diff
 	GOWORK=off $(GO) vet -C $(ETCD_MEMBER) ./...
 	GOWORK=off $(GO) mod tidy -C $(ETCD_MEMBER) -diff
+	GOWORK=off $(GO) vet -C $(DEPLOY) ./...
+	staticcheck=$$($(GO) tool -n staticcheck) && cd $(DEPLOY) && GOWORK=off $$staticcheck ./...
+	GOWORK=off $(GO) mod tidy -C $(DEPLOY) -diff
 
 # Root can make network namespaces and install a browser and promtool, so for root the
 # tests that need them may not be skipped.
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
 	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
-	  $(GO) test -race -timeout 15m ./...
+	  $(GO) test -race -timeout 15m ./... && \
+	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always

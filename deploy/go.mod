@@ -1,0 +1,3 @@
+module jiragate/deploy
+
+go 1.26.8
