@@ -48,36 +48,38 @@ const cutMark = "…"
 var genesis = strings.Repeat("0", 64)
 
 // Record is one call record. The order of the fields is the order of the keys
-// in the log. Unknown text is empty, unknown numbers are 0.
+// in the log. Unknown text is empty, unknown numbers are 0. The log sets Seq and
+// Prev, and Time and ID where they are zero. The comments of the fields are their
+// meanings in docs/reference.
 //
 // Text that comes from clients may hold anything: it is made valid UTF-8 (what
 // is not becomes U+FFFD) and cut at 256 bytes, Path at 2 KiB, QueryNames at 100
 // entries of 64 bytes.
 type Record struct {
-	Seq          uint64    `json:"seq"`           // position in the log, from 1; set by the log
-	Time         time.Time `json:"time"`          // when the call arrived; UTC, microseconds; now if zero
-	ID           string    `json:"id"`            // UUID of version 7; made if it is empty
-	Client       string    `json:"client"`        // name of the client
-	ClientAddr   string    `json:"client_addr"`   // its address and port
+	Seq          uint64    `json:"seq"`           // place in the log, from 1, without gaps
+	Time         time.Time `json:"time"`          // when the call arrived; UTC, microseconds
+	ID           string    `json:"id"`            // id of the record, a UUID of version 7
+	Client       string    `json:"client"`        // name of the client; with a colon in it, who administered
+	ClientAddr   string    `json:"client_addr"`   // its address and port; less where addresses are not kept
 	Connection   string    `json:"connection"`    // id of the connection
 	Edition      string    `json:"edition"`       // "cloud" or "datacenter"
 	Region       string    `json:"region"`        // region of the connection
 	Method       string    `json:"method"`        // HTTP method as sent; GET is a read, the rest are writes
-	Operation    string    `json:"operation"`     // id of the operation
-	Path         string    `json:"path"`          // canonical path, without the query
-	QueryNames   []string  `json:"query_names"`   // names only, never values
+	Operation    string    `json:"operation"`     // id of the operation that matched; admin.… for an act of administration
+	Path         string    `json:"path"`          // canonical path below the connection, without the query; of a refused call as it was sent
+	QueryNames   []string  `json:"query_names"`   // names of the query parameters, never values
 	Decision     string    `json:"decision"`      // "allow" or "deny", nothing else
 	Code         string    `json:"code"`          // stable reason code; empty if all went well
 	PolicySHA256 string    `json:"policy_sha256"` // the policy that decided
 	Credential   string    `json:"credential"`    // kind of the credential, never its value
-	EgressIP     string    `json:"egress_ip"`     // the address that Jira sees
-	UpstreamAddr string    `json:"upstream_addr"` // the address that was dialled
+	EgressIP     string    `json:"egress_ip"`     // the address that Jira sees; "unpinned" if none is configured
+	UpstreamAddr string    `json:"upstream_addr"` // the address of Jira that was dialled
 	Status       int       `json:"status"`        // HTTP status that the client got
 	BytesIn      int64     `json:"bytes_in"`      // body of the request, in bytes
 	BytesOut     int64     `json:"bytes_out"`     // body of the answer, in bytes
 	DurationMS   float64   `json:"duration_ms"`   // milliseconds, to three decimals
 	TraceID      string    `json:"trace_id"`      // OpenTelemetry trace id
-	Prev         string    `json:"prev"`          // hex SHA-256 of the line before; set by the log
+	Prev         string    `json:"prev"`          // hex SHA-256 of the line before; 64 zeros in the first
 }
 
 // NewID returns a new id for a record: a version 7 UUID (RFC 9562 section 5.7),

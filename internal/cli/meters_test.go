@@ -26,6 +26,7 @@ import (
 // exposed is a metric as a scraper sees it.
 type exposed struct {
 	kind   string
+	help   string
 	labels map[string]bool
 	series map[string]float64 // by name and labels, as written
 }
@@ -38,11 +39,15 @@ func scrape(t *testing.T, s *Server) map[string]*exposed {
 	label := regexp.MustCompile(`([a-z0-9_]+)="((?:[^"\\]|\\.)*)"`)
 	all := map[string]*exposed{}
 	var family *exposed
+	help := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "# HELP "); ok { // before its type
+			_, help, _ = strings.Cut(rest, " ")
+		}
 		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
 			name, kind, _ := strings.Cut(rest, " ")
-			family = &exposed{kind, map[string]bool{}, map[string]float64{}}
+			family = &exposed{kind, help, map[string]bool{}, map[string]float64{}}
 			all[name] = family
 		}
 		if line == "" || line[0] == '#' {
@@ -64,6 +69,12 @@ func scrape(t *testing.T, s *Server) map[string]*exposed {
 		family.series[name+"{"+strings.Join(own, ",")+"}"] = value
 	}
 	return all
+}
+
+// ofLibrary says that a metric is one that libraries add; the page says where they are
+// described.
+func ofLibrary(name string) bool {
+	return strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") || name == "target_info"
 }
 
 // documentedMetric is a row of docs/metrics.md.
@@ -112,11 +123,7 @@ func metricsPage(t *testing.T) []documentedMetric {
 func TestMetricsAreThoseOfThePage(t *testing.T) {
 	s := startBusy(t)
 	got := scrape(t, s)
-	for name := range got { // of libraries; the page says where they are described
-		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") || name == "target_info" {
-			delete(got, name)
-		}
-	}
+	maps.DeleteFunc(got, func(name string, _ *exposed) bool { return ofLibrary(name) })
 	suffixes := map[string]string{"s": "_seconds", "By": "_bytes"}
 	for _, row := range metricsPage(t) {
 		m := got[row.prometheus]
