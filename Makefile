@@ -18,6 +18,10 @@ SOAK_TUNNELS ?= 10000
 ETCD_MEMBER = internal/etcdlab/member
 DEPLOY = deploy
 
+# What the tutorial of Node.js has its reader install.
+NODE_MODULES = $(CURDIR)/.tools/node_modules
+HAS_REQUESTS = python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null
+
 .PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build tools
 
 test: check race fuzz
@@ -27,8 +31,9 @@ build:
 
 # The race detector needs a C compiler, the hosts of the network tests ip(8), the test
 # of a report's page openssl(1), the tests of the console and of the public page a
-# browser, those of the alerts promtool(1): none comes with Go. Of Debian's package
-# prometheus only that program is taken, so that no Prometheus is started, now or later.
+# browser, those of the alerts promtool(1), those of the tutorials their languages: none
+# comes with Go. Of Debian's package prometheus only that program is taken, so that no
+# Prometheus is started, now or later.
 tools:
 	@command -v $${CC:-gcc} >/dev/null || { \
 	  echo "no C compiler for the race detector: installing one"; \
@@ -46,6 +51,21 @@ tools:
 	  else \
 	    echo "no Chromium for the tests of pages, and no way to install it here"; \
 	  fi; }
+	@command -v curl >/dev/null && command -v npm >/dev/null && command -v javac >/dev/null && \
+	  { $(HAS_REQUESTS); } || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no curl, Node.js, Java or Python with requests for the tutorials: installing them"; \
+	    apt-get update -qq; missing=; \
+	    command -v curl >/dev/null || missing=curl; \
+	    command -v npm >/dev/null || missing="$$missing npm"; \
+	    command -v javac >/dev/null || missing="$$missing default-jdk-headless"; \
+	    $(HAS_REQUESTS) || missing="$$missing python3-requests"; \
+	    apt-get install -y -qq --no-install-recommends $$missing; \
+	  else \
+	    echo "no curl, Node.js, Java or Python with requests for the tutorials, and no way to install them here"; \
+	  fi; }
+	@test -d $(NODE_MODULES)/undici || ! command -v npm >/dev/null || \
+	  npm install --silent --no-save --no-audit --no-fund --prefix $(dir $(NODE_MODULES)) undici@6.21.3
 	@command -v promtool >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no promtool for the tests of alerts: installing it"; \
@@ -73,6 +93,7 @@ check:
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
 	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
+	  CI_REQUIRE_TUTORIALS=$$required TUTORIALS_NODE_MODULES=$(NODE_MODULES) \
 	  $(GO) test -race -timeout 15m ./... && \
 	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
