@@ -31,9 +31,9 @@ build:
 
 # The race detector needs a C compiler, the hosts of the network tests ip(8), the test
 # of a report's page openssl(1), the tests of the console and of the public page a
-# browser, those of the alerts promtool(1), those of the tutorials their languages: none
-# comes with Go. Of Debian's package prometheus only that program is taken, so that no
-# Prometheus is started, now or later.
+# browser, those of the alerts promtool(1), those of systemd's units systemd-analyze(1),
+# those of the tutorials their languages: none comes with Go. Of Debian's package
+# prometheus only that program is taken, so that no Prometheus is started, now or later.
 tools:
 	@command -v $${CC:-gcc} >/dev/null || { \
 	  echo "no C compiler for the race detector: installing one"; \
@@ -75,6 +75,13 @@ tools:
 	  else \
 	    echo "no promtool for the tests of alerts, and no way to install it here"; \
 	  fi; }
+	@command -v systemd-analyze >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no systemd-analyze for the tests of units: installing systemd, which nobody starts"; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends systemd; \
+	  else \
+	    echo "no systemd-analyze for the tests of units, and no way to install it here"; \
+	  fi; }
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -95,7 +102,7 @@ race: tools
 	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
 	  CI_REQUIRE_TUTORIALS=$$required TUTORIALS_NODE_MODULES=$(NODE_MODULES) \
 	  $(GO) test -race -timeout 15m ./... && \
-	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
+	  CI_REQUIRE_SYSTEMD=$$required GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always
