@@ -82,6 +82,13 @@ tools:
 	  else \
 	    echo "no systemd-analyze for the tests of units, and no way to install it here"; \
 	  fi; }
+	@command -v shellcheck >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no shellcheck for the scripts of deploy/terraform: installing it"; \
+	    apt-get update -qq && apt-get install -y -qq shellcheck; \
+	  else \
+	    echo "no shellcheck for the scripts of deploy/terraform, and no way to install it here"; \
+	  fi; }
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -102,7 +109,8 @@ race: tools
 	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
 	  CI_REQUIRE_TUTORIALS=$$required TUTORIALS_NODE_MODULES=$(NODE_MODULES) \
 	  $(GO) test -race -timeout 15m ./... && \
-	  CI_REQUIRE_SYSTEMD=$$required GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
+	  CI_REQUIRE_SYSTEMD=$$required CI_REQUIRE_SHELLCHECK=$$required \
+	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
 # may show as "context deadline exceeded" (golang/go#75804); a finding always
