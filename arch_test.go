@@ -190,6 +190,8 @@ var forbidden = []struct{ pkg, dep, why string }{
 	{"jiragate/internal/browser", "jiragate/...", "a browser doesn't know whose pages it shows"},
 	{"jiragate/internal/shards", "jiragate/...", "a map doesn't know what is in it"},
 	{"jiragate/internal/handover", "jiragate/...", "how processes hand over doesn't know what"},
+	{"jiragate/internal/harden", "jiragate/...", "what protects the whole memory doesn't know what is in it"},
+	{"jiragate/internal/privatefile", "jiragate/...", "who opens files doesn't know what is in them"},
 	{"jiragate/internal/netlab", "jiragate/...", "hosts of a test that share code with the gateway prove nothing"},
 	{"jiragate/internal/jirasim", "jiragate/...", "a simulator that shares code with the gateway proves nothing"},
 }

@@ -5,27 +5,25 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
-	"os"
 	"strings"
 
 	"jiragate/gateway/admin"
+	"jiragate/internal/privatefile"
 	"jiragate/tokenstore/secret"
 )
 
 // openAdminToken reads the bearer token of the admin API, which is made where
 // there is none.
-func openAdminToken(file string, logger *slog.Logger) (secret.Secret, error) {
-	b, err := os.ReadFile(file)
+func openAdminToken(file string) (secret.Secret, error) {
+	b, err := privatefile.ReadSecret(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeAdminToken(file)
 	}
+	if _, ok := errors.AsType[*fs.PathError](err); err != nil && !ok {
+		return secret.Secret{}, hint(fmt.Errorf("the admin token: %w", err), "if others may have read it, remove the file instead, to have a new one made")
+	}
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("reading the admin token: %w", err)
-	}
-	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o077 != 0 {
-		logger.Warn("the admin token can be read by other users", "file", file, "mode", info.Mode().Perm().String(),
-			"hint", "chmod 600, and if others may have read it, remove the file and restart to have a new one")
 	}
 	token := secret.New(strings.TrimRight(string(b), "\r\n"))
 	if err := admin.CheckToken(token); err != nil {

@@ -45,6 +45,10 @@ func Main(ctx context.Context, args []string, sys System) int {
 	// standard logger. Our own messages go by slog.
 	log.SetOutput(io.Discard)
 	a := &app{in: sys.In, out: sys.Out, err: sys.Err, environ: sys.Environ, hangup: sys.Hangup, upgrade: sys.Upgrade, program: sys.Program, args: args}
+	if err := a.harden(); err != nil {
+		a.report(err)
+		return exitFailure
+	}
 	root := newRoot(a)
 	root.AddCommand(sys.More...)
 	root.SetArgs(args)
@@ -89,9 +93,6 @@ gateway runs and while it is stopped.`,
 			}
 			a.config = c
 			a.begun = true
-			if err := harden(); err != nil {
-				return fmt.Errorf("switching core dumps off: %w", err)
-			}
 			return nil
 		},
 	}

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"reflect"
 
 	"github.com/spf13/cobra"
 )
@@ -34,7 +31,7 @@ and 1 if a file is.`,
 		Args: cobra.NoArgs,
 		// A broken environment is what this command is for, so it replaces the check
 		// that all others begin with.
-		PersistentPreRunE: func(*cobra.Command, []string) error { return harden() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(*cobra.Command, []string) error {
 			c, err := ParseConfig(a.environ)
 			list := settings(c, a.environ, err)
@@ -84,23 +81,7 @@ func configProblems(err error) []configProblem {
 // checkFiles reads the files that the settings name, as serve would, but nothing of
 // the data directory. The error joins one for each thing that is wrong.
 func (c *Config) checkFiles() error {
-	var problems []error
-	values := reflect.ValueOf(*c)
-	for f := range configFields() {
-		path, ok := values.FieldByIndex(f.Index).Interface().(string)
-		if !ok || path == "" || f.Tag.Get("type") != "file" || path == c.AdminTokenFile { // which serve makes
-			continue
-		}
-		file, err := os.Open(path)
-		if err == nil {
-			err = file.Close()
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", variableOf(f), unreadable(path, err))
-		}
-		problems = append(problems, err)
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := c.checkAccess(); err != nil {
 		return err
 	}
 	_, policy := openPolicy(c.PolicyFile)
@@ -108,7 +89,7 @@ func (c *Config) checkFiles() error {
 	_, admin := webTLS(c.AdminTLSCert, c.AdminTLSKey, "JIRAGATE_ADMIN_TLS_CERT and _KEY")
 	_, public := webTLS(c.PublicTLSCert, c.PublicTLSKey, "JIRAGATE_PUBLIC_TLS_CERT and _KEY")
 	_, _, roots := upstreamRoots(c.UpstreamCAFile)
-	problems = []error{policy, proxy, admin, public, roots}
+	problems := []error{policy, proxy, admin, public, roots}
 	for _, s := range []struct{ variable, file string }{
 		{"OAUTH_CLIENT_SECRET_FILE", c.OAuthClientSecretFile}, {"WEBHOOK_SECRET_FILE", c.WebhookSecretFile},
 		{"OIDC_CLIENT_SECRET_FILE", c.OIDCSecretFile}, {"AUDIT_CHECKPOINT_TOKEN_FILE", c.CheckpointTokenFile},

@@ -178,12 +178,13 @@ func shownFile(path string) string {
 }
 
 // unreadable is the error of opening or reading a file that a variable names, without
-// a path that may be a secret in the wrong place.
+// a path that may be a secret in the wrong place. Other errors are about a file that is
+// there.
 func unreadable(path string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
+		return fmt.Errorf("reading %s: %w", shownFile(path), e.Err)
 	}
-	return fmt.Errorf("reading %s: %w", shownFile(path), err)
+	return err
 }
 
 // shownKeyURI is where the keyset is, unless it may be the keyset.

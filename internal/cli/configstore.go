@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jiragate/certs/baseline"
+	"jiragate/internal/privatefile"
 )
 
 // storeAddress says where the store is: one file, or a cluster that other gateways share.
@@ -126,7 +127,7 @@ func (c *Config) storeTLS() (*tls.Config, error) {
 		return t, nil
 	}
 	load := func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.StoreTLSCert, c.StoreTLSKey)
+		pair, err := loadPair(c.StoreTLSCert, c.StoreTLSKey)
 		if err != nil {
 			return nil, fmt.Errorf("JIRAGATE_STORE_TLS_CERT and _KEY: %w", err)
 		}
@@ -137,4 +138,18 @@ func (c *Config) storeTLS() (*tls.Config, error) {
 	}
 	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	return t, nil
+}
+
+// loadPair is tls.LoadX509KeyPair, unless others can read the key or change the certificate.
+func loadPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := privatefile.ReadTrusted(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := privatefile.ReadSecret(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	defer clear(key)
+	return tls.X509KeyPair(cert, key)
 }

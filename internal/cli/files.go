@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"jiragate/internal/privatefile"
 )
 
 // prepareDataDir makes the data directory with mode 0700, or refuses one that
@@ -27,7 +30,36 @@ func prepareDataDir(dir string) error {
 	case info.Mode().Perm()&0o077 != 0:
 		return hint(fmt.Errorf("the data directory %s has mode %04o: others than its owner may enter it", dir, info.Mode().Perm()), "chmod 700 %s", dir)
 	}
-	return nil
+	return ownedByUs(dir, info)
+}
+
+// checkAccess refuses the files that the settings name, where others could read a secret
+// or change what the gateway trusts, and files that can't be read. The error joins one for
+// each. Who reads a file checks it again, since it may have changed.
+func (c *Config) checkAccess() error {
+	var problems []error
+	values := reflect.ValueOf(*c)
+	for f := range configFields() {
+		if f.Tag.Get("type") != "file" {
+			continue
+		}
+		path := values.FieldByIndex(f.Index).String()
+		if path == "" {
+			continue
+		}
+		check := privatefile.CheckTrusted
+		if f.Tag.Get("holds") == "secret" {
+			check = privatefile.CheckSecret
+		}
+		err := check(path)
+		if path == c.AdminTokenFile && errors.Is(err, fs.ErrNotExist) {
+			continue // serve makes it
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", variableOf(f), unreadable(path, err)))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // ownStore refuses the store of another user, which only root can open: what root
@@ -41,6 +73,10 @@ func ownStore(path string) error {
 	if err != nil {
 		return err
 	}
+	return ownedByUs(path, info)
+}
+
+func ownedByUs(path string, info fs.FileInfo) error {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
 		owner := actorOf(strconv.FormatUint(uint64(s.Uid), 10), "").Name
 		return hint(fmt.Errorf("%s belongs to another user (%s)", path, strings.TrimPrefix(owner, "operator:")), "run the command as that user, as with sudo -u")

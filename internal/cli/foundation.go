@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit/privacy"
 	"jiragate/gateway/egress/register"
+	"jiragate/internal/privatefile"
 	"jiragate/policy"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/keyset"
@@ -138,7 +138,7 @@ func loadPolicy(file string) (*policy.Policy, error) {
 	if file == "" {
 		return policy.Default(), nil
 	}
-	rules, err := os.ReadFile(file)
+	rules, err := privatefile.ReadTrusted(file)
 	if err != nil {
 		return nil, fmt.Errorf("JIRAGATE_POLICY_FILE: %w", err)
 	}
@@ -224,7 +224,7 @@ func upstreamRoots(file string) (*x509.CertPool, digest, error) {
 	if err != nil {
 		return nil, digest{}, fmt.Errorf("reading the system's roots: %w", err)
 	}
-	content, err := os.ReadFile(file)
+	content, err := privatefile.ReadTrusted(file)
 	if err == nil {
 		err = addRootsOf(roots, file, content)
 	}
@@ -236,7 +236,7 @@ func upstreamRoots(file string) (*x509.CertPool, digest, error) {
 
 // addRoots adds each certificate of a PEM file.
 func addRoots(pool *x509.CertPool, file string) error {
-	content, err := os.ReadFile(file)
+	content, err := privatefile.ReadTrusted(file)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"jiragate/gateway/admin"
+	"jiragate/internal/privatefile"
 	"jiragate/tokenstore"
 	"jiragate/tokenstore/secret"
 )
@@ -103,10 +105,14 @@ func readSettingSecret(variable, file string) (secret.Secret, error) {
 	if file == "" {
 		return secret.Secret{}, nil
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
+	b, err := privatefile.ReadSecret(file)
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return secret.Secret{}, hint(fmt.Errorf("%s%s: %w", envPrefix, variable, unreadable(file, err)), "it names a file that holds the secret")
 	}
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("%s%s: %w", envPrefix, variable, err)
+	}
+	defer clear(b)
 	s := secret.New(strings.TrimRight(string(b), "\r\n"))
 	if s.IsZero() {
 		return s, fmt.Errorf("%s%s: %s is empty", envPrefix, variable, file)

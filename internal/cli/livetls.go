@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"jiragate/certs/baseline"
+	"jiragate/internal/privatefile"
 )
 
 // liveTLS is the TLS of a listener, whose files can be read again while it listens. A
@@ -61,11 +61,11 @@ func (l *liveTLS) config() *tls.Config {
 // force.
 func (l *liveTLS) readPair() (put func(), err error) {
 	fail := func(err error) (func(), error) { return nil, fmt.Errorf("%s: %w", l.variables, err) }
-	cert, err := os.ReadFile(l.certFile)
+	cert, err := privatefile.ReadTrusted(l.certFile)
 	if err != nil {
 		return fail(err)
 	}
-	key, err := os.ReadFile(l.keyFile)
+	key, err := privatefile.ReadSecret(l.keyFile)
 	if err != nil {
 		return fail(err)
 	}
@@ -94,7 +94,7 @@ func (l *liveTLS) readCAs() (put func(), err error) {
 	if l.caFile == "" {
 		return nil, nil
 	}
-	content, err := os.ReadFile(l.caFile)
+	content, err := privatefile.ReadTrusted(l.caFile)
 	if err != nil {
 		return nil, fmt.Errorf("JIRAGATE_PROXY_CLIENT_CA: %w", err)
 	}

@@ -33,6 +33,9 @@ func giveProgramBack() error {
 		if m.file == program && m.clean {
 			// Of the file's own pages nothing is lost (madvise(2)).
 			_, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.length, unix.MADV_DONTNEED)
+			if errno == unix.EINVAL { // locked, see JIRAGATE_MEMORY_LOCK
+				_, _, errno = unix.Syscall(unix.SYS_MADVISE, m.start, m.length, unix.MADV_DONTNEED_LOCKED)
+			}
 			if errno != 0 {
 				err = errors.Join(err, errno)
 			}

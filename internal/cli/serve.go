@@ -40,6 +40,12 @@ func (a *app) serve(ctx context.Context, successor bool) error {
 	otel.SetErrorHandler(telemetry.ErrorHandler(logger)) // the one handler of the process
 	announceConfiguration(logger, settings(a.config, a.environ, nil))
 	defer tuneCollector()()
+	if a.config.MemoryLock {
+		if err := lockMemory(); err != nil {
+			return err
+		}
+		logger.Info("memory locked")
+	}
 	defer economise(logger)()
 	options := StartOptions{Logger: logger, Stdout: a.out, upgraded: &lastUpgrade{}}
 	server, err := a.begin(ctx, options, successor)

@@ -93,6 +93,9 @@ func Start(ctx context.Context, c Config, o StartOptions) (_ *Server, err error)
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
+	if err := c.checkAccess(); err != nil {
+		return nil, err
+	}
 	if s.policy, err = openPolicy(c.PolicyFile); err != nil {
 		return nil, err
 	}
@@ -194,7 +197,7 @@ func (s *Server) startBackground(ctx context.Context, o StartOptions) error {
 
 // adminHandlers makes the two faces of the admin API.
 func (s *Server) adminHandlers() (network, local http.Handler, err error) {
-	token, err := openAdminToken(s.config.adminTokenFile(), s.log)
+	token, err := openAdminToken(s.config.adminTokenFile())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -160,24 +160,22 @@ func TestAdminListener(t *testing.T) {
 }
 
 func TestAdminTokenFile(t *testing.T) {
-	dir := t.TempDir()
-	log := slog.New(slog.DiscardHandler)
-	file := filepath.Join(dir, "token")
-	made, err := openAdminToken(file, log)
+	file := filepath.Join(t.TempDir(), "token")
+	made, err := openAdminToken(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if again, err := openAdminToken(file, log); err != nil || !again.Equal(made) {
+	if again, err := openAdminToken(file); err != nil || !again.Equal(made) {
 		t.Errorf("another token at the second start (%v)", err)
 	}
 	for name, content := range map[string]string{"empty": "", "cut": "jga_123", "two lines": strings.Repeat("x", 40) + "\n" + strings.Repeat("y", 40)} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openAdminToken(file, log); err == nil || !strings.Contains(err.Error(), file) {
+		if _, err := openAdminToken(file); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: error %v, want one that names the file", name, err)
 		}
 	}
