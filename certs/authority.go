@@ -19,7 +19,8 @@ const defaultCacheSize = 1024
 
 // Options say where the root lives and how its key is sealed.
 type Options struct {
-	// Dir holds ca.pem and ca-key.pem. It is made (mode 0700) if missing.
+	// Dir holds ca.pem, ca-key.pem and, while a root is prepared, ca-next.pem and
+	// ca-next-key.pem. It is made (mode 0700) if missing.
 	Dir string
 
 	// Sealer seals the root's private key at rest.
@@ -64,12 +65,14 @@ type Authority struct {
 	now    func() time.Time
 	flight singleflight.Group // by host
 
-	resealing sync.Mutex
+	changing sync.Mutex              // held while files are changed
+	before   func(step string) error // of tests; nil in use
 
 	mu    sync.Mutex
 	root  *root
-	hosts Hosts  // replaced as a whole
-	cache *cache // holds nothing for a host outside hosts, and nothing that another root signed
+	next  *x509.Certificate // of the root that is prepared, or nil
+	hosts Hosts             // replaced as a whole
+	cache *cache            // holds nothing for a host outside hosts, and nothing that another root signed
 	mint  mint
 }
 
@@ -86,7 +89,7 @@ func Open(o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{dir: o.Dir, root: r, now: o.Now, hosts: hostSet(nil), cache: newCache(o.CacheSize)}, nil
+	return &Authority{dir: o.Dir, root: r.present, next: r.nextCert(), now: o.Now, hosts: hostSet(nil), cache: newCache(o.CacheSize)}, nil
 }
 
 // SetHosts says for which hosts certificates may be made: DNS names in lower
@@ -205,11 +208,32 @@ func (a *Authority) keep(is *issued) error {
 	return nil
 }
 
-// RootPEM returns the root's certificate as in ca.pem.
-func (a *Authority) RootPEM() []byte { return encodeCertificate(a.present().cert) }
+// RootPEM returns what clients are to trust, as in ca.pem: the root's certificate and,
+// while one is prepared, that of the next.
+func (a *Authority) RootPEM() []byte {
+	present, next := a.Roots()
+	if next == nil {
+		return encodeCertificate(present)
+	}
+	return encodeCertificates([]*x509.Certificate{present, next})
+}
 
-// Root returns the root's certificate. Callers must not modify it.
+// Root returns the certificate of the root that signs. Callers must not modify it.
 func (a *Authority) Root() *x509.Certificate { return a.present().cert }
+
+// Next returns the certificate of the root that is prepared, or nil. Callers must not
+// modify it.
+func (a *Authority) Next() *x509.Certificate {
+	_, next := a.Roots()
+	return next
+}
+
+// Roots returns both as they are at one moment.
+func (a *Authority) Roots() (present, next *x509.Certificate) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.root.cert, a.next
+}
 
 // Intermediates returns how many intermediates are kept that are still valid, and
 // when the first of them ends; the zero time where there is none. Each is renewed
@@ -235,6 +259,13 @@ func (a *Authority) Intermediates() (n int, ends time.Time) {
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
+}
+
+func encodeCertificates(list []*x509.Certificate) (text []byte) {
+	for _, c := range list {
+		text = append(text, encodeCertificate(c)...)
+	}
+	return text
 }
 
 func encodeCertificate(cert *x509.Certificate) []byte {

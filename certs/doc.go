@@ -26,12 +26,27 @@
 // ca-key.pem (mode 0600) holds the root's certificate and its sealed key, and
 // is the truth; ca.pem (mode 0644) is a copy of the certificate for clients to
 // read. Both are replaced atomically, ca-key.pem first: a crash between the two
-// leaves a missing ca.pem, which [Open] writes again. Everything else that does
+// leaves a missing or old ca.pem, which [Open] writes again. Everything else that does
 // not fit together is reported, never repaired by making a new root.
 //
 // When the sealer's keys are changed, [Authority.Reseal] seals the root's key
 // under the present one, in ca-key.pem and in memory; [Reseal] does it where no
-// gateway runs. [SealedUnder] tells which key that is.
+// gateway runs. [SealedUnder] tells which keys are needed.
+//
+// # Rotation
+//
+// Clients must trust a root before it signs. [Authority.Prepare] makes the next one, in
+// ca-next-key.pem, and has ca.pem hold both, the present one first, so that whatever
+// distributes that file distributes both; ca-next.pem has the next one alone.
+// [Authority.Rotate] gives ca-next-key.pem the name ca-key.pem, which is the one moment
+// that decides, overwrites what the old one held, and leaves the new root alone in ca.pem.
+// No old certificate is kept: nothing is signed under it any more, and nothing can be.
+//
+// There is no cross certificate by which the old root would vouch for the new one, to
+// clients that trust the old one alone. Roots have a path length of one, and so such a
+// chain, with the new root between the old one and an intermediate, is refused. Without
+// that limit, or with intermediates that both roots sign, whoever has the old key could
+// still pose as any site to all clients, which rotation is to end.
 //
 // # Caveats
 //

@@ -26,4 +26,14 @@ var (
 
 	// ErrRootExists: [Import] would overwrite a root.
 	ErrRootExists = errors.New("a root exists already")
+
+	// ErrBrought: the root was brought by its operator, so that the one after it is
+	// theirs to make.
+	ErrBrought = errors.New("the root is one that was brought, and none is made to follow it")
+
+	// ErrNotPrepared: there is no root that could take the present one's place.
+	ErrNotPrepared = errors.New("no root is prepared")
+
+	// ErrUnfinished: the next root signs, and something that comes after that has failed.
+	ErrUnfinished = errors.New("the root is rotated, but something is left to do")
 )

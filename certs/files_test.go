@@ -31,8 +31,8 @@ func TestFirstStartAndReopen(t *testing.T) {
 	if err != nil || !bytes.Equal(onDisk, first.RootPEM()) {
 		t.Errorf("RootPEM is not what %s holds (%v)", certFile, err)
 	}
-	if shown, err := ReadRoot(o.Dir); err != nil || !shown.Equal(first.Root()) {
-		t.Errorf("ReadRoot = %v, %v", shown, err)
+	if shown, next, err := ReadRoots(o.Dir); err != nil || next != nil || !shown.Equal(first.Root()) {
+		t.Errorf("ReadRoots = %v, %v, %v", shown, next, err)
 	}
 
 	second := mustOpen(t, o)
@@ -165,6 +165,14 @@ func TestDamagedFiles(t *testing.T) {
 		}},
 		{name: "ca.pem empty", want: "written again", damage: func(t *testing.T, _ *Options, cert, _ string) {
 			write(t, cert, nil, 0o644)
+		}},
+		{name: "ca.pem holds another's root, too", want: "no root of this directory", damage: func(t *testing.T, _ *Options, cert, _ string) {
+			brought := newOptions(t)
+			importOwn(t, brought)
+			write(t, cert, append(read(t, cert), read(t, filepath.Join(brought.Dir, certFile))...), 0o644)
+		}},
+		{name: "crash before the old root left ca.pem", damage: func(t *testing.T, _ *Options, cert, _ string) {
+			write(t, cert, append(foreign(t, certFile), read(t, cert)...), 0o644)
 		}},
 		{name: "ca.pem holds a key", want: "written again", damage: func(t *testing.T, _ *Options, cert, key string) {
 			write(t, cert, read(t, key), 0o644)

@@ -58,11 +58,11 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add(a.root.encodeKeyFile())
 	f.Add(a.RootPEM())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := parseKeyFile(data, nil)
+		r, err := parseKeyFile(keyFile, data, nil)
 		if err != nil {
 			return
 		}
-		again, err := parseKeyFile(r.encodeKeyFile(), nil)
+		again, err := parseKeyFile(keyFile, r.encodeKeyFile(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

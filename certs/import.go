@@ -20,7 +20,7 @@ import (
 // that [Open] would make: a self-signed root, or a subordinate of one. certPEM
 // is the one certificate; keyPEM its private key, not encrypted, as PKCS #8,
 // PKCS #1 or SEC 1. The key is stored sealed; what the operator brought is not
-// touched.
+// touched. A root that was prepared is given up.
 //
 // It fails with [ErrRootExists] where o.Dir has a root and o.Replace is not
 // set, and with a plain error where the authority cannot do its work: it must
@@ -44,7 +44,7 @@ func Import(o Options, certPEM, keyPEM []byte) error {
 	if !samePublicKey(key.Public(), cert.PublicKey) {
 		return errors.New("certs: import: the private key is not that of the certificate")
 	}
-	r, err := sealRoot(cert, key, o.Sealer)
+	r, err := sealRoot(keyFile, cert, key, o.Sealer)
 	if err != nil {
 		return fmt.Errorf("certs: import: %w", err)
 	}
@@ -62,6 +62,9 @@ func Import(o Options, certPEM, keyPEM []byte) error {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("certs: import: %w", err)
 		}
+	}
+	if err := removeNext(dir); err != nil {
+		return fmt.Errorf("certs: import: give up the root that was prepared: %w", err)
 	}
 	return storeRoot(dir, r)
 }

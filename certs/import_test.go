@@ -218,7 +218,7 @@ func TestImportRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Import = %v, want %q in it", err, test.want)
 			}
-			if _, err := ReadRoot(o.Dir); err == nil {
+			if _, _, err := ReadRoots(o.Dir); err == nil {
 				t.Error("something was stored all the same")
 			}
 		})

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -58,7 +59,7 @@ func newRoot(now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	}
 	notBefore := now.Add(-backdate).UTC().Truncate(time.Second)
 	template := &x509.Certificate{
-		Subject:               subject("root", key),
+		Subject:               subject("root", &key.PublicKey),
 		NotBefore:             notBefore,
 		NotAfter:              notBefore.Add(rootLife),
 		BasicConstraintsValid: true,
@@ -68,6 +69,14 @@ func newRoot(now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	}
 	cert, err := sign(template, template, &key.PublicKey, key)
 	return cert, key, err
+}
+
+// made reports whether a root is one of newRoot, rather than brought: its name is that of
+// its key.
+func made(cert *x509.Certificate) bool {
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	return ok && key.Curve == elliptic.P256() && bytes.Equal(cert.RawIssuer, cert.RawSubject) &&
+		cert.Subject.String() == subject("root", key).String()
 }
 
 // intermediate signs the leaves of one host. Its key is never stored.
@@ -90,7 +99,7 @@ func newIntermediate(r *root, host string, now time.Time) (*intermediate, error)
 	}
 	v := validityWithin(r.cert, now, intermediateLife)
 	template := &x509.Certificate{
-		Subject:               subject("intermediate", key),
+		Subject:               subject("intermediate", &key.PublicKey),
 		NotBefore:             v.notBefore,
 		NotAfter:              v.notAfter,
 		BasicConstraintsValid: true,
@@ -212,8 +221,8 @@ func sign(template, issuer *x509.Certificate, public crypto.PublicKey, signer cr
 
 // subject tells the authorities of several installations, and the successive
 // ones of an installation, apart for a reader of a trust store.
-func subject(role string, key *ecdsa.PrivateKey) pkix.Name {
-	point, err := key.PublicKey.Bytes()
+func subject(role string, key *ecdsa.PublicKey) pkix.Name {
+	point, err := key.Bytes()
 	if err != nil {
 		panic("certs: a P-256 key made here has no encoding: " + err.Error())
 	}

@@ -2,33 +2,35 @@ package certs
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io/fs"
 	"slices"
 )
 
-// Reload reads the root in the directory again, as [Open] does; it makes none. The
+// Reload reads the roots in the directory again, as [Open] does; it makes none. The
 // root must be able to do its work for each host of the Authority. put, which is nil
 // where nothing has changed, then lets it sign everything from then on, and what the
 // one before has signed is shown no more. Until then, and after an error, nothing
-// has changed. Between Reload and put there may be no [Authority.Reseal].
+// has changed. Between Reload and put nothing else may change the Authority or its files.
 func (a *Authority) Reload() (put func(), err error) {
-	a.resealing.Lock()
-	defer a.resealing.Unlock()
+	a.changing.Lock()
+	defer a.changing.Unlock()
 	dir, err := openDir(a.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
 	present := a.present()
-	next, err := loadRoot(dir, present.sealer)
+	read, err := loadRoots(dir, present.sealer)
+	next := read.present
 	switch {
 	case err != nil:
 		return nil, err
 	case next == nil:
 		return nil, fmt.Errorf("certs: %w: there is no root in %s any more: restore %s from a backup", fs.ErrNotExist, a.dir, keyFile)
 	case next.cert.Equal(present.cert):
-		return a.sealedAnew(present, next.sealed), nil
+		return a.nextChanged(read.nextCert(), a.sealedAnew(present, next.sealed)), nil
 	}
 	if err := checkAuthority(next.cert, a.now()); err != nil {
 		return nil, fmt.Errorf("certs: the certificate in %s %w", certFile, err)
@@ -45,9 +47,34 @@ func (a *Authority) Reload() (put func(), err error) {
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.root = next
-		a.cache.retain(hostSet(nil))
+		a.use(read)
 	}, nil
+}
+
+// use has other roots in force. The caller has the lock.
+func (a *Authority) use(r roots) {
+	a.root, a.next = r.present, r.nextCert()
+	a.cache.retain(hostSet(nil))
+}
+
+// nextChanged is put, which may be nil, for another root that is prepared, or for none.
+func (a *Authority) nextChanged(next *x509.Certificate, put func()) func() {
+	if sameCertificate(a.Next(), next) {
+		return put
+	}
+	return func() {
+		if put != nil {
+			put()
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.next = next
+	}
+}
+
+// sameCertificate is also true of nil and nil.
+func sameCertificate(a, b *x509.Certificate) bool {
+	return a == b || a != nil && b != nil && a.Equal(b)
 }
 
 // sealedAnew is for the same root, whose key the file has under another seal.

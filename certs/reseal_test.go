@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,11 +83,11 @@ func mustRotate(t *testing.T, r *ring) uint32 {
 
 func mustBeUnder(t *testing.T, dir string) uint32 {
 	t.Helper()
-	id, ok, err := SealedUnder(dir)
-	if !ok || err != nil {
-		t.Fatalf("SealedUnder = %d, %v, %v", id, ok, err)
+	ids, err := SealedUnder(dir)
+	if len(ids) != 1 || err != nil {
+		t.Fatalf("SealedUnder = %d, %v", ids, err)
 	}
-	return id
+	return ids[0]
 }
 
 // After a rotation and a resealing, the old key can go: from the open authority
@@ -269,23 +270,22 @@ func TestResealRefuses(t *testing.T) {
 
 func TestSealedUnder(t *testing.T) {
 	o := newOptions(t) // whose sealer is not Tink's
-	if _, _, err := SealedUnder(o.Dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := SealedUnder(o.Dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a directory: error %v, want ErrNotExist", err)
 	}
 	a := mustOpen(t, o)
 	for name, test := range map[string]struct {
 		sealed []byte
-		id     uint32
-		ok     bool
+		ids    []uint32
 	}{
-		"Tink's form":    {[]byte{1, 0, 0, 1, 2, 'x'}, 258, true},
-		"another prefix": {[]byte{0, 0, 0, 1, 2, 'x'}, 0, false},
-		"too short":      {[]byte{1, 0, 0, 1}, 0, false},
-		"nothing":        {nil, 0, false},
+		"Tink's form":    {[]byte{1, 0, 0, 1, 2, 'x'}, []uint32{258}},
+		"another prefix": {[]byte{0, 0, 0, 1, 2, 'x'}, nil},
+		"too short":      {[]byte{1, 0, 0, 1}, nil},
+		"nothing":        {nil, nil},
 	} {
 		write(t, filepath.Join(o.Dir, keyFile), (&root{cert: a.Root(), sealed: test.sealed}).encodeKeyFile(), 0o600)
-		if id, ok, err := SealedUnder(o.Dir); id != test.id || ok != test.ok || err != nil {
-			t.Errorf("%s: %d, %v, %v", name, id, ok, err)
+		if ids, err := SealedUnder(o.Dir); !slices.Equal(ids, test.ids) || err != nil {
+			t.Errorf("%s: %d, %v", name, ids, err)
 		}
 	}
 }

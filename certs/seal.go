@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -30,6 +31,7 @@ const (
 type root struct {
 	cert   *x509.Certificate
 	sealer Sealer
+	file   string // that has it, for errors
 
 	// mu is held for reading until a key is open, so that who changes sealed knows
 	// that nobody needs the old one any more.
@@ -44,7 +46,7 @@ func associatedData(cert *x509.Certificate) []byte {
 	return append([]byte("jiragate certs root-private-key v1\x00"), sum[:]...)
 }
 
-func sealRoot(cert *x509.Certificate, key crypto.Signer, sealer Sealer) (*root, error) {
+func sealRoot(file string, cert *x509.Certificate, key crypto.Signer, sealer Sealer) (*root, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode the root key: %w", err)
@@ -54,7 +56,7 @@ func sealRoot(cert *x509.Certificate, key crypto.Signer, sealer Sealer) (*root, 
 	if err != nil {
 		return nil, fmt.Errorf("seal the root key: %w", err)
 	}
-	return &root{cert: cert, sealed: sealed, sealer: sealer}, nil
+	return &root{cert: cert, sealed: sealed, sealer: sealer, file: file}, nil
 }
 
 // unseal gives the key for a signature. The caller does not keep it.
@@ -64,17 +66,17 @@ func (r *root) unseal() (crypto.Signer, error) {
 	der, err := r.sealer.Decrypt(r.sealed, associatedData(r.cert))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s was sealed under another keyset or is damaged: use the keyset of this data directory, or restore both from one backup: %w",
-			ErrWrongSealer, keyFile, err)
+			ErrWrongSealer, r.file, err)
 	}
 	defer clear(der)
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		// Not wrapped: the text of a parse error may quote what it read.
-		return nil, fmt.Errorf("%s: what is sealed in it is not a private key", keyFile)
+		return nil, fmt.Errorf("%s: what is sealed in it is not a private key", r.file)
 	}
 	key, ok := parsed.(crypto.Signer)
 	if !ok || !samePublicKey(key.Public(), r.cert.PublicKey) {
-		return nil, fmt.Errorf("%w: the key sealed in %s is not that of the certificate beside it", ErrFilesDisagree, keyFile)
+		return nil, fmt.Errorf("%w: the key sealed in %s is not that of the certificate beside it", ErrFilesDisagree, r.file)
 	}
 	return key, nil
 }
@@ -87,12 +89,13 @@ func samePublicKey(a, b crypto.PublicKey) bool {
 	return ok && comparable.Equal(b)
 }
 
-// encodeKeyFile is the form of ca-key.pem: the certificate, then the sealed key.
+// encodeKeyFile is the form of ca-key.pem and ca-next-key.pem: the certificate, then the
+// sealed key.
 func (r *root) encodeKeyFile() []byte {
 	return append(encodeCertificate(r.cert), pem.EncodeToMemory(&pem.Block{Type: blockSealedKey, Bytes: r.sealed})...)
 }
 
-func parseKeyFile(data []byte, sealer Sealer) (*root, error) {
+func parseKeyFile(file string, data []byte, sealer Sealer) (*root, error) {
 	blocks, err := decodePEM(data, blockCertificate, blockSealedKey)
 	if err != nil {
 		return nil, err
@@ -101,7 +104,7 @@ func parseKeyFile(data []byte, sealer Sealer) (*root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its certificate: %w", err)
 	}
-	return &root{cert: cert, sealed: blocks[1], sealer: sealer}, nil
+	return &root{cert: cert, sealed: blocks[1], sealer: sealer, file: file}, nil
 }
 
 func parseCertificateFile(data []byte) (*x509.Certificate, error) {
@@ -110,6 +113,22 @@ func parseCertificateFile(data []byte) (*x509.Certificate, error) {
 		return nil, err
 	}
 	return x509.ParseCertificate(blocks[0])
+}
+
+// parseBundle reads one certificate or several, and nothing else.
+func parseBundle(data []byte) ([]*x509.Certificate, error) {
+	n := max(1, bytes.Count(data, []byte("-----BEGIN ")))
+	blocks, err := decodePEM(data, slices.Repeat([]string{blockCertificate}, n)...)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*x509.Certificate, n)
+	for i, b := range blocks {
+		if list[i], err = x509.ParseCertificate(b); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // decodePEM wants exactly the blocks of the given types, in that order, without

@@ -37,10 +37,23 @@ could pose as any site to everything that trusts it. Trusted by one process, who
 gateway, that is worth nothing beyond the gateway itself.
 `
 
+// nextText follows while a root is prepared.
+const nextText = `
+CAFILE holds two roots: the present one, and the next one that is prepared. Each setting above takes
+both, except keytool, which takes the first of a file. Give it the next one by its own:
+    keytool -importcert -noprompt -alias jiragate-next -file NEXTFILE \
+        -keystore jiragate-truststore.p12 -storetype PKCS12 -storepass changeit
+`
+
 // TrustInstructions says how one process is made to trust the root in caFile,
 // in curl, Go, Node.js, Python and Java, and why nothing more should trust it.
-func TrustInstructions(caFile string) string {
-	return strings.ReplaceAll(trustText, "CAFILE", shellQuote(caFile))
+// nextFile is that of the next root alone, or empty where none is prepared.
+func TrustInstructions(caFile, nextFile string) string {
+	text := trustText
+	if nextFile != "" {
+		text += nextText
+	}
+	return strings.NewReplacer("CAFILE", shellQuote(caFile), "NEXTFILE", shellQuote(nextFile)).Replace(text)
 }
 
 // shellQuote makes s one word of a POSIX shell, unquoted where it can be.

@@ -58,6 +58,8 @@ func TestEveryChangeIsOnRecord(t *testing.T) {
 		{"DELETE", "/v1/clients/billing", "", 204, "admin.client.remove  allow "},
 		{"POST", "/v1/keys/prepare", "", 503, "admin.key.prepare  deny unavailable"},
 		{"POST", "/v1/keys/rotate", "", 503, "admin.key.rotate  deny unavailable"},
+		{"POST", "/v1/ca/prepare", "", 503, "admin.ca.prepare  deny unavailable"},
+		{"POST", "/v1/ca/rotate", "", 503, "admin.ca.rotate  deny unavailable"},
 		{"POST", "/v1/upgrade", "", 503, "admin.upgrade  deny unavailable"},
 		{"DELETE", "/v1/connections/globex", "", 200, "admin.connection.remove globex allow "},
 

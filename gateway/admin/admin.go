@@ -52,10 +52,8 @@ type Options struct {
 	Keys Keyring
 	// SharedStore: other gateways may have the store, too, and copies of the keyset.
 	SharedStore bool
-	// ResealCA seals the CA key under the primary key, if it isn't, and CASealedUnder
-	// tells under which it is; false means none. Both go with Keys.
-	ResealCA      func() (changed bool, err error)
-	CASealedUnder func() (id uint32, ok bool, err error)
+	// CA has the roots that clients trust. Its functions go with Keys.
+	CA CA
 	// AuditKey signs what is published. Its functions go with Keys, too.
 	AuditKey SigningKey
 	// Pseudonyms is the key of the pseudonyms in call records. Its functions go with
@@ -122,9 +120,9 @@ func New(o Options) (*API, error) {
 		return nil, errors.New("admin: Policy and Explain are needed")
 	case o.Store != nil && (o.Probe == nil || o.Audit == nil):
 		return nil, errors.New("admin: Probe and Audit are needed where there is a store")
-	case o.Keys != nil && (o.ResealCA == nil || o.CASealedUnder == nil || o.AuditKey.Reseal == nil || o.AuditKey.SealedUnder == nil ||
+	case o.Keys != nil && (!o.CA.complete() || o.AuditKey.Reseal == nil || o.AuditKey.SealedUnder == nil ||
 		o.Pseudonyms.Reseal == nil || o.Pseudonyms.SealedUnder == nil):
-		return nil, errors.New("admin: ResealCA, CASealedUnder, AuditKey and Pseudonyms go with Keys")
+		return nil, errors.New("admin: CA, AuditKey and Pseudonyms go with Keys")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

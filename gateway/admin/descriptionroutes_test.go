@@ -140,6 +140,15 @@ var descriptions = map[string]described{
 		description: "Neither the primary one nor a prepared one. Where the store may be shared, the caller must know that each gateway has the new primary key.",
 		request:     DropKeys{}, mayBeEmpty: true, answer: Dropped{}, conflict: true},
 
+	"GET /v1/ca": {id: "getCA", summary: "The root certificates that clients are to trust",
+		description: "The one that signs and, while one is prepared, the next.", answer: CARoots{}, conflict: true},
+	"POST /v1/ca/prepare": {id: "prepareCA", summary: "Make the next root, which signs nothing yet",
+		description: "So each client can trust it before it signs. Where one is prepared already, it is the answer. Refused where the root was brought.",
+		answer:      CARoots{}, conflict: true},
+	"POST /v1/ca/rotate": {id: "rotateCA", summary: "Have the next root sign from now on, and destroy the old one's key",
+		description: "Open tunnels go on. One must have been prepared, or at_once be true. Refused where the root was brought.",
+		request:     CARotation{}, mayBeEmpty: true, answer: CARoots{}, conflict: true},
+
 	"GET /v1/audit/key":         {id: "getAuditKey", summary: "The public half of the key that signs checkpoints and publications", answer: AuditKey{}},
 	"POST /v1/audit/key/rotate": {id: "rotateAuditKey", summary: "Make a new audit key, which the one before endorses", answer: AuditKey{}, conflict: true},
 	"POST /v1/audit/pseudonym": {id: "getPseudonym", summary: "The pseudonym of an identifier or of a client's address",

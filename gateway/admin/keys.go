@@ -31,7 +31,7 @@ type Key struct {
 	Prepared bool   `json:"prepared"`
 	Status   string `json:"status"`
 	Records  int    `json:"records"` // how many of the store are sealed under it
-	CAKey    bool   `json:"ca_key"`  // that of the CA is
+	CAKey    bool   `json:"ca_key"`  // that of the CA is, or that of its next root
 
 	AuditKey bool `json:"audit_key"` // that which signs is
 
@@ -106,7 +106,7 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	ca, sealed, err := a.o.CASealedUnder()
+	ca, err := a.o.CA.SealedUnder()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (a *API) keys(ctx context.Context) ([]Key, error) {
 		keys[i].PseudonymKey = pseudonymised && pseudonyms == keys[i].ID
 		keys[i].AuditKey = slices.Contains(audit, keys[i].ID)
 		keys[i].Records = use[keys[i].ID]
-		keys[i].CAKey = sealed && ca == keys[i].ID
+		keys[i].CAKey = slices.Contains(ca, keys[i].ID)
 	}
 	return keys, nil
 }
@@ -202,7 +202,7 @@ func (a *API) rewrap(_ http.ResponseWriter, r *http.Request, t *task) (answer, e
 	if left > 0 {
 		return answer{status: http.StatusOK, body: Rewrapped{Left: left}}, nil
 	}
-	if _, err := a.o.ResealCA(); err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
+	if _, err := a.o.CA.Reseal(); err != nil && !errors.Is(err, fs.ErrNotExist) { // there may be no CA yet
 		return answer{}, err
 	}
 	if _, err := a.o.AuditKey.Reseal(); err != nil && !errors.Is(err, fs.ErrNotExist) { // nor an audit key

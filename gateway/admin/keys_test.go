@@ -42,13 +42,14 @@ func TestKeys(t *testing.T) {
 		}
 	})
 	first := keys.PrimaryKeyID()
-	ca := first
+	ca, next := first, first
 	o := options(t, store)
 	o.Keys = keys
-	o.CASealedUnder = func() (uint32, bool, error) { return ca, true, nil }
-	o.ResealCA = func() (bool, error) {
+	o.CA = fakeCA()
+	o.CA.SealedUnder = func() ([]uint32, error) { return []uint32{ca, next}, nil }
+	o.CA.Reseal = func() (bool, error) {
 		changed := ca != keys.PrimaryKeyID()
-		ca = keys.PrimaryKeyID()
+		ca, next = keys.PrimaryKeyID(), keys.PrimaryKeyID()
 		return changed, nil
 	}
 	signs := first
@@ -136,8 +137,8 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 	} {
 		o := options(t, store)
 		o.Keys = &fakeKeys{tt.err}
-		o.CASealedUnder = func() (uint32, bool, error) { return 0, false, nil }
-		o.ResealCA = func() (bool, error) { return false, errors.New("no CA key") }
+		o.CA = fakeCA()
+		o.CA.Reseal = func() (bool, error) { return false, errors.New("no CA key") }
 		o.AuditKey.SealedUnder = func() ([]uint32, error) { return nil, fs.ErrNotExist }
 		o.AuditKey.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
 		o.Pseudonyms.SealedUnder = func() (uint32, error) { return 0, fs.ErrNotExist }
@@ -152,18 +153,18 @@ func TestKeysThatCannotBeChanged(t *testing.T) {
 		if status, _ := call(t, h, "POST", "/v1/keys/rewrap", ""); status != 500 {
 			t.Errorf("rewrap without a CA key: %d", status)
 		}
-		o.CASealedUnder = func() (uint32, bool, error) { return 7, true, nil }
+		o.CA.SealedUnder = func() ([]uint32, error) { return []uint32{8, 7}, nil } // as where a root is prepared
 		if status, body := call(t, local(t, o), "POST", "/v1/keys/drop", ""); status != 409 || !strings.Contains(body, "CA key: true") {
 			t.Errorf("dropping the key of the CA: %d %s", status, body)
 		}
-		o.CASealedUnder = func() (uint32, bool, error) { return 0, false, nil }
+		o.CA.SealedUnder = func() ([]uint32, error) { return nil, nil }
 		o.AuditKey.SealedUnder = func() ([]uint32, error) { return []uint32{6, 7}, nil }
 		if status, body := call(t, local(t, o), "POST", "/v1/keys/drop", ""); status != 409 || !strings.Contains(body, "audit key: true") {
 			t.Errorf("dropping the key of the audit key: %d %s", status, body)
 		}
 	}
 	h := local(t, options(t, store))
-	for _, request := range []string{"GET /v1/keys", "POST /v1/keys/prepare", "POST /v1/keys/rotate", "POST /v1/keys/rewrap", "POST /v1/keys/drop"} {
+	for _, request := range []string{"GET /v1/keys", "POST /v1/keys/prepare", "POST /v1/keys/rotate", "POST /v1/keys/rewrap", "POST /v1/keys/drop", "GET /v1/ca", "POST /v1/ca/prepare", "POST /v1/ca/rotate"} {
 		method, path, _ := strings.Cut(request, " ")
 		status, body := call(t, h, method, path, "")
 		if wantCode(t, body, admin.CodeUnavailable); status != 503 {

@@ -49,8 +49,7 @@ func TestKeysOfASharedStore(t *testing.T) {
 	store := &usedElsewhere{Store: file}
 	o := options(t, store)
 	o.Keys, o.SharedStore = keys, true
-	o.CASealedUnder = func() (uint32, bool, error) { return 0, false, nil }
-	o.ResealCA = func() (bool, error) { return false, fs.ErrNotExist }
+	o.CA = fakeCA()
 	o.AuditKey.SealedUnder = func() ([]uint32, error) { return nil, fs.ErrNotExist }
 	o.AuditKey.Reseal = func() (bool, error) { return false, fs.ErrNotExist }
 	o.Pseudonyms.SealedUnder = func() (uint32, error) { return 0, fs.ErrNotExist }

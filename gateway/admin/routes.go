@@ -63,6 +63,10 @@ func (a *API) routes(detail readinessDetail) []route {
 	change(RoleAdmin, "POST", "/v1/keys/rewrap", "admin.key.rewrap", a.rewrap)
 	change(RoleAdmin, "POST", "/v1/keys/drop", "admin.key.drop", a.dropKeys)
 
+	stored(RoleViewer, "GET", "/v1/ca", a.withKeys(a.showCA))
+	change(RoleAdmin, "POST", "/v1/ca/prepare", "admin.ca.prepare", a.prepareCA)
+	change(RoleAdmin, "POST", "/v1/ca/rotate", "admin.ca.rotate", a.rotateCA)
+
 	stored(RoleViewer, "GET", "/v1/audit/key", a.showAuditKey)
 	change(RoleAdmin, "POST", "/v1/audit/key/rotate", "admin.audit.rotate", a.rotateAuditKey)
 	stored(RoleCompliance, "POST", "/v1/audit/pseudonym", a.showPseudonym)

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"jiragate/certs"
+	"jiragate/gateway/admin"
 	"jiragate/tokenstore"
 )
 
 func newCA(a *app) *cobra.Command {
-	return group("ca", "CA: the root certificate that clients of the gateway trust", newCAInit(a), newCAShow(a))
+	return group("ca", "CA: the root certificate that clients of the gateway trust", newCAInit(a), newCAShow(a), newCARotate(a))
 }
 
 func newCAInit(a *app) *cobra.Command {
@@ -30,7 +31,8 @@ func newCAInit(a *app) *cobra.Command {
 PEM files. The key is stored sealed under the keyset; the files that were brought are not touched.
 
 With --replace, the gateway may run: it signs by the new root from then on, as after jiragate reload.
-Give each client the new one first, beside the old one: that is why one has to be brought.`,
+Give each client the new one first, beside the old one: that is why one has to be brought. A root that
+the gateway has made is followed by another of its own: jiragate ca rotate.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (certFile == "") != (keyFile == "") {
@@ -123,7 +125,7 @@ func newCAShow(a *app) *cobra.Command {
 	var output outputFormat
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Print the root certificate, its fingerprint, and how a client is made to trust it",
+		Short: "Print the root certificate and the next one, and how a client is made to trust them",
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return a.showRoot(output) },
 	}
@@ -132,32 +134,45 @@ func newCAShow(a *app) *cobra.Command {
 }
 
 func (a *app) showRoot(output outputFormat) error {
-	root, err := certs.ReadRoot(a.config.DataDir)
+	root, next, err := certs.ReadRoots(a.config.DataDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint(err, "jiragate ca init makes it, and so does jiragate serve")
 	}
 	if err != nil {
 		return err
 	}
-	file, pem := a.config.caFile(), pemOf(root)
-	if output == asJSON {
-		return writeJSON(a.out, struct {
-			File        string `json:"file"`
-			Subject     string `json:"subject"`
-			NotBefore   string `json:"not_before"`
-			NotAfter    string `json:"not_after"`
-			Fingerprint string `json:"sha256_fingerprint"`
-			PEM         string `json:"pem"`
-		}{file, root.Subject.String(), timeText(root.NotBefore), timeText(root.NotAfter), certs.Fingerprint(root), pem})
+	file, roots := a.config.caFile(), adminRoots(root, next)
+	bundle, nextFile := roots.Present.PEM, ""
+	if next != nil {
+		bundle, nextFile = bundle+roots.Next.PEM, a.config.file("ca-next.pem")
 	}
-	err = writeFields(a.out, [][2]string{
+	if output == asJSON {
+		shown := rootsShown{File: file, CARoot: roots.Present, Next: roots.Next}
+		shown.PEM = bundle
+		return writeJSON(a.out, shown)
+	}
+	fields := [][2]string{
 		{"file", file},
-		{"subject", root.Subject.String()},
-		{"valid", timeText(root.NotBefore) + " to " + timeText(root.NotAfter)},
-		{"sha-256", certs.Fingerprint(root)},
-	})
-	if err != nil {
+		{"subject", roots.Present.Subject},
+		{"valid", roots.Present.NotBefore + " to " + roots.Present.NotAfter},
+		{"sha-256", roots.Present.Fingerprint},
+	}
+	if next != nil {
+		fields = append(fields,
+			[2]string{"next", "prepared; it signs after jiragate ca rotate"},
+			[2]string{"next subject", roots.Next.Subject},
+			[2]string{"next valid", roots.Next.NotBefore + " to " + roots.Next.NotAfter},
+			[2]string{"next sha-256", roots.Next.Fingerprint})
+	}
+	if err := writeFields(a.out, fields); err != nil {
 		return err
 	}
-	return a.printf("\n%s\n%s", pem, certs.TrustInstructions(file))
+	return a.printf("\n%s\n%s", bundle, certs.TrustInstructions(file, nextFile))
+}
+
+// rootsShown are the root that signs, with what the file of both holds, and the next.
+type rootsShown struct {
+	File string `json:"file"`
+	admin.CARoot
+	Next *admin.CARoot `json:"next,omitempty"`
 }

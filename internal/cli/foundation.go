@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/audit/privacy"
@@ -186,7 +185,6 @@ func adminOptions(c Config, live *livePolicy, f *foundation) admin.Options {
 		o.Log.Node, o.Log.Published = string(c.Node), f.store.published
 		o.Pseudonyms = pseudonymKey(c, f.keys)
 		o.ClientAddr = f.privacy.Address
-		o.CASealedUnder = func() (uint32, bool, error) { return certs.SealedUnder(c.DataDir) }
 	}
 	return o
 }

@@ -37,7 +37,7 @@ func (l *local) options() admin.Options {
 	o.Probe = func(ctx context.Context, connection string) (admin.ProbeResult, error) {
 		return probeOnce(ctx, l.config, l.foundation, l.policy, l.logger, connection)
 	}
-	o.ResealCA = func() (bool, error) { return certs.Reseal(l.config.DataDir, l.foundation.keys) }
+	o.CA = newAdminCA(l.config, func() (*certs.Authority, error) { return openRoots(l.config, l.foundation.keys) }, func(change func() error) error { return change() })
 	l.grant = newGrants(l.config, oauth.Options{Store: l.foundation.store, Transport: l.grants, Logger: l.logger})
 	o.Consenter = l.grant
 	o.Egress.Verify = verifyLater(l.wayOut)

@@ -118,7 +118,11 @@ func (e *engine) measureCertificates(listeners map[string]*liveTLS) error {
 		observe := func(name string, at time.Time) {
 			o.ObserveFloat64(ends, float64(at.Unix()), metric.WithAttributes(attribute.String("jiragate.certificate", name)))
 		}
-		observe("root", e.authority.Root().NotAfter)
+		present, next := e.authority.Roots()
+		observe("root", present.NotAfter)
+		if next != nil {
+			observe("next_root", next.NotAfter)
+		}
 		if n, first := e.authority.Intermediates(); n > 0 {
 			observe("intermediate", first)
 		}

@@ -294,6 +294,13 @@ func TestIdentityMetrics(t *testing.T) {
 		`jiragate_certificate_not_after_seconds{jiragate_certificate="proxy"}`:  ends,
 		`jiragate_certificate_not_after_seconds{jiragate_certificate="public"}`: ends,
 	})
+	mustRun(t, environ, "", "ca", "rotate", "--prepare")
+	check("jiragate_certificate_not_after_seconds", map[string]float64{
+		`jiragate_certificate_not_after_seconds{jiragate_certificate="root"}`:      float64(s.engine.authority.Root().NotAfter.Unix()),
+		`jiragate_certificate_not_after_seconds{jiragate_certificate="next_root"}`: float64(s.engine.authority.Next().NotAfter.Unix()),
+		`jiragate_certificate_not_after_seconds{jiragate_certificate="proxy"}`:     ends,
+		`jiragate_certificate_not_after_seconds{jiragate_certificate="public"}`:    ends,
+	})
 	check("jiragate_audit_key_created_seconds", map[string]float64{`jiragate_audit_key_created_seconds{}`: float64(signing.Created().Unix())})
 	check("jiragate_keyset_keys", map[string]float64{`jiragate_keyset_keys{}`: 1})
 	mustRun(t, environ, "", "key", "rotate")

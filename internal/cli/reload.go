@@ -218,9 +218,10 @@ func (s *Server) putAll(ctx context.Context, parts []part, changes []*change) er
 	return nil
 }
 
-// resealCA keeps apart from a reload, which may be about to put another root in force.
-func (s *Server) resealCA() (bool, error) {
+// withoutReload keeps apart from a reload what changes the CA: one may be about to put
+// another root in force.
+func (s *Server) withoutReload(change func() error) error {
 	s.reloads.mu.Lock()
 	defer s.reloads.mu.Unlock()
-	return s.engine.authority.Reseal()
+	return change()
 }

@@ -18,6 +18,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/net/netutil"
 
+	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/admin/act"
@@ -214,7 +215,7 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	}
 	o.Probe = s.engine.probe
 	o.Consenter = s.engine.tokens
-	o.ResealCA = s.resealCA
+	o.CA = newAdminCA(s.config, func() (*certs.Authority, error) { return s.engine.authority, nil }, s.withoutReload)
 	o.Reload = s.reload
 	o.Egress.Present = s.engine.wayOut.egress.Addresses
 	o.Metrics = s.engine.telemetry.PrometheusHandler()
@@ -324,7 +325,7 @@ func (s *Server) PublicURL() string {
 // AdminAddr is where the admin API listens over TCP.
 func (s *Server) AdminAddr() string { return s.admin.Addr().String() }
 
-// RootPEM is the certificate that clients must trust.
+// RootPEM is what clients must trust, as in ca.pem.
 func (s *Server) RootPEM() []byte { return s.engine.authority.RootPEM() }
 
 // Close drains the calls in flight and closes everything, in the order in

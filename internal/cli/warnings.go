@@ -3,12 +3,14 @@ package cli
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"time"
 
+	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
 	"jiragate/gateway/egress/register"
@@ -126,6 +128,17 @@ func (s *Server) connectionWarnings(d *tokenstore.Directory) []warning {
 // expiringCertificate is one that ends soon, or has ended.
 type expiringCertificate struct{ name, what, hint string }
 
+// rootHint says what comes before the end of the root.
+func (s *Server) rootHint() string {
+	switch err := s.engine.authority.MayRotate(false); {
+	case errors.Is(err, certs.ErrBrought):
+		return "make another one, give it to every client beside this one, and then bring it: jiragate ca init --replace"
+	case errors.Is(err, certs.ErrNotPrepared):
+		return "jiragate ca rotate --prepare, and give ca.pem to every client; then jiragate ca rotate before that day"
+	}
+	return "the next root is prepared: jiragate ca rotate before that day, when every client has ca.pem with both"
+}
+
 // expiring are the certificates of listeners, as their files hold them now, and the
 // root.
 func (s *Server) expiring(now time.Time) []expiringCertificate {
@@ -159,6 +172,6 @@ func (s *Server) expiring(now time.Time) []expiringCertificate {
 		}
 		look(l.name, certificate, expiryNotice, "have it renewed, and put the new one in its file")
 	}
-	look("ca.pem", s.RootPEM(), rootNotice, "make a new root (jiragate ca init --help), and give it to every client before that day")
+	look("ca.pem", s.RootPEM(), rootNotice, s.rootHint())
 	return list
 }
