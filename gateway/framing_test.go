@@ -83,6 +83,7 @@ func TestFramingRefusesWhatHasTwoReadings(t *testing.T) {
 		"coding identity":                 {post("Transfer-Encoding: identity\r\n", ""), CodeRequestMalformed},
 		"coding xchunked":                 {post("Transfer-Encoding: xchunked\r\n", ""), CodeRequestMalformed},
 		"coding with vertical tab":        {post("Transfer-Encoding: \vchunked\r\n", ""), CodeRequestMalformed},
+		"coding by a Kelvin sign":         {post("Transfer-Encoding: chun\u212aed\r\n", "0\r\n\r\n"), CodeRequestMalformed},
 		"coding twice":                    {post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), CodeRequestMalformed},
 		"coding in http/1.0":              {"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", CodeRequestMalformed},
 		"bare LF after the request line":  {"GET / HTTP/1.1\nHost: a\r\n\r\n", CodeRequestMalformed},
@@ -161,6 +162,7 @@ var framingSeeds = []string{
 	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: v\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
 	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
 	"GET http://a/ HTTP/1.0\r\nHost: a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chun\u212aed\r\n\r\n0\r\n\r\n",
 }
 
 // FuzzParseTarget: the short way leads to the same place.

@@ -54,7 +54,7 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 				return head{}, fault
 			}
 		case "Expect":
-			if h.expects = strings.EqualFold(value, "100-continue"); !h.expects {
+			if h.expects = isWord(value, "100-continue"); !h.expects {
 				return head{}, malformed("the only expectation understood is 100-continue")
 			}
 		case "Trailer":
@@ -63,7 +63,7 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 			}
 		case "Transfer-Encoding":
 			codings++
-			if h.chunked = strings.EqualFold(value, "chunked"); !h.chunked {
+			if h.chunked = isWord(value, "chunked"); !h.chunked {
 				return head{}, malformed("the only transfer coding understood is chunked")
 			}
 		}
@@ -94,6 +94,12 @@ func parseHead(text string, fields []field) (h head, _ *framingFault) {
 		}
 	}
 	return h, nil
+}
+
+// isWord reports whether value is word, in letters of any case. It must be as long: to
+// strings.EqualFold a Kelvin sign is a k, to no other reader of HTTP it is.
+func isWord(value, word string) bool {
+	return len(value) == len(word) && strings.EqualFold(value, word)
 }
 
 // cutLine cuts the first line off a head, in which each LF follows a CR: see advanceHead.

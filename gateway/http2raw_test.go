@@ -48,7 +48,12 @@ type rawAnswer struct {
 // http2 opens a tunnel and speaks HTTP/2 in it. The client acknowledges nothing.
 func (w *world) http2(settings ...http2.Setting) *rawHTTP2 {
 	w.t.Helper()
-	conn := w.tunnelOn(must(net.Dial("tcp", w.proxy))(w.t), site+":443", site, "h2")
+	return w.speakHTTP2(w.tunnelOn(must(net.Dial("tcp", w.proxy))(w.t), site+":443", site, "h2"), settings...)
+}
+
+// speakHTTP2 begins HTTP/2 in a tunnel.
+func (w *world) speakHTTP2(conn net.Conn, settings ...http2.Setting) *rawHTTP2 {
+	w.t.Helper()
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute)) // of a test that hangs
 	c := &rawHTTP2{t: w.t, conn: conn, Framer: http2.NewFramer(conn, conn), ended: make(chan struct{}), streams: map[uint32]*rawAnswer{}}
 	c.changed, c.hpack = sync.NewCond(&c.mu), hpack.NewEncoder(&c.block)

@@ -29,6 +29,11 @@ func (g *Gateway) serve(w http.ResponseWriter, c *Call) {
 	if c.origin.last(time.Now()) {
 		w.Header().Set("Connection", "close") // over HTTP/2 it becomes a GOAWAY
 	}
+	if c.in.Method == http.MethodConnect && c.in.ProtoMajor == 1 {
+		// It is refused, and whoever did not wait for that goes on with what belongs into
+		// the tunnel, and must not be read as requests of the client's.
+		w.Header().Set("Connection", "close")
+	}
 
 	answer, refused := g.way(ctx, w, c)
 	if refused != nil {

@@ -114,6 +114,10 @@ func (c *conn) newStream(f *http2.MetaHeadersFrame) *stream {
 			return nil
 		}
 	}
+	declared, ok := lengthOf(f)
+	if !ok {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := (&http.Request{}).WithContext(ctx)
 	r.Method, r.URL, r.RequestURI, r.Host = method, target, path, authority
@@ -127,7 +131,7 @@ func (c *conn) newStream(f *http2.MetaHeadersFrame) *stream {
 	if r.Host == "" {
 		r.Host = r.Header.Get("Host")
 	}
-	st.frame(r)
+	st.frame(r, declared)
 	switch {
 	case f.Truncated:
 		st.handle = headerTooLarge
@@ -154,8 +158,27 @@ func headerOf(f *http2.MetaHeadersFrame) http.Header {
 	return h
 }
 
-// frame reads from a header what it says of the body, and of how it is sent.
-func (st *stream) frame(r *http.Request) {
+// lengthOf is what a header says of the body's length, -1 for nothing, and reports whether
+// it says that in one way, and may say it: a request is malformed that says another length
+// than that of what follows, were it nothing (RFC 9113 section 8.1.1).
+func lengthOf(f *http2.MetaHeadersFrame) (declared int64, ok bool) {
+	declared = -1
+	for _, field := range f.RegularFields() {
+		if field.Name != "content-length" {
+			continue
+		}
+		n, err := strconv.ParseUint(field.Value, 10, 63)
+		if err != nil || declared >= 0 {
+			return 0, false
+		}
+		declared = int64(n)
+	}
+	return declared, declared <= 0 || !f.StreamEnded()
+}
+
+// frame reads from a header what it says of the body, and of how it is sent. The body's
+// length is declared.
+func (st *stream) frame(r *http.Request, declared int64) {
 	b, h := &st.body, r.Header
 	if httpguts.HeaderValuesContainsToken(h["Expect"], "100-continue") {
 		b.continues = true
@@ -182,13 +205,7 @@ func (st *stream) frame(r *http.Request) {
 	r.Body, b.err = b, nil
 	all := st.conn.received.all
 	b.received = inflow{avail: all, all: all}
-	if lengths := h["Content-Length"]; len(lengths) > 0 {
-		b.declared = 0
-		if n, err := strconv.ParseUint(lengths[0], 10, 63); err == nil {
-			b.declared = int64(n)
-		}
-	}
-	r.ContentLength = b.declared
+	b.declared, r.ContentLength = declared, declared
 }
 
 // forHTTP2 reports whether a header has no field that HTTP/2 does without (RFC 9113
