@@ -2,7 +2,12 @@
 # make soak   an hour of mixed traffic with faults, then ten thousand idle tunnels; SOAK=10m for less
 # make bench  every benchmark against the stored baseline, then the gateway as a program beside its peers
 # make conformance   h2spec, the TLS scans, and testssl.sh, which takes minutes
+# make image  the container image for linux/amd64 and linux/arm64, without a daemon, to image-results
 # make demo   the demo, kept up until interrupted
+# make release         a release of this commit in dist/; KEY=FILE signs it
+# make release-check   every platform twice, the second time from nothing, compared; most of an hour
+# make vuln            does the program have known vulnerabilities? By the database that is pinned
+# make vuln-newest     the same by the live database, over the network
 GO ?= go
 FUZZTIME ?= 3s
 BENCH_TIME ?= 200ms
@@ -12,58 +17,54 @@ BENCH_ROUNDS ?= 3
 SOAK ?= 1h
 SOAK_RATE ?= 150
 SOAK_TUNNELS ?= 10000
+PLATFORMS ?= linux/amd64,linux/arm64,darwin/arm64
+KEY ?=
+BUILDER ?= urn:jiragate:builder:unnamed
 
 # Modules of their own, which ./... leaves out: the etcd that tests build and run, and
 # what jiragate is shipped and run with.
 ETCD_MEMBER = internal/etcdlab/member
 DEPLOY = deploy
+VULNDB = deploy/vulndb
+
+# What compiles a release, and packs it: another version of Go packs otherwise.
+TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+RELEASE = GOWORK=off GOFLAGS= GOTOOLCHAIN=$(TOOLCHAIN) $(GO) run -C $(DEPLOY) ./release
 
 # What the tutorial of Node.js has its reader install.
 NODE_MODULES = $(CURDIR)/.tools/node_modules
 HAS_REQUESTS = python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null
 
-.PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build tools
+.PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build image tools \
+  release release-check vuln vuln-newest
 
 test: check race fuzz
 
 build:
 	$(GO) build -trimpath -o jiragate .
 
-# The race detector needs a C compiler, the hosts of the network tests ip(8), the test
-# of a report's page openssl(1), the tests of the console and of the public page a
-# browser, those of the alerts promtool(1), those of systemd's units systemd-analyze(1),
-# those of the tutorials their languages: none comes with Go. Of Debian's package
-# prometheus only that program is taken, so that no Prometheus is started, now or later.
+# The same bytes each time: deploy/container/README.md. The digest is printed.
+image:
+	GOWORK=off $(GO) run -C $(DEPLOY) ./container/image -o $(CURDIR)/image-results
+
+# What tests need and Go doesn't bring: a C compiler for the race detector, ip(8) for the
+# hosts of the network tests, openssl(1) and sha256sum(1) for the commands that documents
+# show, a browser for pages, promtool(1) for alerts, systemd-analyze(1) for units,
+# shellcheck(1) for scripts, and for the tutorials their languages. Of Debian's package
+# prometheus only that program is taken, so that no Prometheus is started, now or later;
+# of systemd nothing is started, either.
 tools:
-	@command -v $${CC:-gcc} >/dev/null || { \
-	  echo "no C compiler for the race detector: installing one"; \
-	  apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
-	@command -v ip >/dev/null || { \
-	  echo "no ip(8) for the network tests: installing iproute2"; \
-	  apt-get update -qq && apt-get install -y -qq iproute2; }
-	@command -v openssl >/dev/null || { \
-	  echo "no OpenSSL for the commands that documents show: installing it"; \
-	  apt-get update -qq && apt-get install -y -qq openssl; }
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "no browser for the tests of pages: installing Chromium"; \
-	    apt-get update -qq && apt-get install -y -qq chromium; \
-	  else \
-	    echo "no Chromium for the tests of pages, and no way to install it here"; \
-	  fi; }
-	@command -v curl >/dev/null && command -v npm >/dev/null && command -v javac >/dev/null && \
-	  { $(HAS_REQUESTS); } || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "no curl, Node.js, Java or Python with requests for the tutorials: installing them"; \
-	    apt-get update -qq; missing=; \
-	    command -v curl >/dev/null || missing=curl; \
-	    command -v npm >/dev/null || missing="$$missing npm"; \
-	    command -v javac >/dev/null || missing="$$missing default-jdk-headless"; \
-	    $(HAS_REQUESTS) || missing="$$missing python3-requests"; \
-	    apt-get install -y -qq --no-install-recommends $$missing; \
-	  else \
-	    echo "no curl, Node.js, Java or Python with requests for the tutorials, and no way to install them here"; \
-	  fi; }
+	$(call need,$${CC:-gcc},the race detector,gcc libc6-dev)
+	$(call need,git,releases,git)
+	$(call need,ip,the network tests,iproute2)
+	$(call need,openssl,the commands that documents show,openssl)
+	$(call need,chromium || command -v chromium-browser,the tests of pages,--install-recommends chromium)
+	$(call need,systemd-analyze,the tests of units,systemd)
+	$(call need,shellcheck,the scripts of deploy/terraform,shellcheck)
+	$(call need,curl,the tutorials,curl)
+	$(call need,npm,the tutorials,npm)
+	$(call need,javac,the tutorials,default-jdk-headless)
+	@$(HAS_REQUESTS) || $(call install,the tutorials,python3-requests)
 	@test -d $(NODE_MODULES)/undici || ! command -v npm >/dev/null || \
 	  npm install --silent --no-save --no-audit --no-fund --prefix $(dir $(NODE_MODULES)) undici@6.21.3
 	@command -v promtool >/dev/null || { \
@@ -75,19 +76,16 @@ tools:
 	  else \
 	    echo "no promtool for the tests of alerts, and no way to install it here"; \
 	  fi; }
-	@command -v systemd-analyze >/dev/null || { \
+
+# $(call need,PROGRAM,WHAT FOR,PACKAGES) installs packages of Debian's where a program is
+# missing; tests that need it are skipped where that can't be.
+need = @{ command -v $(1); } >/dev/null || $(call install,$(2),$(3))
+install = { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "no systemd-analyze for the tests of units: installing systemd, which nobody starts"; \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends systemd; \
+	    echo "for $(1): installing $(2)"; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2); \
 	  else \
-	    echo "no systemd-analyze for the tests of units, and no way to install it here"; \
-	  fi; }
-	@command -v shellcheck >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "no shellcheck for the scripts of deploy/terraform: installing it"; \
-	    apt-get update -qq && apt-get install -y -qq shellcheck; \
-	  else \
-	    echo "no shellcheck for the scripts of deploy/terraform, and no way to install it here"; \
+	    echo "for $(1) there is no $(2), and no way to install it here"; \
 	  fi; }
 
 check:
@@ -101,15 +99,17 @@ check:
 	GOWORK=off $(GO) vet -C $(DEPLOY) ./...
 	staticcheck=$$($(GO) tool -n staticcheck) && cd $(DEPLOY) && GOWORK=off $$staticcheck ./...
 	GOWORK=off $(GO) mod tidy -C $(DEPLOY) -diff
+	GOWORK=off $(GO) vet -C $(VULNDB) ./...
+	GOWORK=off $(GO) mod tidy -C $(VULNDB) -diff
 
-# Root can make network namespaces and install a browser and promtool, so for root the
-# tests that need them may not be skipped.
+# Root can make network namespaces and install what is missing, so for root the tests
+# that need that may not be skipped.
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
-	  CI_REQUIRE_NETNS=$$required CI_REQUIRE_CHROMIUM=$$required CI_REQUIRE_CONFORMANCE=$$required CI_REQUIRE_PROMTOOL=$$required \
-	  CI_REQUIRE_TUTORIALS=$$required TUTORIALS_NODE_MODULES=$(NODE_MODULES) \
-	  $(GO) test -race -timeout 15m ./... && \
-	  CI_REQUIRE_SYSTEMD=$$required CI_REQUIRE_SHELLCHECK=$$required \
+	  for tool in NETNS CHROMIUM CONFORMANCE PROMTOOL TUTORIALS SYSTEMD SHELLCHECK; do \
+	    export CI_REQUIRE_$$tool=$$required; \
+	  done; \
+	  TUTORIALS_NODE_MODULES=$(NODE_MODULES) $(GO) test -race -timeout 15m ./... && \
 	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
 # Each fuzz target of each package, for a few seconds. Go's own end of the time
@@ -181,3 +181,21 @@ soak:
 
 demo:
 	$(GO) run . demo
+
+# What is in it, and how others check it: docs/supply-chain.md. How one is made:
+# deploy/release/README.md.
+release:
+	$(RELEASE) -out $(CURDIR)/dist -platforms $(PLATFORMS) -builder $(BUILDER) $(if $(KEY),-key $(abspath $(KEY)))
+
+release-check:
+	GOWORK=off $(GO) test -C $(DEPLOY) -count=1 -timeout 2h ./release -run '^TestRelease$$' -platforms $(PLATFORMS) -cold
+
+# The program is built as for a release, but from the working tree as it is.
+VULN = mkdir -p .tools && GOFLAGS= GOTOOLCHAIN=$(TOOLCHAIN) CGO_ENABLED=0 GOAMD64=v1 $(GO) build -trimpath -o .tools/jiragate . && \
+  $(RELEASE) -vuln $(CURDIR)/.tools/jiragate
+
+vuln:
+	$(VULN)
+
+vuln-newest:
+	$(VULN) -newest
