@@ -39,6 +39,7 @@ happened. They are written as the gateway writes its own, and verify.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), cmd.OutOrStdout(), once) },
 	}
 	c.Flags().BoolVar(&once, "once", false, "end after the calls; the exit code is 1 if any did not do what it should")
+	c.AddCommand(newSimulator(), newSeed())
 	return c
 }
 
@@ -93,9 +94,9 @@ func (s *stage) set(ctx context.Context, on listeners) (err error) {
 		return err
 	}
 	s.sim.SetSites(sites()...)
-	caFile, err1 := s.file("jira-ca.pem", s.sim.CAPEM())
-	secretFile, err2 := s.file("oauth-client-secret", []byte(jirasim.DefaultClientSecret))
-	passwordFile, err3 := s.file("jira-password", []byte(jirasim.DefaultPassword))
+	caFile, err1 := s.file(caName, s.sim.CAPEM())
+	secretFile, err2 := s.file(clientSecretName, []byte(jirasim.DefaultClientSecret))
+	passwordFile, err3 := s.file(passwordName, []byte(jirasim.DefaultPassword))
 	tokenFile, err4 := s.grantFile()
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
@@ -179,15 +180,20 @@ func (s *stage) command(ctx context.Context, args ...string) ([]byte, error) {
 
 // grantFile writes what an OAuth consent would have given.
 func (s *stage) grantFile() (string, error) {
-	grant := s.sim.IssueGrant(jirasim.DefaultScopes()...)
-	b, err := json.Marshal(map[string]string{
-		"access_token": grant.AccessToken, "refresh_token": grant.RefreshToken,
-		"expiry": grant.Expiry.UTC().Format(time.RFC3339), "scope": strings.Join(jirasim.DefaultScopes(), " "),
-	})
+	b, err := grantOf(s.sim)
 	if err != nil {
 		return "", err
 	}
-	return s.file("oauth-token.json", b)
+	return s.file(grantName, b)
+}
+
+// grantOf is the content of an OAuth token file, of a new grant.
+func grantOf(sim *jirasim.Sim) ([]byte, error) {
+	grant := sim.IssueGrant(jirasim.DefaultScopes()...)
+	return json.Marshal(map[string]string{
+		"access_token": grant.AccessToken, "refresh_token": grant.RefreshToken,
+		"expiry": grant.Expiry.UTC().Format(time.RFC3339), "scope": strings.Join(jirasim.DefaultScopes(), " "),
+	})
 }
 
 func (s *stage) file(name string, content []byte) (string, error) {

@@ -7,6 +7,13 @@
 // Start with [Command]. It is the one place where the simulator and the product
 // meet; no other command can reach the simulator.
 //
+// # The simulator by itself
+//
+// demo simulator (simulator.go) is the simulator as a process of its own, for a
+// gateway beside it, in another container say. It leaves in a folder what a customer
+// would have given, and demo seed (seed.go) gives that to the gateway by the commands
+// that an operator would use. It can be repeated: what is there already stays.
+//
 // # The past
 //
 // A console without a past shows nothing. So before the gateway starts, the store
