@@ -67,7 +67,7 @@ func startEtcd(t *testing.T, program string, o *objects, addresses []string) {
 	t.Helper()
 	set := named(t, o.sets, "etcd")
 	for i, address := range addresses {
-		m := &machine{objects: o, set: set, pod: fmt.Sprintf("etcd-%d", i), root: t.TempDir(),
+		m := &machine{objects: o, set: set, pod: fmt.Sprintf("etcd-%d", i), root: folder(t),
 			rewrite: strings.NewReplacer(append([]string{"0.0.0.0", address}, memberNames(addresses)...)...)}
 		m.mount(t)
 		m.start(t, program, "etcd")

@@ -24,7 +24,7 @@ const patience = 60 * time.Second
 // built is a program of the given module, as its users build it.
 func built(t *testing.T, module string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
+	program := filepath.Join(folder(t), "program")
 	c := exec.CommandContext(t.Context(), "go", "build", "-C", module, "-trimpath", "-o", program, ".")
 	c.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := c.CombinedOutput(); err != nil {
@@ -32,6 +32,29 @@ func built(t *testing.T, module string) string {
 	}
 	return program
 }
+
+// folder is a temporary one that other users may enter, as those of containers; the
+// testing package's are closed.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "jiragate-pod-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// isKubelet: like the kubelet, root gives files to the group of a pod, and runs containers
+// as their user. Anybody else does both as himself.
+var isKubelet = os.Geteuid() == 0
 
 // machine plays the kubelet for one pod: it mounts below a folder what the kubelet
 // mounts below /, and runs containers with paths rewritten to that.
@@ -60,10 +83,11 @@ func (m *machine) mount(t *testing.T) {
 			mode := fs.ModeSetgid | 0o775
 			for _, volume := range m.set.Spec.Template.Spec.Volumes {
 				if volume.Name == v.Name && volume.Secret != nil {
-					mountSecret(t, dir, named(t, m.objects.secrets, volume.Secret.SecretName), fs.FileMode(*volume.Secret.DefaultMode))
+					m.mountSecret(t, dir, named(t, m.objects.secrets, volume.Secret.SecretName), fs.FileMode(*volume.Secret.DefaultMode))
 					mode = fs.ModeSetgid | fs.ModeSticky | 0o777
 				}
 			}
+			m.give(t, dir)
 			if err := os.Chmod(dir, mode); err != nil {
 				t.Fatal(err)
 			}
@@ -71,12 +95,20 @@ func (m *machine) mount(t *testing.T) {
 	}
 }
 
-// keysetIsAFileOfItsOwner: internal/privatefile refuses symbolic links and modes beyond
-// 0600, which is what a cluster mounts. Until it takes a keyset that was brought in this
-// way, this test brings it as privatefile wants it, and the manifests can't work.
-const keysetIsAFileOfItsOwner = true
+// give has a file belong to the pod's group, if it was made by root.
+func (m *machine) give(t *testing.T, path string) {
+	t.Helper()
+	if !isKubelet {
+		return
+	}
+	if err := os.Chown(path, 0, int(*m.set.Spec.Template.Spec.SecurityContext.FSGroup)); err != nil {
+		t.Fatal(err)
+	}
+}
 
-func mountSecret(t *testing.T, dir string, secret *corev1.Secret, mode fs.FileMode) {
+// mountSecret lays a secret out. A keyset of its own user's, were it behind a symbolic link,
+// is refused: without root, who is the kubelet here, it is put there plainly.
+func (m *machine) mountSecret(t *testing.T, dir string, secret *corev1.Secret, mode fs.FileMode) {
 	t.Helper()
 	const version = "..2026_11_28_10_00_00.1"
 	link := func(to, name string) {
@@ -89,12 +121,13 @@ func mountSecret(t *testing.T, dir string, secret *corev1.Secret, mode fs.FileMo
 	}
 	link(version, "..data")
 	for name, content := range secret.Data {
-		if name == "keyset.json" && keysetIsAFileOfItsOwner {
+		if name == "keyset.json" && !isKubelet {
 			place(t, filepath.Join(dir, name), string(content))
 			continue
 		}
 		file := filepath.Join(dir, version, name)
 		place(t, file, string(content))
+		m.give(t, file)
 		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -121,6 +154,11 @@ func (m *machine) command(t *testing.T, program string, c *corev1.Container, arg
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = m.root
+	if pod := m.set.Spec.Template.Spec.SecurityContext; isKubelet {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+			Uid: uint32(*pod.RunAsUser), Gid: uint32(*pod.RunAsGroup), Groups: []uint32{uint32(*pod.FSGroup)},
+		}}
+	}
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, name+"="+here(value))
 	}

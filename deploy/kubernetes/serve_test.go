@@ -54,7 +54,7 @@ func takesTheSettings(t *testing.T, program string) {
 		t.Run(region, func(t *testing.T) {
 			dir, secrets := made(t, program, region)
 			o := render(t, dir)
-			m := &machine{objects: o, set: named(t, o.sets, "jiragate"), pod: "jiragate-1", root: t.TempDir(), rewrite: strings.NewReplacer()}
+			m := &machine{objects: o, set: named(t, o.sets, "jiragate"), pod: "jiragate-1", root: folder(t), rewrite: strings.NewReplacer()}
 			m.mount(t)
 			for _, container := range []string{"ca", "gateway"} {
 				var shown struct {
@@ -199,13 +199,15 @@ func fromNothingToACall(t *testing.T, program string) {
 	startEtcd(t, member, o, members)
 	enableAuth(t, secrets, members[0])
 
-	upstream := filepath.Join(t.TempDir(), "jira.pem")
-	place(t, upstream, string(sim.CAPEM()))
+	upstream := filepath.Join(folder(t), "jira.pem")
+	if err := os.WriteFile(upstream, sim.CAPEM(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	var replicas []*replica
 	set := named(t, o.sets, "jiragate")
 	for i := range *set.Spec.Replicas {
 		r := &replica{machine: &machine{
-			objects: o, set: set, pod: fmt.Sprintf("jiragate-%d", i), root: t.TempDir(),
+			objects: o, set: set, pod: fmt.Sprintf("jiragate-%d", i), root: folder(t),
 			rewrite: strings.NewReplacer(append(memberNames(members), "0.0.0.0:8443", "127.0.0.1:0", "0.0.0.0:8081", "127.0.0.1:0")...),
 			more: map[string]string{
 				"JIRAGATE_UPSTREAM_CA_FILE": upstream, "JIRAGATE_EGRESS_ALLOW_PRIVATE": "127.0.0.0/8",
@@ -243,6 +245,11 @@ func fromNothingToACall(t *testing.T, program string) {
 			t.Errorf("%s has no record of a call from %s: %s", r.pod, regions["us"][0], records)
 		}
 		r.run(t, program, "gateway", "", "status")
+	}
+
+	// The keyset is not theirs to change.
+	if said, err := first.command(t, program, first.container(t, "gateway"), "key", "rotate", "--at-once").CombinedOutput(); isKubelet && (err == nil || !strings.Contains(string(said), "was brought")) {
+		t.Errorf("key rotate: %v\n%s", err, said)
 	}
 
 	// A pod that is replaced finds its volume again; the other goes on meanwhile.

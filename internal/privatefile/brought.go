@@ -26,6 +26,26 @@ func CheckSecret(path string) error { return checkBrought(path, checkSecret) }
 // CheckTrusted refuses what [ReadTrusted] does.
 func CheckTrusted(path string) error { return checkBrought(path, checkTrusted) }
 
+// OpenKept opens for reading a secret that the program keeps in a file of its own, as [Open]
+// does; or that somebody has brought in its place ([Brought]), by the rule of [ReadSecret].
+func OpenKept(path string) (*os.File, error) {
+	if Brought(path) {
+		return openBrought(path, checkSecret)
+	}
+	return Open(path, os.O_RDONLY)
+}
+
+// Brought reports whether what is at path, were it a symbolic link, is another user's: it was
+// brought, as orchestrators do, and is not this process's to change.
+func Brought(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) != os.Geteuid()
+}
+
 type rule func(path string, info fs.FileInfo) error
 
 func readBrought(path string, allowed rule) ([]byte, error) {

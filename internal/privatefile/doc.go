@@ -14,6 +14,8 @@
 //	nobody else may read it        0600, 0400, 0640 and 0440 are accepted
 //	root or this user owns it      whoever owns a file can read and change it
 //
+// [OpenKept] is for a secret that may be of either kind.
+//
 // And for what is trusted, such as root certificates or a policy: neither group nor others
 // may write to it. Whoever owns it may, since configuration has owners of its own.
 //

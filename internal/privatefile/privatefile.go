@@ -19,8 +19,7 @@ const (
 // Open opens a file with the flags of [os.OpenFile]. It doesn't follow a
 // symbolic link at the end of the path, and refuses what isn't a regular file or
 // may be read or written by anybody else; the error gives the command that
-// mends it. A file of root's that an access control list opens to the process's
-// user alone is no such file: systemd gives credentials like that. It waits for nobody at the other end of a pipe. A file made by
+// mends it. It waits for nobody at the other end of a pipe. A file made by
 // O_CREATE has [Mode].
 func Open(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, Mode)
@@ -45,7 +44,7 @@ func check(f *os.File) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", f.Name())
 	}
-	if m := info.Mode().Perm(); m&0o077 != 0 && !aclOfOneUser(f, m) {
+	if m := info.Mode().Perm(); m&0o077 != 0 {
 		return fmt.Errorf("%s has mode %#o, so that others than its owner have access to it: run chmod %#o %[1]s", f.Name(), m, Mode)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
@@ -56,7 +55,7 @@ func (p *place) sum() (privatefile.Sum, error) {
 }
 
 func (p *place) content() ([]byte, error) {
-	f, err := privatefile.Open(p.path, os.O_RDONLY)
+	f, err := privatefile.OpenKept(p.path)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +98,9 @@ func (p *place) create(ctx context.Context, from *Live) error {
 // replace stores k in the place of the keyset whose file had the sum old. It
 // returns the sum of the file now.
 func (p *place) replace(ctx context.Context, old privatefile.Sum, k *Keyset) (privatefile.Sum, error) {
+	if privatefile.Brought(p.path) {
+		return privatefile.Sum{}, fmt.Errorf("%s was brought and is not the gateway's own to change: change the keyset where it comes from, bring it, and jiragate reload", p.path)
+	}
 	content, err := p.encode(ctx, k)
 	if err != nil {
 		return privatefile.Sum{}, err
