@@ -148,7 +148,7 @@ func (h *housekeeper) removeOld() error {
 		return newest
 	}
 	for i, s := range list {
-		if h.stopping() || o.Now().Before(s.end().Add(o.Retention)) {
+		if h.stopping() || o.aged().Before(s.end().Add(o.Retention)) {
 			return nil
 		}
 		if err := h.remove(s, following(i)); err != nil {
@@ -156,6 +156,16 @@ func (h *housekeeper) removeOld() error {
 		}
 	}
 	return nil
+}
+
+// agedBy is the time by which records grow old: now, but no later than the time that has
+// really passed since the beginning allows. A clock that jumps ahead while the gateway runs
+// must not have the log removed.
+func agedBy(now, began time.Time, passed time.Duration) time.Time {
+	if latest := began.Add(passed); latest.Before(now) {
+		return latest
+	}
+	return now
 }
 
 // removeCompanions removes what a crash has left of a segment that was removed: files

@@ -59,6 +59,7 @@ type Options struct {
 	Dir    string           // made with mode 0700 if missing
 	Sync   SyncMode         // SyncWrites if empty
 	Now    func() time.Time // time.Now if nil; for records that come without a time
+	aged   func() time.Time // Now, for the end of a retention
 	Logger *slog.Logger     // slog.Default if nil: repairs, and failures to write
 
 	// SegmentSize is when a segment is followed by the next before its hour is
@@ -102,8 +103,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.generationSize == 0 {
 		o.generationSize = generationSize
 	}
+	o.aged = o.Now
 	if o.Now == nil {
-		o.Now = time.Now
+		began := time.Now()
+		o.Now, o.aged = time.Now, func() time.Time { return agedBy(time.Now(), began, time.Since(began)) }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

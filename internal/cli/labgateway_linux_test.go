@@ -24,6 +24,7 @@ const (
 // commands of an operator.
 type labGateway struct {
 	*stage
+	program string // by the name that TestMain knows it by, or a file
 	environ []string
 	log     syncBuffer // of serve
 	serving *exec.Cmd  // nil while it does not serve
@@ -33,7 +34,7 @@ type labGateway struct {
 // gateway is a gateway with settings besides those of the stage. It does not serve
 // yet. Gateways of one stage have the same data directory.
 func (s *stage) gateway(settings ...string) *labGateway {
-	g := &labGateway{stage: s, environ: slices.Concat(s.environ, settings)}
+	g := &labGateway{stage: s, program: "jiragate", environ: slices.Concat(s.environ, settings)}
 	s.t.Cleanup(func() {
 		if s.t.Failed() {
 			s.t.Logf("the gateway's log:\n%s", g.log.String())
@@ -43,9 +44,8 @@ func (s *stage) gateway(settings ...string) *labGateway {
 	return g
 }
 
-// process is the program, by the name that TestMain knows it by.
 func (g *labGateway) process(args ...string) *exec.Cmd {
-	cmd := exec.Command("jiragate", args...)
+	cmd := exec.Command(g.program, args...)
 	cmd.Env = g.environ
 	return cmd
 }

@@ -62,22 +62,30 @@ type outcome struct {
 }
 
 func (s *service) try(ctx context.Context, target string) (outcome, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	return s.send(ctx, http.MethodGet, target, "")
+}
+
+// send makes one call, with a body of JSON where there is one.
+func (s *service) send(ctx context.Context, method, target, body string) (outcome, error) {
+	r, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	if err != nil {
 		return outcome{}, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := s.http.Do(r)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer resp.Body.Close() // read to its end
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return outcome{}, err
 	}
 	var problem struct{ Code string }
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") {
-		err = json.Unmarshal(body, &problem)
+		err = json.Unmarshal(answer, &problem)
 	}
 	return outcome{resp.StatusCode, problem.Code}, err
 }
