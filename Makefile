@@ -1,4 +1,5 @@
 # make test   everything CI runs: format, vet, staticcheck, tests with the race detector, fuzzing
+# make fuzz  each fuzz target for a few seconds; FUZZTIME=1m for longer, PKG=./gateway for one package
 # make soak   an hour of mixed traffic with faults, then ten thousand idle tunnels; SOAK=10m for less
 # make bench  every benchmark against the stored baseline, then the gateway as a program beside its peers
 # make conformance   h2spec, the TLS scans, and testssl.sh, which takes minutes
@@ -112,17 +113,22 @@ race: tools
 	  TUTORIALS_NODE_MODULES=$(NODE_MODULES) $(GO) test -race -timeout 15m ./... && \
 	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
 
-# Each fuzz target of each package, for a few seconds. Go's own end of the time
-# may show as "context deadline exceeded" (golang/go#75804); a finding always
-# writes its input.
+# Each fuzz target of each package, for a few seconds; PKG=./gateway for those of one.
+# A package is built once, with the instruments, for all of its targets: what `go test -fuzz`
+# does for each. Go's own end of the time may show as "context deadline exceeded"
+# (golang/go#75804); a finding always writes its input.
+PKG ?= ./...
 fuzz:
-	@set -e; for pkg in $$($(GO) list ./...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	@set -e; cache=$$($(GO) env GOCACHE)/fuzz; test=$(CURDIR)/.fuzz.test; log=$(CURDIR)/.fuzz.log; \
+	for dir in $$($(GO) list -f '{{.Dir}}' $(PKG)); do \
+	  grep -qs '^func Fuzz' $$dir/*_test.go || continue; cd $$dir; \
+	  $(GO) test -c -fuzz . -o $$test .; pkg=$$($(GO) list .); \
+	  for target in $$($$test -test.list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "fuzz $$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg > .fuzz.log 2>&1 || \
-	      { grep -q 'context deadline exceeded' .fuzz.log && ! grep -q 'Failing input' .fuzz.log; } || { cat .fuzz.log; exit 1; }; \
+	    $$test -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 5x -test.fuzzcachedir $$cache/$$pkg > $$log 2>&1 || \
+	      { grep -q 'context deadline exceeded' $$log && ! grep -q 'Failing input' $$log; } || { cat $$log; exit 1; }; \
 	  done; \
-	done; rm -f .fuzz.log
+	done; rm -f $$test $$log
 
 # HTTP/2 by h2spec, which the go command builds, and TLS by a scanner of our own are in
 # `make test`, too. testssl.sh is only here.

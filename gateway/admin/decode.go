@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -43,8 +44,12 @@ func decodeProblem(err error) error {
 	case errors.As(err, &wrongType):
 		return invalid("member %q of the body has the wrong type", wrongType.Field)
 	}
-	if _, name, found := strings.Cut(err.Error(), "json: unknown field "); found {
-		return invalid("the body has an unknown member %s", name)
+	if _, quoted, found := strings.Cut(err.Error(), "json: unknown field "); found {
+		name, err := strconv.Unquote(quoted)
+		if err != nil {
+			name = quoted
+		}
+		return invalid("the body has an unknown member %s", shortQuoted(name)) // it may be as long as the body
 	}
 	return invalid("the body is not a JSON object")
 }

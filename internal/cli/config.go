@@ -9,7 +9,9 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -307,6 +309,9 @@ func (c *Config) limits(memory int64) gateway.Limits {
 	}
 }
 
+// plainName is that of a variable which can be printed as it is.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+
 // unknownVariables refuses each variable that begins like ours, in whatever
 // case, and is none: a misspelt protection must not be silently off.
 func unknownVariables(vars map[string]string, keyURI string) []error {
@@ -316,6 +321,9 @@ func unknownVariables(vars map[string]string, keyURI string) []error {
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if !strings.HasPrefix(strings.ToUpper(name), envPrefix) || slices.Contains(known, name) || name == keysetVariable {
 			continue
+		}
+		if !plainName.MatchString(name) {
+			name = strconv.QuoteToASCII(name) // it might steer a terminal
 		}
 		e := &ConfigError{Variable: name, Detail: "no such variable; the nearest known one is " + nearest.To(strings.ToUpper(name), known)}
 		if strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT") {

@@ -51,6 +51,8 @@ func TestConfigErrors(t *testing.T) {
 		{"too little memory", "JIRAGATE_MEMORY_LIMIT=10MiB", []string{"JIRAGATE_MEMORY_LIMIT", "from 64MiB to 1TiB"}},
 		{"memory that overflows", "JIRAGATE_MEMORY_LIMIT=2147483647GiB", []string{"JIRAGATE_MEMORY_LIMIT"}},
 		{"negative rate", "JIRAGATE_CLIENT_RATE=-1", []string{"JIRAGATE_CLIENT_RATE", "number"}},
+		{"endless rate", "JIRAGATE_CLIENT_RATE=Inf", []string{"JIRAGATE_CLIENT_RATE", "number"}},
+		{"name that steers a terminal", "JIRAGATE_\x1b[31m=1", []string{`"JIRAGATE_\x1b[31m": no such variable`}},
 		{"half a call", "JIRAGATE_CLIENT_CONCURRENCY=0.5", []string{"JIRAGATE_CLIENT_CONCURRENCY", "number"}},
 		{"retention of nothing", "JIRAGATE_AUDIT_RETENTION=0d", []string{"JIRAGATE_AUDIT_RETENTION", "at least 1d"}},
 		{"retention in hours", "JIRAGATE_AUDIT_RETENTION=24h", []string{"days, as 400d"}},

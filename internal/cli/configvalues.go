@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -281,7 +282,7 @@ func parseCount(s string) (count, error) {
 
 func parsePerSecond(s string) (perSecond, error) {
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(n >= 0) {
+	if err != nil || !(n >= 0) || math.IsInf(n, 1) { // 0 is any number
 		return 0, errForm
 	}
 	return perSecond(n), nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -332,7 +333,9 @@ func decodePublished(key, value []byte, into any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(value))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil || d.More() {
+	err := d.Decode(into)
+	_, behind := d.Token()
+	if err != nil || !errors.Is(behind, io.EOF) || bytes.TrimSpace(value)[0] != '{' {
 		return corruptf("%q is not what a gateway publishes: remove it with etcdctl, once it is known who wrote it", key)
 	}
 	return nil
