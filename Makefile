@@ -46,7 +46,7 @@ build:
 
 # The same bytes each time: deploy/container/README.md. The digest is printed.
 image:
-	GOWORK=off $(GO) run -C $(DEPLOY) ./container/image -o $(CURDIR)/image-results
+	GOWORK=off GOFLAGS= GOTOOLCHAIN=$(TOOLCHAIN) $(GO) run -C $(DEPLOY) ./container/image -o $(CURDIR)/image-results
 
 # What tests need and Go doesn't bring: a C compiler for the race detector, ip(8) for the
 # hosts of the network tests, openssl(1) and sha256sum(1) for the commands that documents

@@ -12,16 +12,23 @@ program=${JIRAGATE:-jiragate}
 cd "$here/overlays/$region"
 mkdir -p secrets/authorities && cd secrets
 
+# kept FILE: one that is missing, while what goes with it is there, was put away. Another one would not do.
+kept() {
+  [ -e "$1" ] || { echo "secrets.sh: $PWD/$1 is not here, and was made before: put your copy of it back" >&2; exit 1; }
+}
+
 # authority FILE NAME: a CA, self-signed, ten years.
 authority() {
+  [ ! -e "$1.pem" ] || return 0
   [ -e "$1.key" ] || openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-  [ -e "$1.pem" ] || openssl req -x509 -new -key "$1.key" -sha256 -days 3650 -subj "/CN=$2" \
+  openssl req -x509 -new -key "$1.key" -sha256 -days 3650 -subj "/CN=$2" \
     -addext "basicConstraints=critical,CA:TRUE" -addext "keyUsage=critical,keyCertSign,cRLSign" -out "$1.pem"
 }
 
 # certificate FILE AUTHORITY NAME USES SANS: one that the CA signs, a year.
 certificate() {
   [ ! -e "$1.crt" ] || return 0
+  kept "$2.key"
   [ -e "$1.key" ] || openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
   printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=%s\n%s\n' \
     "$4" "${5:+subjectAltName=$5}" >authorities/extensions
@@ -31,14 +38,18 @@ certificate() {
   rm authorities/extensions authorities/request
 }
 
-# The keyset: all is sealed under it. Keep a copy elsewhere; without it, nothing can be opened.
-if [ ! -e keyset.json ]; then
+# The keyset: all is sealed under it. Keep a copy elsewhere; without it, nothing can be opened. No other one is made
+# where there was one.
+if [ -e root.pem ]; then
+  kept keyset.json
+elif [ ! -e keyset.json ]; then
   env -u JIRAGATE_STORE JIRAGATE_DATA_DIR="$PWD/new" JIRAGATE_KEY_URI="file:$PWD/keyset.json" "$program" key init
   rm -r new
 fi
 
 # The root that clients trust for what is inside their tunnels.
 authority root "jiragate $region"
+kept root.key
 
 # The listeners of proxy and admin; clients trust authorities/proxy.pem for the way to the proxy.
 authority authorities/proxy "jiragate proxy $region"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,9 +43,30 @@ func made(t *testing.T, program, region string, environ ...string) (dir, secrets
 // The program runs by what the manifests say.
 func TestProgram(t *testing.T) {
 	program := built(t, "../..")
+	t.Run("makes no second keyset or root", func(t *testing.T) { makesNoSecond(t, program) })
 	t.Run("takes the settings", func(t *testing.T) { takesTheSettings(t, program) })
 	t.Run("prepares and rotates a keyset on a machine", func(t *testing.T) { rotatesAKeyset(t, program) })
 	t.Run("from nothing to a call", func(t *testing.T) { fromNothingToACall(t, program) })
+}
+
+// makesNoSecond: what was put away is not made anew. With another keyset nothing that is
+// stored opens, and no client trusts another root.
+func makesNoSecond(t *testing.T, program string) {
+	for _, file := range []string{"keyset.json", "root.key", "authorities/proxy.key"} {
+		dir, secrets := made(t, program, "us")
+		if err := errors.Join(os.Remove(filepath.Join(secrets, file)), os.Remove(filepath.Join(secrets, "tls.crt"))); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(filepath.Dir(dir)), "secrets.sh"), "us")
+		c.Env = append(os.Environ(), "JIRAGATE="+program)
+		said, err := c.CombinedOutput()
+		if err == nil || !strings.Contains(string(said), "put your copy of it back") {
+			t.Errorf("without %s: %v\n%s", file, err, said)
+		}
+		if _, err := os.Stat(filepath.Join(secrets, file)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s was made a second time: %v", file, err)
+		}
+	}
 }
 
 // takesTheSettings: those of each overlay with its secrets, and the addresses that

@@ -372,6 +372,21 @@ func testDocumented(t *testing.T, dir, publicKey string) {
 	if out, err := cmd.CombinedOutput(); err == nil {
 		t.Errorf("the commands take the key of somebody else:\n%s", out)
 	}
+	// An older release, signed by the right key, must not pass for a newer one.
+	stem, newer := "jiragate_"+testVersion, "jiragate_v9.9.9"
+	for _, end := range []string{"_linux_amd64.tar.gz", ".provenance.dsse.json"} {
+		if err := os.Rename(filepath.Join(copied, stem+end), filepath.Join(copied, newer+end)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeSums(copied); err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.CommandContext(t.Context(), "sh", "-euc", script)
+	cmd.Dir, cmd.Env = copied, append(os.Environ(), "VERSION=v9.9.9", "KEY="+publicKey)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "is not in the statement") {
+		t.Errorf("the commands take a release under another name: %v\n%s", err, out)
+	}
 }
 
 func testTampering(t *testing.T, dir, publicKey string) {

@@ -1,6 +1,7 @@
 package systemd_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,11 @@ func filter(t *testing.T) (f confined.Filter) {
 // else: any other system call would be its end.
 func TestWork(t *testing.T) {
 	f := filter(t)
+	for _, name := range []string{"mlockall", "mlock2"} { // JIRAGATE_MEMORY_LOCK, which the work below does without
+		if !slices.Contains(f.Names, name) {
+			t.Errorf("%s is not allowed", name)
+		}
+	}
 	f.Kill = true
 	confined.Run(t, f)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -39,7 +40,8 @@ func TestContainerfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	version := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(string(mod))[1]
+	// As for a release: `make vuln` judges programs of that version of Go.
+	version := regexp.MustCompile(`(?m)^toolchain go(\S+)$`).FindStringSubmatch(string(mod))[1]
 	check(t, "builder", stages[0].BaseName, "golang:"+version+"-bookworm")
 
 	want := settings()
@@ -104,9 +106,10 @@ func check(t *testing.T, what, got, want string) {
 	}
 }
 
-// What git does not know is not sent to the daemon, and all that it knows is.
+// What git does not know is not sent to the daemon, and all that it knows is: what is made in
+// folders further below has keysets and keys.
 func TestIgnored(t *testing.T) {
-	rules := func(file string) []string {
+	rules := func(file, below string) []string {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -117,13 +120,36 @@ func TestIgnored(t *testing.T) {
 				if !strings.Contains(line, "/") {
 					line = "**/" + line // git looks for it anywhere
 				}
-				list = append(list, line)
+				list = append(list, below+line)
 			}
 		}
-		slices.Sort(list)
 		return list
 	}
-	if git, ignored := rules(filepath.Join(repository, ".gitignore")), rules("../Containerfile.dockerignore"); !slices.Equal(git, ignored) {
+	var git []string
+	err := filepath.WalkDir(repository, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{".git", ".tools"}, entry.Name()):
+			return fs.SkipDir
+		case entry.Name() != ".gitignore":
+			return nil
+		}
+		below, err := filepath.Rel(repository, filepath.Dir(path))
+		if err != nil || below == "." {
+			git = append(git, rules(path, "")...)
+			return err
+		}
+		git = append(git, rules(path, "/"+filepath.ToSlash(below))...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := rules("../Containerfile.dockerignore", "")
+	slices.Sort(git)
+	slices.Sort(ignored)
+	if !slices.Equal(git, ignored) {
 		t.Errorf(".gitignore %v, Containerfile.dockerignore %v", git, ignored)
 	}
 }

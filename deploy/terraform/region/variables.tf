@@ -220,6 +220,11 @@ variable "environment" {
   }
 
   validation {
+    condition     = !anytrue([for k in keys(var.environment) : can(regex("_(SECRET|PASSWORD|HEADERS)$", k))])
+    error_message = "environment must not have secrets, or headers that may hold some: state and user data would have them in clear."
+  }
+
+  validation {
     condition     = !anytrue([for k in keys(var.environment) : can(regex("^JIRAGATE_(REGION|EGRESS|EGRESS_FILE|DATA_DIR|KEY_URI|STORE|PROXY_.*|ADMIN_.*)$", k))])
     error_message = "environment must not set what this module sets, open the admin API to the network, or move the store away: one gateway with its own data is what is built here."
   }
