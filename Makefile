@@ -4,6 +4,7 @@
 # make bench  every benchmark against the stored baseline, then the gateway as a program beside its peers
 # make conformance   h2spec, the TLS scans, and testssl.sh, which takes minutes
 # make image  the container image for linux/amd64 and linux/arm64, without a daemon, to image-results
+# make mutation   do the policy's tests notice faults? It is part of make test, too
 # make demo   the demo, kept up until interrupted
 # make release         a release of this commit in dist/; KEY=FILE signs it
 # make release-check   every platform twice, the second time from nothing, compared; most of an hour
@@ -36,7 +37,7 @@ RELEASE = GOWORK=off GOFLAGS= GOTOOLCHAIN=$(TOOLCHAIN) $(GO) run -C $(DEPLOY) ./
 NODE_MODULES = $(CURDIR)/.tools/node_modules
 HAS_REQUESTS = python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null
 
-.PHONY: test check race fuzz conformance bench bench-micro bench-whole bench-baseline soak demo build image tools \
+.PHONY: test check race fuzz mutation conformance bench bench-micro bench-whole bench-baseline soak demo build image tools \
   release release-check vuln vuln-newest
 
 test: check race fuzz
@@ -129,6 +130,10 @@ fuzz:
 	      { grep -q 'context deadline exceeded' $$log && ! grep -q 'Failing input' $$log; } || { cat $$log; exit 1; }; \
 	  done; \
 	done; rm -f $$test $$log
+
+# What internal/mutation changes, and what becomes of it, mutant by mutant.
+mutation:
+	$(GO) test -count=1 -timeout 45m ./internal/mutation -v
 
 # HTTP/2 by h2spec, which the go command builds, and TLS by a scanner of our own are in
 # `make test`, too. testssl.sh is only here.
