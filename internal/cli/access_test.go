@@ -62,21 +62,51 @@ func TestLooseFilesAreRefused(t *testing.T) {
 	}
 }
 
-// A file of egress addresses is secret once it has a proxy's password.
+// A file of egress addresses is secret once it has a proxy's password: to the gateway, not
+// to a command, which root may run beside the gateway of another user.
 func TestEgressFileWithPasswords(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "egress")
-	for content, want := range map[string]string{
-		"198.51.100.7=127.0.0.1\n":                              "",
-		"198.51.100.7=https://user:S3cret@proxy.example:3128\n": "run chmod o= " + file,
-	} {
+	const plain, secret = "198.51.100.7=127.0.0.1\n", "198.51.100.7=https://user:S3cret@proxy.example:3128\n"
+	owner := os.Geteuid()
+	check := func(what, content string, mode fs.FileMode, want string) {
+		t.Helper()
 		place(t, file, content)
-		if err := os.Chmod(file, 0o644); err != nil {
+		if err := errors.Join(os.Chown(file, owner, -1), os.Chmod(file, mode)); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ParseConfig([]string{"JIRAGATE_EGRESS_FILE=" + file})
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: error %v, want %q", content, err, want)
+		c, err := ParseConfig([]string{"JIRAGATE_EGRESS_FILE=" + file})
+		if err != nil {
+			t.Errorf("%s: a command is refused: %v", what, err)
 		}
+		if err := c.checkAccess(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "JIRAGATE_EGRESS_FILE: "+file) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want %q", what, err, want)
+		}
+	}
+	check("no password", plain, 0o644, "")
+	check("a password", secret, 0o600, "")
+	check("a password for everybody", secret, 0o644, "run chmod o= "+file)
+	if os.Geteuid() != 0 {
+		return // only root can make a file of another user
+	}
+	owner = 4711
+	check("a password of another user", secret, 0o600, "uid 4711")
+	check("another user's", plain, 0o600, "")
+}
+
+// A file of egress addresses that has got a password must be as a secret by then.
+func TestReloadOfEgressFileWithPassword(t *testing.T) {
+	g := newReloadStage(t)
+	file := environment(g.environ)["JIRAGATE_EGRESS_FILE"]
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place(t, file, string(before)+"\n198.51.100.77=https://user:S3cret@127.0.0.1:9\n")
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.server.Reload(); err == nil || !strings.Contains(err.Error(), "JIRAGATE_EGRESS_FILE: "+file) || !strings.Contains(err.Error(), "run chmod o= ") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -258,9 +257,6 @@ func (c *Config) readEgressFile() []error {
 		return refuse("names a file that holds the entries; the value looks like the entries themselves")
 	}
 	text, err := privatefile.ReadTrusted(c.EgressFile)
-	if err == nil && bytes.Contains(text, []byte("@")) { // the password of a proxy
-		err = privatefile.CheckSecret(c.EgressFile)
-	}
 	if err != nil {
 		return refuse(unreadable(c.EgressFile, err).Error())
 	}
@@ -272,6 +268,17 @@ func (c *Config) readEgressFile() []error {
 		return refuse(c.EgressFile + " is empty")
 	}
 	return nil
+}
+
+// checkEgressFile is CheckTrusted for the file of egress addresses, which has been read, and
+// CheckSecret once it has a proxy's password. It is for the gateway: root may run
+// commands beside that of another user, whose file it is.
+func (c *Config) checkEgressFile() error {
+	password := func(a egress.Address) bool { return a.Proxy != nil && !a.Proxy.Password.IsZero() }
+	if slices.ContainsFunc(c.Egress, password) {
+		return privatefile.CheckSecret(c.EgressFile)
+	}
+	return privatefile.CheckTrusted(c.EgressFile)
 }
 
 // maxSeries bounds the series of each metric. With connections it is as much as a

@@ -47,11 +47,15 @@ func (c *Config) checkAccess() error {
 		if path == "" {
 			continue
 		}
-		check := privatefile.CheckTrusted
-		if f.Tag.Get("holds") == "secret" {
-			check = privatefile.CheckSecret
+		var err error
+		switch {
+		case path == c.EgressFile:
+			err = c.checkEgressFile()
+		case f.Tag.Get("holds") == "secret":
+			err = privatefile.CheckSecret(path)
+		default:
+			err = privatefile.CheckTrusted(path)
 		}
-		err := check(path)
 		if path == c.AdminTokenFile && errors.Is(err, fs.ErrNotExist) {
 			continue // serve makes it
 		}

@@ -124,6 +124,9 @@ func (s *Server) readAddresses(roots *x509.CertPool) (*change, error) {
 	if problems := next.readEgressFile(); len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	if err := next.checkEgressFile(); err != nil {
+		return nil, fmt.Errorf("JIRAGATE_EGRESS_FILE: %w", unreadable(next.EgressFile, err))
+	}
 	w := s.engine.wayOut
 	if egress.SameAddresses(next.Egress, w.egress.Addresses()) {
 		return nil, nil

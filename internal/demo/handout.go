@@ -20,7 +20,7 @@ const (
 	grantName        = "oauth-token.json"    // for connection add --oauth-token-file
 	passwordName     = "jira-password"       // for connection add --secret-file
 	handoutName      = "simulator.json"      // the rest, see handout
-	seededName       = "seeded"              // what demo seed leaves: this simulator is known
+	seededName       = "seeded"              // what demo seed leaves: which simulator is known
 	clientTokenName  = "client-token"        // of the client that demo seed adds
 )
 
@@ -34,6 +34,8 @@ type handout struct {
 	CloudID       string `json:"cloud_id"`       // for connection add --cloud-id
 	DataCenterURL string `json:"datacenter_url"` // for connection add --base-url
 	Username      string `json:"username"`       // for connection add --username
+
+	ca []byte // as read, from a file of its own
 }
 
 // writeHandout puts the files of a simulator into dir, in the place of those of the
@@ -75,16 +77,16 @@ func writeHandout(dir string, sim *jirasim.Sim, h handout) error {
 }
 
 // readHandout reads what a simulator has left in dir, its CA too.
-func readHandout(dir string) (h handout, ca []byte, err error) {
-	if ca, err = os.ReadFile(filepath.Join(dir, caName)); err != nil {
-		return h, nil, err
+func readHandout(dir string) (h handout, err error) {
+	if h.ca, err = os.ReadFile(filepath.Join(dir, caName)); err != nil {
+		return h, err
 	}
 	b, err := os.ReadFile(filepath.Join(dir, handoutName))
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	if err := json.Unmarshal(b, &h); err != nil {
-		return h, nil, fmt.Errorf("%s: %w", filepath.Join(dir, handoutName), err)
+		return h, fmt.Errorf("%s: %w", filepath.Join(dir, handoutName), err)
 	}
-	return h, ca, nil
+	return h, nil
 }

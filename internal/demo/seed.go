@@ -1,8 +1,10 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -66,9 +68,9 @@ nothing of earlier grants, the connections get new credentials.`,
 // reached by that. The last thing that went wrong is in the error.
 func awaitSimulator(ctx context.Context, dir string) (handout, error) {
 	for {
-		h, ca, err := readHandout(dir)
+		h, err := readHandout(dir)
 		if err == nil {
-			err = reach(ctx, h.APIURL, ca)
+			err = reach(ctx, h.APIURL, h.ca)
 		}
 		if err == nil {
 			return h, nil
@@ -110,10 +112,13 @@ type seed struct {
 // plant adds what is missing, and gives new credentials to what was there before this
 // start of the simulator.
 func (s *seed) plant(ctx context.Context) error {
-	known, err := exists(s.path(seededName))
-	if err != nil {
+	// By its CA, since another may start while this one is planted.
+	simulator := fmt.Appendf(nil, "%x\n", sha256.Sum256(s.handout.ca))
+	seeded, err := os.ReadFile(s.path(seededName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	known := bytes.Equal(seeded, simulator)
 	if err := s.connections(ctx, !known); err != nil {
 		return err
 	}
@@ -123,7 +128,10 @@ func (s *seed) plant(ctx context.Context) error {
 	if known {
 		return nil
 	}
-	return privatefile.Create(s.path(seededName), nil)
+	if err := os.Remove(s.path(seededName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return privatefile.Create(s.path(seededName), simulator)
 }
 
 func (s *seed) connections(ctx context.Context, renew bool) error {
