@@ -105,14 +105,15 @@ check:
 	GOWORK=off $(GO) mod tidy -C $(VULNDB) -diff
 
 # Root can make network namespaces and install what is missing, so for root the tests
-# that need that may not be skipped.
+# that need that may not be skipped. What deploy tests runs in processes of its own, where
+# the race detector sees nothing.
 race: tools
 	required=$$([ "$$(id -u)" = 0 ] && echo 1); \
 	  for tool in NETNS CHROMIUM CONFORMANCE PROMTOOL TUTORIALS SYSTEMD SHELLCHECK; do \
 	    export CI_REQUIRE_$$tool=$$required; \
 	  done; \
-	  TUTORIALS_NODE_MODULES=$(NODE_MODULES) $(GO) test -race -timeout 15m ./... && \
-	  GOWORK=off $(GO) test -C $(DEPLOY) -race -timeout 15m ./...
+	  TUTORIALS_NODE_MODULES=$(NODE_MODULES) $(GO) test -race -timeout 25m ./... && \
+	  GOWORK=off $(GO) test -C $(DEPLOY) -timeout 25m ./...
 
 # Each fuzz target of each package, for a few seconds; PKG=./gateway for those of one.
 # A package is built once, with the instruments, for all of its targets: what `go test -fuzz`
