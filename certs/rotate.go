@@ -54,7 +54,8 @@ func (a *Authority) prepare(dir *os.Root, r *roots) error {
 
 // Rotate has the root that is prepared sign everything from then on, and destroys the
 // key of the one before. What that has signed is shown no more. With atOnce, one is made
-// where none is prepared, which no client trusts yet.
+// that no client trusts yet; what is prepared is given up, since its key lay beside the
+// one that may have been stolen.
 //
 // It fails with [ErrNotPrepared], and as [Authority.Prepare]; then nothing has changed,
 // but that a root may be prepared. After [ErrUnfinished] the new root signs: what is left
@@ -70,12 +71,12 @@ func (a *Authority) Rotate(atOnce bool) error {
 	}
 	defer dir.Close()
 	switch {
-	case r.next != nil:
 	case atOnce:
+		r.next = nil
 		if err := a.prepare(dir, &r); err != nil {
 			return err
 		}
-	default:
+	case r.next == nil:
 		return fmt.Errorf("certs: %w in %s", ErrNotPrepared, a.dir)
 	}
 	if err := checkAuthority(r.next.cert, a.now()); err != nil {

@@ -154,6 +154,19 @@ func TestRotateAtOnce(t *testing.T) {
 	if vouched(t, a, first) || !vouched(t, a, mustRead(t, o.Dir, certFile)) {
 		t.Error("it is not the new root that vouches")
 	}
+
+	// One that is prepared is no safer than the one it was to follow.
+	second := a.RootPEM()
+	if _, err := a.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	prepared := mustRead(t, o.Dir, nextCertFile)
+	if err := a.Rotate(true); err != nil {
+		t.Fatal(err)
+	}
+	if vouched(t, a, second) || vouched(t, a, prepared) || !vouched(t, a, mustRead(t, o.Dir, certFile)) {
+		t.Error("it is not a root of its own that vouches")
+	}
 }
 
 func TestRotateRefuses(t *testing.T) {

@@ -16,8 +16,8 @@ type CA struct {
 	Roots func() (CARoots, error)
 	// Prepare makes the next root, or leaves the one that is prepared.
 	Prepare func() (CARoots, error)
-	// Rotate has the next root sign from now on; with atOnce, one is made where none is
-	// prepared. MayRotate returns what it, or with atOnce Prepare, would be refused with.
+	// Rotate has the next root sign from now on; with atOnce, one that is made
+	// now. MayRotate returns what it, or with atOnce Prepare, would be refused with.
 	Rotate    func(atOnce bool) (CARoots, error)
 	MayRotate func(atOnce bool) error
 	// Reseal seals the keys of the roots under the primary key, if they aren't, and
@@ -47,7 +47,7 @@ type CARoot struct {
 
 // CARotation asks for another root.
 type CARotation struct {
-	// AtOnce: a root may be made and used that was not prepared, although no client trusts it.
+	// AtOnce: a root is made and used that was not prepared, although no client trusts it.
 	AtOnce bool `json:"at_once,omitempty"`
 }
 

@@ -28,9 +28,8 @@ rotation, to every client. Gateways that share a store need ca-next-key.pem, and
 then rotate on each.
 
 With --at-once, a root is made and used that no client trusts: each is refused until it has the new
-ca.pem. That is for a key that was stolen. One that is prepared is used instead; its key lay beside the
-stolen one, so give it up before (remove ca-next-key.pem, and jiragate reload). A root that was brought
-is followed by one that is brought: jiragate ca init --replace.`,
+ca.pem. That is for a key that was stolen. One that is prepared is given up, since its key lay beside
+the stolen one. A root that was brought is followed by one that is brought: jiragate ca init --replace.`,
 		Example: `  jiragate ca rotate --prepare
   jiragate ca rotate`,
 		Args: cobra.NoArgs,
