@@ -30,8 +30,8 @@
 // not fit together is reported, never repaired by making a new root.
 //
 // When the sealer's keys are changed, [Authority.Reseal] seals the root's key
-// under the present one, in ca-key.pem and in memory; [Reseal] does it where no
-// gateway runs. [SealedUnder] tells which keys are needed.
+// under the present one, in ca-key.pem and in memory. [SealedUnder] tells which
+// keys are needed.
 //
 // # Rotation
 //

@@ -141,7 +141,7 @@ func TestReloadTakesAnotherSeal(t *testing.T) {
 	}
 	leaf := mustLeaf(t, a, "jira.example")
 	mustRotate(t, ring)
-	if _, err := Reseal(o.Dir, o.Sealer); err != nil {
+	if _, err := mustOpen(t, o).Reseal(); err != nil { // another one's: a has the old seal in memory
 		t.Fatal(err)
 	}
 	put, err := a.Reload()

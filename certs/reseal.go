@@ -24,7 +24,7 @@ const tinkPrefix = 5
 // A crash or an error leaves each file as it was or sealed anew, whole; the
 // sealer must open both until Reseal has succeeded. Certificates stay as they
 // are. It fails with [ErrFilesDisagree] if the directory has got another root
-// since it was opened. It may run while leaves are issued, but not in two
+// since it was opened, and with [fs.ErrNotExist] if it has none any more. It may run while leaves are issued, but not in two
 // processes for one directory.
 func (a *Authority) Reseal() (changed bool, err error) {
 	a.changing.Lock()
@@ -43,18 +43,6 @@ func (a *Authority) Reseal() (changed bool, err error) {
 	present.sealed = sealed
 	present.mu.Unlock()
 	nextChanged, err := resealNext(a.dir, present.sealer)
-	return changed || nextChanged, err
-}
-
-// Reseal is [Authority.Reseal] for a directory on which no Authority is open: one
-// would go on with what it has in memory. Where there is no root, it fails with
-// [fs.ErrNotExist].
-func Reseal(dir string, sealer Sealer) (changed bool, err error) {
-	_, changed, err = reseal(dir, keyFile, sealer, func(*root) error { return nil })
-	if err != nil {
-		return false, err
-	}
-	nextChanged, err := resealNext(dir, sealer)
 	return changed || nextChanged, err
 }
 

@@ -402,37 +402,30 @@ func TestImportGivesUpThePreparedRoot(t *testing.T) {
 
 // Both keys are sealed anew: without that, the old key of the keyset is still needed.
 func TestResealWithAPreparedRoot(t *testing.T) {
-	for name, reseal := range map[string]func(a *Authority, o Options) (bool, error){
-		"open":   func(a *Authority, _ Options) (bool, error) { return a.Reseal() },
-		"closed": func(_ *Authority, o Options) (bool, error) { return Reseal(o.Dir, o.Sealer) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			o, ring := newRingOptions(t)
-			a := mustOpen(t, o)
-			first := mustBeUnder(t, o.Dir)
-			second := mustRotate(t, ring)
-			mustPrepare(t, a)
-			if ids, err := SealedUnder(o.Dir); err != nil || !slices.Equal(ids, []uint32{first, second}) {
-				t.Errorf("sealed under %d, %v", ids, err)
-			}
-			third := mustRotate(t, ring)
-			if changed, err := reseal(a, o); !changed || err != nil {
-				t.Fatal(changed, err)
-			}
-			if got := mustBeUnder(t, o.Dir); got != third {
-				t.Errorf("sealed under %d, want %d", got, third)
-			}
-			if err := errors.Join(ring.drop(first), ring.drop(second)); err != nil {
-				t.Fatal(err)
-			}
-			again := serving(t, o)
-			if err := again.Rotate(false); err != nil {
-				t.Fatal(err)
-			}
-			if !vouched(t, again, again.RootPEM()) {
-				t.Error("the new root does not vouch")
-			}
-		})
+	o, ring := newRingOptions(t)
+	a := mustOpen(t, o)
+	first := mustBeUnder(t, o.Dir)
+	second := mustRotate(t, ring)
+	mustPrepare(t, a)
+	if ids, err := SealedUnder(o.Dir); err != nil || !slices.Equal(ids, []uint32{first, second}) {
+		t.Errorf("sealed under %d, %v", ids, err)
+	}
+	third := mustRotate(t, ring)
+	if changed, err := a.Reseal(); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if got := mustBeUnder(t, o.Dir); got != third {
+		t.Errorf("sealed under %d, want %d", got, third)
+	}
+	if err := errors.Join(ring.drop(first), ring.drop(second)); err != nil {
+		t.Fatal(err)
+	}
+	again := serving(t, o)
+	if err := again.Rotate(false); err != nil {
+		t.Fatal(err)
+	}
+	if !vouched(t, again, again.RootPEM()) {
+		t.Error("the new root does not vouch")
 	}
 }
 

@@ -123,11 +123,11 @@ var cidrHost = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "host", Type: cty.Number}},
 	Type:   function.StaticReturnType(cty.String),
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		network, err := ipv4(args[0])
+		prefix, err := network(args[0])
 		if err != nil {
 			return cty.NilVal, err
 		}
-		ip, err := cidr.HostBig(network, whole(args[1]))
+		ip, err := cidr.HostBig(prefix, whole(args[1]))
 		return cty.StringVal(ip.String()), err
 	},
 })
@@ -136,11 +136,11 @@ var cidrSubnet = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "bits", Type: cty.Number}, {Name: "number", Type: cty.Number}},
 	Type:   function.StaticReturnType(cty.String),
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		network, err := ipv4(args[0])
+		prefix, err := network(args[0])
 		if err != nil {
 			return cty.NilVal, err
 		}
-		subnet, err := cidr.SubnetBig(network, int(whole(args[1]).Int64()), whole(args[2]))
+		subnet, err := cidr.SubnetBig(prefix, int(whole(args[1]).Int64()), whole(args[2]))
 		if err != nil {
 			return cty.NilVal, err
 		}
@@ -148,13 +148,10 @@ var cidrSubnet = function.New(&function.Spec{
 	},
 })
 
-// ipv4 takes no IPv6, which Terraform would: it isn't meant anywhere here.
-func ipv4(v cty.Value) (*net.IPNet, error) {
-	_, network, err := net.ParseCIDR(v.AsString())
-	if err == nil && network.IP.To4() == nil {
-		err = fmt.Errorf("%s is not IPv4", v.AsString())
-	}
-	return network, err
+// network takes IPv6, too, as Terraform does: that it isn't meant here is for validations to say.
+func network(v cty.Value) (*net.IPNet, error) {
+	_, n, err := net.ParseCIDR(v.AsString())
+	return n, err
 }
 
 func whole(v cty.Value) *big.Int {

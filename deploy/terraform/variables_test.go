@@ -55,6 +55,9 @@ func TestRefusals(t *testing.T) {
 	secrets := func(oauth string) cty.Value {
 		return obj("proxy_tls_cert", arn+"cert", "proxy_tls_key", arn+"key", "oauth_client_secret", oauth)
 	}
+	telemetry := func(endpoint, cidr string) cty.Value {
+		return cty.ObjectVal(map[string]cty.Value{"endpoint": str(endpoint), "cidr": str(cidr), "port": cty.NumberIntVal(4318)})
+	}
 	for _, tt := range []struct {
 		variable string
 		given    cty.Value
@@ -96,8 +99,22 @@ func TestRefusals(t *testing.T) {
 		{"environment", obj("JIRAGATE_OIDC_CLIENT_SECRET", "x"), "must not have secrets"},
 		{"environment", obj("JIRAGATE_OIDC_CLIENT_SECRET_FILE", "/etc/jiragate/x"), ""},
 		{"telemetry", cty.NullVal(cty.DynamicPseudoType), ""},
-		{"telemetry", cty.ObjectVal(map[string]cty.Value{"endpoint": str("https://user:pass@c:4318"), "cidr": str("10.0.0.0/8"), "port": cty.NumberIntVal(4318)}), "without credentials"},
+		{"telemetry", telemetry("https://user:pass@c:4318", "10.0.0.0/8"), "without credentials"},
 		{"data_volume_gib", cty.NumberFloatVal(10.5), "whole number"},
+		{"client_cidrs", list("10.20.0.0/16", "fd00::/16"), "not IPv6"},
+		{"client_cidrs", list("2001:db8::/32"), "not IPv6"},
+		{"vpc_cidr", str("fd00::/16"), "IPv4 network with /16"},
+		{"telemetry", telemetry("https://collector.example.com", "203.0.113.0/24"), ""},
+		{"telemetry", telemetry("https://[fd00::1]:4318", "fd00::/64"), "its IPv4 network"},
+		{"telemetry", telemetry("https://collector.internal", "fd00::/64"), "not IPv6"},
+		{"telemetry", telemetry("http://collector.internal:4318", "10.30.0.0/24"), ""},
+		{"telemetry", telemetry("http://collector.internal:4318", "172.31.7.0/24"), ""},
+		{"telemetry", telemetry("http://collector.internal:4318", "192.168.7.9/32"), ""},
+		{"telemetry", telemetry("http://collector.example.com:4318", "203.0.113.0/24"), "in clear"},
+		{"telemetry", telemetry("http://collector.example.com:4318", "172.32.0.0/16"), "in clear"},
+		{"telemetry", telemetry("http://collector.example.com:4318", "192.168.0.0/15"), "in clear"},
+		{"telemetry", telemetry("http://collector.example.com:4318", "10.0.0.0/7"), "in clear"},
+		{"telemetry", telemetry("http://collector.example.com:4318", "0.0.0.0/0"), "in clear"},
 	} {
 		_, err := input(region.variables[tt.variable], tt.given)
 		switch {

@@ -85,10 +85,8 @@ func (a *API) rotateCA(w http.ResponseWriter, r *http.Request, t *task) (answer,
 		return answer{}, noKeys()
 	}
 	var body CARotation
-	if r.ContentLength != 0 {
-		if err := decode(w, r, &body); err != nil {
-			return answer{}, err
-		}
+	if err := decodeOptional(w, r, &body); err != nil {
+		return answer{}, err
 	}
 	if err := a.o.CA.MayRotate(body.AtOnce); err != nil {
 		return answer{}, caProblem(err)

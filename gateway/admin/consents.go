@@ -65,10 +65,8 @@ func (a *API) inviteAgain(w http.ResponseWriter, r *http.Request, t *task) (answ
 	}
 	t.about(c)
 	var body NewConsentLink
-	if r.ContentLength != 0 {
-		if err := decode(w, r, &body); err != nil {
-			return answer{}, err
-		}
+	if err := decodeOptional(w, r, &body); err != nil {
+		return answer{}, err
 	}
 	if err := a.consentable(r.Context(), c); err != nil {
 		return answer{}, err

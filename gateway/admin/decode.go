@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
@@ -34,6 +35,23 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 		return invalid("the body must be one JSON object and nothing after it")
 	}
 	return nil
+}
+
+// decodeOptional is decode for a request that may come without a body, which leaves v as it is.
+// One that is sent in chunks has no length: there, only reading tells whether it is empty.
+func decodeOptional(w http.ResponseWriter, r *http.Request, v any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	body := bufio.NewReader(r.Body)
+	if _, err := body.Peek(1); errors.Is(err, io.EOF) {
+		return nil
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+	return decode(w, r, v)
 }
 
 func decodeProblem(err error) error {

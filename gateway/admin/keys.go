@@ -152,10 +152,8 @@ func (a *API) rotateKey(w http.ResponseWriter, r *http.Request, t *task) (answer
 		return answer{}, noKeys()
 	}
 	var body Rotation
-	if r.ContentLength != 0 {
-		if err := decode(w, r, &body); err != nil {
-			return answer{}, err
-		}
+	if err := decodeOptional(w, r, &body); err != nil {
+		return answer{}, err
 	}
 	rotate := a.o.Keys.Rotate
 	if a.o.SharedStore && !body.AtOnce {
@@ -244,10 +242,8 @@ func (a *API) dropKeys(w http.ResponseWriter, r *http.Request, t *task) (answer,
 		return answer{}, noKeys()
 	}
 	var body DropKeys
-	if r.ContentLength != 0 {
-		if err := decode(w, r, &body); err != nil {
-			return answer{}, err
-		}
+	if err := decodeOptional(w, r, &body); err != nil {
+		return answer{}, err
 	}
 	if a.o.SharedStore && !body.AllGatewaysReloaded {
 		p := refuse(http.StatusConflict, CodeConflict, "a gateway that shares the store and still has the keyset from before the rotation would go on sealing under an old key, and nobody could open that without it")

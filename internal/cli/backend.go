@@ -28,6 +28,9 @@ type opened struct {
 	tokenstore.Store
 	// check is that of /readyz.
 	check func(context.Context) error
+	// confirmed returns when the gateway was last sure to know all that is in the store; nil where
+	// that is a file, which nobody else changes.
+	confirmed func() time.Time
 	// pauses carries pauses among the gateways of the store; nil where there is one.
 	pauses gateway.Pauses
 	// publish brings checkpoints of the audit log into the store, and published are those of all
@@ -73,7 +76,8 @@ func (c *Config) openStore(ctx context.Context, b backend) (*opened, error) {
 	}
 	return &opened{
 		Store: shared, check: func(context.Context) error { return checkShared(shared) },
-		pauses: shared, publish: publishTo(shared), published: sharedLogs{shared}, onDuty: shared.OnDuty,
+		confirmed: func() time.Time { at, _ := shared.Confirmed(); return at },
+		pauses:    shared, publish: publishTo(shared), published: sharedLogs{shared}, onDuty: shared.OnDuty,
 	}, nil
 }
 

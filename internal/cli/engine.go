@@ -74,6 +74,9 @@ func openEngine(ctx context.Context, c Config, f *foundation, live *livePolicy, 
 	if err := measureIdentity(live.current.Load, e.telemetry.MeterProvider().Meter("jiragate")); err != nil {
 		return nil, err
 	}
+	if err := f.store.measure(e.telemetry.MeterProvider().Meter("jiragate/tokenstore")); err != nil {
+		return nil, err
+	}
 	if err := f.measureKeys(e.telemetry.MeterProvider().Meter("jiragate/tokenstore/keyset")); err != nil {
 		return nil, err
 	}

@@ -180,3 +180,42 @@ func TestTheProductIsToldOnce(t *testing.T) {
 		t.Errorf("told %d and %d times", active, disabled)
 	}
 }
+
+// While etcd is away, the gateway is ready and says so in metrics; the age of what it knows tells
+// this from a store that is there.
+func TestAStoreThatIsAwayIsMeasured(t *testing.T) {
+	f := newGateways(t)
+	s, log := f.start("a")
+	value := func(name, series string) float64 {
+		m := scrape(t, s)[name]
+		if m == nil {
+			t.Fatalf("there is no %s", name)
+		}
+		return m.series[series]
+	}
+	age := func() float64 {
+		return value("jiragate_store_confirmation_age_seconds", "jiragate_store_confirmation_age_seconds{}")
+	}
+	store := func() string {
+		_, body := read(t, http.DefaultClient, "http://"+s.AdminAddr()+"/readyz")
+		var said struct{ Checks map[string]string }
+		if err := json.Unmarshal([]byte(body), &said); err != nil {
+			t.Fatal(err)
+		}
+		return said.Checks["store"]
+	}
+	members := f.cluster.Members()
+	for _, m := range members[:2] {
+		m.Kill()
+	}
+	eventually(t, "the store is degraded", func() bool { return store() == "degraded" })
+	if ready := value("jiragate_ready", `jiragate_ready{jiragate_check="store"}`); ready != 1 {
+		t.Errorf("jiragate_ready is %v while calls go on\n%s", ready, log)
+	}
+	away := age()
+	if away < 1 { // it counts as away after seconds only
+		t.Errorf("what is known was confirmed %v s ago", away)
+	}
+	members[0].Restart()
+	eventually(t, "it is confirmed again", func() bool { return store() == "ok" && age() < away })
+}

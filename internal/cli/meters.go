@@ -134,6 +134,19 @@ func (e *engine) measureCertificates(listeners map[string]*liveTLS) error {
 	})
 }
 
+// measure shows for how long the gateway may have missed what happened in the store.
+func (o *opened) measure(meter metric.Meter) error {
+	g := gauges{meter: meter}
+	age := g.seconds("jiragate.store.confirmation.age", "Time since etcd confirmed that the gateway knows all that is in the store; 0 for one in a file.")
+	return g.observe(func(observer metric.Observer) {
+		seconds := 0.0
+		if o.confirmed != nil {
+			seconds = max(0, time.Since(o.confirmed()).Seconds())
+		}
+		observer.ObserveFloat64(age, seconds)
+	})
+}
+
 // measureKeys shows since when keys have been in use.
 func (f *foundation) measureKeys(meter metric.Meter) error {
 	g := gauges{meter: meter}

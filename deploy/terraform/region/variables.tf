@@ -38,7 +38,7 @@ variable "vpc_cidr" {
   type        = string
 
   validation {
-    condition     = can(cidrhost(var.vpc_cidr, 0)) && endswith(var.vpc_cidr, "/16")
+    condition     = can(cidrhost(var.vpc_cidr, 0)) && can(regex("^[0-9.]+/16$", var.vpc_cidr))
     error_message = "vpc_cidr must be an IPv4 network with /16."
   }
 }
@@ -46,6 +46,11 @@ variable "vpc_cidr" {
 variable "client_cidrs" {
   description = "IPv4 networks of the services that may use the proxy."
   type        = set(string)
+
+  validation {
+    condition     = alltrue([for c in var.client_cidrs : !can(regex(":", c))])
+    error_message = "client_cidrs must be IPv4 networks, not IPv6: the VPC has IPv4 only."
+  }
 
   validation {
     condition     = alltrue([for c in var.client_cidrs : can(cidrhost(c, 0)) && can(regex("/([89]|[12][0-9]|3[0-2])$", c))])
@@ -190,6 +195,17 @@ variable "telemetry" {
   validation {
     condition     = var.telemetry == null || can(regex("^https?://[A-Za-z0-9.:/_-]+$", var.telemetry.endpoint)) && can(cidrhost(var.telemetry.cidr, 0))
     error_message = "telemetry needs the URL of a collector, without credentials, and its IPv4 network."
+  }
+
+  validation {
+    condition     = var.telemetry == null || !can(regex(":", var.telemetry.cidr))
+    error_message = "telemetry.cidr must be an IPv4 network, not IPv6: the VPC has IPv4 only."
+  }
+
+  # A private network is the VPC, or one that is joined to it.
+  validation {
+    condition     = var.telemetry == null || can(regex("^https:", var.telemetry.endpoint)) || can(regex("^(10\\.[0-9.]+/([89]|[12][0-9]|3[0-2])|172\\.(1[6-9]|2[0-9]|3[01])\\.[0-9.]+/(1[2-9]|2[0-9]|3[0-2])|192\\.168\\.[0-9.]+/(1[6-9]|2[0-9]|3[0-2]))$", var.telemetry.cidr))
+    error_message = "telemetry by http:// would cross the internet in clear, audit records too: use https://, or a collector whose telemetry.cidr is a private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16)."
   }
 }
 
