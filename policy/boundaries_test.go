@@ -235,9 +235,46 @@ func TestConditionsNameTheirParameter(t *testing.T) {
 
 // As it nearly always is, the path that was asked for is the one to send.
 func TestCanonicalPathIsNotBuiltAgain(t *testing.T) {
-	d := Default().Decide(Request{Edition: Cloud, Method: "GET", Path: "/rest/api/3/project/ACME/components"})
-	if n := testing.AllocsPerRun(100, func() { d.Path() }); n > 0 {
-		t.Errorf("%v allocations", n)
+	for _, r := range []Request{
+		{Edition: Cloud, Path: "/rest/api/3/project/ACME/components"},
+		{Edition: DataCenter, Path: "/rest/api/2/issue/createmeta/ACME/issuetypes/10001"},
+	} {
+		r.Method = "GET"
+		d := Default().Decide(r)
+		if n := testing.AllocsPerRun(100, func() { d.Path() }); n > 0 || d.Path() != r.Path {
+			t.Errorf("%s: %v allocations, sent as %s", r.Path, n, d.Path())
+		}
+	}
+}
+
+func TestLongestKeyEscaped(t *testing.T) {
+	const before = "/rest/api/3/project/"
+	key := strings.Repeat("A", 255)
+	d := Default().Decide(Request{Edition: Cloud, Method: "GET", Path: before + "%41" + key[1:]})
+	if got := d.Path(); got != before+key {
+		t.Errorf("sent as %s (%s)", got, d.Detail)
+	}
+}
+
+func TestDenialKeepsItsFirstReason(t *testing.T) {
+	var d Decision
+	d.deny(CodeBodyRequired, "one")
+	d.deny(CodeBodyTooLarge, "two")
+	if d.Code != CodeBodyRequired || d.Detail != "one" {
+		t.Errorf("%q (%s)", d.Code, d.Detail)
+	}
+}
+
+// The first of the catalogue and the last as well as those between them.
+func TestEveryOperationCanBeSwitchedOff(t *testing.T) {
+	const successors = "version: 1\nsuccessors: [createmeta.issuetypes, createmeta.fields]\n"
+	for _, o := range mustNew(t, []byte(successors)).Operations() {
+		p := mustNew(t, []byte(successors+"rules:\n  - {name: off, deny: ["+o.ID+"]}\n"))
+		for _, got := range p.Operations() {
+			if got.Enabled == (got.ID == o.ID) {
+				t.Errorf("with %s off: %s of %s is on: %t", o.ID, got.ID, got.Edition, got.Enabled)
+			}
+		}
 	}
 }
 
@@ -248,37 +285,6 @@ func TestParametersOfNoType(t *testing.T) {
 	}
 	if got := (&QueryParameter{Type: TypeText}).grammar(); got != "text" {
 		t.Errorf("text is described as %q", got)
-	}
-}
-
-// What is refused is sent nothing, and no rule is asked about it.
-func TestRefusedBodies(t *testing.T) {
-	p := mustNew(t, []byte("version: 1\nrules:\n  - {name: limit, mode: report, projects: [OTHER]}\n"))
-	const good = `{"fields":{"project":{"key":"ACME"}}}`
-	r := Request{Edition: Cloud, Method: "POST", Path: "/rest/api/3/issue"}
-	allowed := p.Decide(r)
-	for _, tt := range []struct {
-		name, contentType, body string
-		d                       Decision
-		code                    Code
-	}{
-		{"refused before", "application/json", good, p.Decide(Request{Edition: Cloud, Method: "POST", Path: r.Path, RawQuery: "a=b"}), CodeQueryNotDocumented},
-		{"never decided", "application/json", good, Decision{}, CodeOperationNotDocumented},
-		{"decided by nobody", "application/json", good, Decision{Operation: allowed.Operation}, CodeOperationNotDocumented},
-		{"none", "application/json", "", allowed, CodeBodyRequired},
-		{"too large", "application/json", good + strings.Repeat(" ", MaxBody), allowed, CodeBodyTooLarge},
-		{"one byte too large", "application/json", good + strings.Repeat(" ", MaxBody+1-len(good)), allowed, CodeBodyTooLarge},
-		{"of another type", "text/plain", good, allowed, CodeContentTypeNotAllowed},
-		{"not UTF-8", "application/json", "{\"fields\":{\"a\":\"\xff\"}}", allowed, CodeBodyMalformed},
-		{"malformed at its end", "application/json", good + "x", allowed, CodeBodyMalformed},
-		{"with more than fields", "application/json", `{"fields":{"project":{"key":"ACME"}},"x":1}`, allowed, CodeBodyNotAllowed},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			body, d := p.DecideBody(tt.d, r, tt.contentType, []byte(tt.body))
-			if body != nil || d.Code != tt.code || d.Reported != nil {
-				t.Errorf("%q (%s), body %q, reported %v; want %q", d.Code, d.Detail, body, d.Reported, tt.code)
-			}
-		})
 	}
 }
 

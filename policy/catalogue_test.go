@@ -2,7 +2,9 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,8 +67,12 @@ func TestCatalogueIsTheDocumentedTable(t *testing.T) {
 		if diff := cmp.Diff([]string{want.id, string(want.edition), want.method, want.path, want.query, want.scope, want.purpose}, row); diff != "" {
 			t.Errorf("%s of %s (-want +got):\n%s", want.id, want.edition, diff)
 		}
-		if body := o.Body == BodyIssue; body != (o.Method == "POST") {
-			t.Errorf("%s of %s has the body rule %q", o.ID, o.Edition, o.Body)
+		body := BodyDropped
+		if o.Method == "POST" {
+			body = BodyIssue
+		}
+		if o.Body != body {
+			t.Errorf("%s of %s has the body rule %q, want %q", o.ID, o.Edition, o.Body, body)
 		}
 	}
 }
@@ -188,7 +194,7 @@ func TestBrokenCatalogueIsRefused(t *testing.T) {
 		{"parameter twice", "{name: propertyQuery}", "{name: query}", "is there twice"},
 		{"parameter type unknown", "type: boolean", "type: bool", `did you mean "boolean"`},
 		{"repeat not boolean", "{name: id, repeat: true", "{name: id, repeat: often", "must be true or false"},
-		{"in no edition", "  - id: priority.list", "  - id: nothing.get\n    purpose: Nothing\n  - id: priority.list", "is in no edition"},
+		{"in no edition", "  - id: priority.list", "  - id: nothing.get\n    purpose: Nothing\n  - id: priority.list", "is in no edition; add datacenter or cloud"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -203,6 +209,76 @@ func TestBrokenCatalogueIsRefused(t *testing.T) {
 			if e, ok := errors.AsType[*DocumentError](err); !ok || e.Document != "policy catalogue" || e.Line == 0 {
 				t.Errorf("error %#v does not tell document and line", err)
 			}
+		})
+	}
+}
+
+// oneOperation builds a catalogue with one operation, or with more of them behind it.
+func oneOperation(t *testing.T, entry, more string) (*Policy, error) {
+	t.Helper()
+	return build([]byte("version: \"1\"\noperations:\n  - {id: a, purpose: A, datacenter: {"+entry+"}}\n"+more), nil)
+}
+
+func checkProblem(t *testing.T, err error, want string) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one with %q", err, want)
+	}
+}
+
+func TestPathsOfTheCatalogue(t *testing.T) {
+	for path, want := range map[string]string{
+		"/rest/api/2":                                 "",
+		"/rest/api/2/":                                `the segment ""`,
+		"/rest/api/2/a/b/c/d/e/f/g":                   "", // ten segments
+		"/rest/api/2/a/b/c/d/e/f/g/h":                 "longer than 10 segments",
+		"/rest/api/2/{projectIdOrKey}/{issueIdOrKey}": "",
+		"/rest/api/2/{projectIdOrKey}/{projectIdOrKey}/{issueIdOrKey}": "more than 2 parameters",
+		"/rest/api/2/{}":       `the segment "{}"`,
+		"/rest/api/2/{a}":      "{a} has no grammar",
+		"/rest/api/2/{project": `the segment "{project"`,
+		"/rest/api/2/project}": `the segment "project}"`,
+	} {
+		t.Run(path, func(t *testing.T) {
+			p, err := oneOperation(t, "method: GET, projects: none, path: "+strconv.Quote(path), "")
+			checkProblem(t, err, want)
+			if err == nil && p.dataCenter.prefix != "/rest/api/2" {
+				t.Errorf("the operation is in no table")
+			}
+		})
+	}
+	for b := '!'; b <= '~'; b++ {
+		_, err := oneOperation(t, "method: GET, projects: none, path: "+strconv.Quote("/rest/api/2/"+string(b)), "")
+		if (err == nil) != ('a' <= b && b <= 'z') {
+			t.Errorf("the literal %q: %v", b, err)
+		}
+	}
+}
+
+func TestEntriesOfTheCatalogue(t *testing.T) {
+	const path = "path: /rest/api/2/a, "
+	parameters := func(n int) string {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("{name: p%d}", i))
+		}
+		return "query: [" + strings.Join(names, ", ") + "]"
+	}
+	for _, tt := range []struct{ name, entry, more, want string }{
+		{"64 parameters", path + "method: GET, projects: none, " + parameters(64), "", ""},
+		{"65 parameters", path + "method: GET, projects: none, " + parameters(65), "", "more than 64 query parameters"},
+		{"a parameter said to be text", path + "method: GET, projects: none, query: [{name: p, type: text}]", "", ""},
+		{"a value with a comma", path + `method: GET, projects: none, query: [{name: p, type: list, values: ["a,b"]}]`, "", "cannot contain a comma"},
+		{"a condition on no parameter", path + "method: GET, projects: none, when: {parameter: q, contains: x}", "", "its condition q=x is not"},
+		{"a condition on a choice", path + "method: GET, projects: none, when: {parameter: q, contains: x}, query: [{name: q, type: choice, values: [x]}]", "", "its condition q=x is not"},
+		{"a condition without another operation", path + "method: GET, projects: none, when: {parameter: q, contains: x}, query: [{name: q, type: list, values: [x]}]", "", "GET /rest/api/2/a has only conditional operations"},
+		{"projects in a query without any", path + "method: GET, projects: query, query: [{name: p}]", "", "nothing in its query names a project"},
+		{"projects in a body without one", path + "method: GET, projects: body", "", "nothing in its body names a project"},
+		{"another method", path + "method: GET, projects: none", "  - {id: b, purpose: B, datacenter: {" + path + "method: DELETE, projects: none}}\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := oneOperation(t, tt.entry, tt.more)
+			checkProblem(t, err, tt.want)
 		})
 	}
 }

@@ -28,6 +28,10 @@ func TestMapIdentifiers(t *testing.T) {
 		{"an id that looks like a version", DataCenter, "issue.delete", "/rest/api/2/issue/2", "/rest/api/2/issue/<issueIdOrKey=2>"},
 		{"matched, refused for its query, spelled otherwise", Cloud, "issue.delete", "/rest/api/3/issue/%41CME-1", "/rest/api/3/issue/<issueIdOrKey=ACME-1>"},
 		{"operation of the other edition", Cloud, "issue.delete", "/rest/api/2/issue/ACME-1", "/rest/api/2/issue/<=ACME-1>"},
+		{"another operation", Cloud, "project.get", "/rest/api/3/issue/ACME-1", "/rest/api/3/issue/<=ACME-1>"},
+		{"operation of a URL", Cloud, "issue.delete", "https://acme.atlassian.net/rest/api/3/issue/ACME-1", "https://acme.atlassian.net/rest/api/3/issue/<=ACME-1>"},
+		{"operation, identifier missing", Cloud, "issue.delete", "/rest/api/3/issue/", "/rest/api/3/issue/"},
+		{"operation, something before the first slash", Cloud, "issue.delete", "x/rest/api/3/issue/ACME-1", "<=x>/rest/api/3/issue/<=ACME-1>"},
 
 		{"no operation", Cloud, "", "/rest/api/3/issue/ACME-1/comment/7", "/rest/api/3/issue/<=ACME-1>/<=comment>/<=7>"},
 		{"no operation, id that looks like a version", Cloud, "", "/rest/api/3/issue/3", "/rest/api/3/issue/<=3>"},
@@ -40,6 +44,9 @@ func TestMapIdentifiers(t *testing.T) {
 		{"empty", Cloud, "", "", ""},
 		{"root", Cloud, "", "/", "/"},
 		{"every resource", Cloud, "", "*", "*"},
+		{"no slash at the start", Cloud, "", "rest/api/3/ACME-1", "rest/api/3/<=ACME-1>"},
+		{"an at sign", Cloud, "", "/rest/api/3/user/a@b", "/rest/api/3/user/<=a@b>"},
+		{"query alone", Cloud, "", "?jql=x", ""},
 		{"query and fragment", Cloud, "", "/rest/api/3/issue/ACME-1?jql=x", "/rest/api/3/issue/<=ACME-1>"},
 		{"fragment", Cloud, "issue.delete", "/rest/api/3/issue/ACME-1#c", "/rest/api/3/issue/<issueIdOrKey=ACME-1>"},
 
@@ -47,6 +54,8 @@ func TestMapIdentifiers(t *testing.T) {
 		{"URL with port and no path", "", "", "http://[2001:db8::1]:8443", "http://[2001:db8::1]:8443"},
 		{"URL with user info", "", "", "https://u:p@acme.atlassian.net/x", "https://acme.atlassian.net/<=x>"},
 		{"URL of a host that is none", "", "", "https://AC ME-1/rest", "https://<=AC ME-1>/rest"},
+		{"URL without a host", "", "", "https:///x@y", "https:///<=x@y>"},
+		{"a scheme alone", "", "", "https", "<=https>"},
 		{"another scheme", "", "", "ftp://acme/x", "<=ftp:>//<=acme>/<=x>"},
 		{"a URL in a path", Cloud, "", "/https://acme/x", "/<=https:>//<=acme>/<=x>"},
 		{"base-URL door", "", "", "/c/acme/rest/api/3/issue/ACME-1", "/<=c>/<=acme>/rest/api/3/issue/<=ACME-1>"},
@@ -55,6 +64,10 @@ func TestMapIdentifiers(t *testing.T) {
 		{"CONNECT to an address", "", "", "[2001:db8::1]:443", "[2001:db8::1]:443"},
 		{"CONNECT with user info", "", "", "u:p@jira.acme.example:443", "jira.acme.example:443"},
 		{"CONNECT without port", "", "", "ACME-1", "<=ACME-1>"},
+		{"CONNECT to the shortest host", "", "", "a:1", "a:1"},
+		{"CONNECT without a host", "", "", ":443", "<=:443>"},
+		{"CONNECT to an empty port", "", "", "ACME:", "<=ACME:>"},
+		{"CONNECT to a host that is none", "", "", "AC ME-1:443", "<=AC ME-1:443>"},
 		{"CONNECT to a port that is none", "", "", "ACME:x1", "<=ACME:x1>"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,8 +81,46 @@ func TestMapIdentifiers(t *testing.T) {
 func TestMapIdentifiersOfAnEndlessPath(t *testing.T) {
 	calls := 0
 	got := Default().MapIdentifiers(Cloud, "", strings.Repeat("/ACME-1", 5000), func(_, _ string) string { calls++; return "x" })
-	if want := strings.Repeat("/x", maxMapped) + "/…"; got != want || calls != maxMapped {
+	if want := strings.Repeat("/x", 64) + "/…"; got != want || calls != 64 {
 		t.Errorf("%d calls, %q", calls, got)
+	}
+	longest := strings.Repeat("/ACME-1", 64)
+	if got := Default().MapIdentifiers(Cloud, "", longest, func(_, value string) string { return value }); got != longest {
+		t.Errorf("64 segments became %q", got)
+	}
+}
+
+func TestEveryByteOfAHost(t *testing.T) {
+	p := Default()
+	for b := range 256 {
+		c := string([]byte{byte(b)})
+		digit := strings.Contains("0123456789", c)
+		if got := hostBytes("a" + c + "a"); got != (digit || strings.Contains("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._:[]", c)) {
+			t.Errorf("the byte 0x%02x stands in a host: %t", b, got)
+		}
+		if strings.Contains("/?#@", c) { // where no port is
+			continue
+		}
+		if connect := "acme:" + c; (p.MapIdentifiers("", "", connect, named) == connect) != digit {
+			t.Errorf("%q is taken for a host and port: %t", connect, !digit)
+		}
+	}
+}
+
+func TestRecordedValues(t *testing.T) {
+	for s, want := range map[string]string{
+		"":       "",
+		"ACME":   "ACME",
+		"%41%42": "AB",
+		"%4142":  "A42",
+		"%zz":    "%zz",
+		"%41%zz": "%41%zz", // one bad escape is enough
+		"%41%4":  "%41%4",
+		"%2541":  "%41",
+	} {
+		if got := recordedValue(s); got != want {
+			t.Errorf("%q is recorded as %q, want %q", s, got, want)
+		}
 	}
 }
 

@@ -162,6 +162,7 @@ func TestProjectLimitsOnBodies(t *testing.T) {
 		{"id as a number", `{"fields":{"project":{"id":10000}}}`, true},
 		{"key and id", `{"fields":{"project":{"id":"10000","key":"ACME","name":"x"}}}`, true},
 		{"escaped key", `{"fields":{"project":{"\u006bey":"\u0041CME"}}}`, true},
+		{"keys and ids of other fields", `{"fields":{"issuetype":{"id":"1"},"project":{"key":"ACME"},"parent":{"key":"OTHER-1"}}}`, true},
 		{"other key", `{"fields":{"project":{"key":"OTHER"}}}`, false},
 		{"other id", `{"fields":{"project":{"id":"10001"}}}`, false},
 		{"key allowed, id not", `{"fields":{"project":{"key":"ACME","id":"10001"}}}`, false},

@@ -10,12 +10,14 @@ import (
 	"testing"
 )
 
-// What of the policy decides about calls, from its path, query and rules. Not among
-// them is what reads bodies (body, json), of which some mutants survive still: an
-// error that is dropped there nearly always leads to another one. Nor what people
-// read of the policy, what is asked about calls of the past, and what reads YAML.
+// What of the policy decides about calls, with what it decides by: the catalogue, the
+// rules, and what is masked in records. Not among them is what reads YAML (document),
+// what is asked about calls of the past (recorded, suppose, fill), the warnings about
+// rules (check), and what people read of the policy (diff, explain, export): of their
+// mutants some survive still.
 var deciding = []string{
-	"connection.go", "decide.go", "identifier.go", "narrow.go", "path.go", "query.go",
+	"body.go", "catalogue.go", "compile.go", "connection.go", "decide.go", "decision.go", "identifier.go",
+	"json.go", "mask.go", "narrow.go", "path.go", "query.go", "rules.go",
 }
 
 // slow are tests that are about something else than deciding: the diff, calls of the

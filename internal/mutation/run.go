@@ -24,7 +24,7 @@ type Verdict string
 
 // The verdicts.
 const (
-	Killed    Verdict = "killed"    // a test failed
+	Killed    Verdict = "killed"    // a test failed, or the compiler
 	TimedOut  Verdict = "timed out" // it never ended, or not in a minute, which a test would tell, too
 	Survived  Verdict = "survived"  // all tests that reach it passed
 	Unreached Verdict = "not reached by any test"
@@ -168,6 +168,9 @@ func (s *Suite) judge(ctx context.Context, number int, m *Mutant) (Verdict, erro
 	if m.constant {
 		binary = filepath.Join(s.dir, fmt.Sprintf("%d.test", number))
 		if err := s.p.compileConstant(ctx, m, binary); err != nil {
+			if exit, ended := errors.AsType[*exec.ExitError](err); ended && exit.ExitCode() > 0 {
+				return Killed, nil // all the rest was compiled before: the compiler notices it
+			}
 			return "", err
 		}
 		defer os.Remove(binary)
