@@ -245,7 +245,7 @@ func cycloneDXSchema(t *testing.T) *jsonschema.Schema {
 // unnoticed, and none of these gets into it.
 var testsOnly = []string{
 	"github.com/andygrunwald/go-jira", "github.com/anishathalye/porcupine", "github.com/chromedp/cdproto", "github.com/chromedp/chromedp",
-	"github.com/getkin/kin-openapi", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak", "pgregory.net/rapid",
+	"github.com/getkin/kin-openapi", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak", "golang.org/x/tools", "pgregory.net/rapid",
 }
 
 func testLinked(t *testing.T, program, source string) {
