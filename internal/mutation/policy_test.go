@@ -1,7 +1,7 @@
 package mutation
 
 import (
-	_ "embed"
+	"embed"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,46 +10,62 @@ import (
 	"testing"
 )
 
-// What of the policy decides about calls, with what it decides by: the catalogue, the
-// rules, and what is masked in records. Not among them is what reads YAML (document),
-// what is asked about calls of the past (recorded, suppose, fill), the warnings about
-// rules (check), and what people read of the policy (diff, explain, export): of their
-// mutants some survive still.
-var deciding = []string{
-	"body.go", "catalogue.go", "compile.go", "connection.go", "decide.go", "decision.go", "identifier.go",
-	"json.go", "mask.go", "narrow.go", "path.go", "query.go", "rules.go",
+// A suite is some files of the policy with the tests that have to notice their faults.
+type suite struct {
+	name  string
+	files []string
+	// without are the tests that take long for what they notice of these files.
+	without *regexp.Regexp
 }
 
-// slow are tests that are about something else than deciding: the diff, calls of the
-// past, and files of rules. What decides has to be noticed without them.
-var slow = regexp.MustCompile("^Test(Diff|Effects|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules")
+var suites = []suite{
+	// What decides about calls, with what it decides by: the catalogue, the rules, and
+	// what is masked in records. It has to be noticed without the tests that are about
+	// something else: the diff, calls of the past, and files of rules.
+	{
+		"deciding",
+		[]string{
+			"body.go", "catalogue.go", "compile.go", "connection.go", "decide.go", "decision.go", "identifier.go",
+			"json.go", "mask.go", "narrow.go", "path.go", "query.go", "rules.go",
+		},
+		regexp.MustCompile("^Test(Diff|Effects|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules"),
+	},
+}
 
-// equivalent lists the mutants that no test can notice, each with the reason: its key
-// as [Mutant.Key] gives it, then " = ", then the reason.
+// equivalent are the mutants that no test can notice, a file for each suite, each with
+// the reason: its key as [Mutant.Key] gives it, then " = ", then the reason.
 //
-//go:embed testdata/equivalent.txt
-var equivalent string
+//go:embed testdata/equivalent
+var equivalent embed.FS
 
 func TestPolicysTestsNoticeFaults(t *testing.T) {
-	const dir = "../../policy"
 	dependOn(t, dir)
-	p, err := Load(dir, deciding...)
+	for _, s := range suites {
+		t.Run(s.name, s.test)
+	}
+}
+
+const dir = "../../policy"
+
+func (s suite) test(t *testing.T) {
+	p, err := Load(dir, s.files...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reasons := readList(t, equivalent)
+	list := "testdata/equivalent/" + s.name + ".txt"
+	reasons := readList(t, list)
 	for _, m := range p.Mutants {
 		if reason, ok := reasons[m.Key()]; ok && reason == "" {
 			t.Errorf("%s has no reason", m.Key())
 		}
 	}
 	// One seed, so that each run tries the same cases; no time for shrinking them.
-	s, err := Build(t.Context(), p, t.TempDir(), slow, "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+	built, err := Build(t.Context(), p, t.TempDir(), s.without, "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	verdicts := make(map[Verdict]int)
-	results, err := s.Run(t.Context(), func(Result) {})
+	results, err := built.Run(t.Context(), func(Result) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +76,13 @@ func TestPolicysTestsNoticeFaults(t *testing.T) {
 		delete(reasons, r.Key())
 		switch {
 		case noticed && listed:
-			t.Errorf("tests notice a mutant that is listed as equivalent; take it out of testdata/equivalent.txt:\n%s", r.Key())
+			t.Errorf("tests notice a mutant that is listed as equivalent; take it out of %s:\n%s", list, r.Key())
 		case !noticed && !listed:
-			t.Errorf("policy/%s:%d: no test notices a fault; write one in policy, or list it with the reason in testdata/equivalent.txt (%s):\n%s", r.File, r.Line, r.Verdict, r.Key())
+			t.Errorf("policy/%s:%d: no test notices a fault; write one in policy, or list it with the reason in %s (%s):\n%s", r.File, r.Line, list, r.Verdict, r.Key())
 		}
 	}
 	for key := range reasons {
-		t.Errorf("testdata/equivalent.txt lists a mutant that there is no more; take it out:\n%s", key)
+		t.Errorf("%s lists a mutant that there is no more; take it out:\n%s", list, key)
 	}
 	t.Logf("%d mutants: %v", len(results), verdicts)
 }
@@ -92,21 +108,25 @@ func dependOn(t *testing.T, dir string) {
 	}
 }
 
-func readList(t *testing.T, text string) map[string]string {
+func readList(t *testing.T, list string) map[string]string {
 	t.Helper()
+	text, err := equivalent.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
 	reasons := make(map[string]string)
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		i := strings.LastIndex(line, " = ")
 		if i < 0 {
-			t.Fatalf("a line of testdata/equivalent.txt is not KEY = REASON: %s", line)
+			t.Fatalf("a line of %s is not KEY = REASON: %s", list, line)
 		}
 		key := line[:i]
 		if _, twice := reasons[key]; twice {
-			t.Errorf("testdata/equivalent.txt lists a mutant twice: %s", key)
+			t.Errorf("%s lists a mutant twice: %s", list, key)
 		}
 		reasons[key] = strings.TrimSpace(line[i+len(" = "):])
 	}
