@@ -109,13 +109,14 @@ func bearerOf(field string) (token string, ok bool) {
 }
 
 // FuzzIdentifyByCertificate: a certificate identifies a client if one of its names is, byte
-// for byte, one of that client's, and none is another's. What is fuzzed are two names of it,
-// each as DNS name or as URI, beside the common name, which counts for nothing.
+// for byte but for the case of a URI's scheme (RFC 3986 section 3.1), one of that client's,
+// and none is another's. What is fuzzed are two names of it, each as DNS name or as URI,
+// beside the common name, which counts for nothing.
 func FuzzIdentifyByCertificate(f *testing.F) {
 	for _, names := range [][2]string{
 		{"station.example", ""}, {"", "spiffe://example/station"}, {"STATION.example", ""}, {"station.example.", ""},
 		{"*.example", "spiffe://example/station?"}, {"other.example", "spiffe://example/%73tation"}, {"station.example\x00.evil.example", ""},
-		{"station.example", "spiffe://example/other"}, {"both.example", ""}, {"other", ""}, {"other", "spiffe://example/station"},
+		{"station.example", "spiffe://example/other"}, {"0", "spiFfe://example/other"}, {"", "spiffe://Example/other"}, {"both.example", ""}, {"other", ""}, {"other", "spiffe://example/station"},
 	} {
 		f.Add(names[0], names[1])
 	}
@@ -149,7 +150,8 @@ func FuzzIdentifyByCertificate(f *testing.F) {
 		}
 		if u, err := url.Parse(uri); err == nil && uri != "" {
 			leaf.URIs = []*url.URL{u}
-			if u.String() == uri { // otherwise the client's name is another spelling
+			scheme, rest, _ := strings.Cut(uri, ":")
+			if uri = strings.ToLower(scheme) + ":" + rest; u.String() == uri { // otherwise the client's name is another spelling
 				for _, name := range owners["uri:"+uri] {
 					found[name] = true
 				}
