@@ -171,7 +171,7 @@ func TestOthersFindTheirWay(t *testing.T) {
 		want string
 	}{
 		"the target":    {prometheus, `["` + *env["JIRAGATE_ADMIN_LISTEN"] + `"]`},
-		"the token":     {prometheus, "credentials_file: " + *env["JIRAGATE_ADMIN_TOKEN_FILE"]},
+		"the token":     {prometheus, "credentials_file: " + *env["JIRAGATE_METRICS_TOKEN_FILE"]},
 		"the job":       {prometheus, "job_name: jiragate\n"},
 		"the region":    {prometheus, "region: " + *env["JIRAGATE_REGION"]},
 		"Prometheus":    {datasources, "http://prometheus:9090"},

@@ -195,7 +195,7 @@ func (m *machine) call(t *testing.T, log *output) {
 // scrape is what Prometheus does.
 func (m *machine) scrape(t *testing.T) {
 	t.Helper()
-	token, err := os.ReadFile(m.rewrite.Replace("/run/jiragate/admin-token"))
+	token, err := os.ReadFile(m.rewrite.Replace("/run/jiragate/metrics-token"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,9 @@ certificate store authorities/store gateway clientAuth ""
 # Who has it may do everything at the admin API.
 [ -e admin-token ] || openssl rand -hex 32 >admin-token
 
+# Who has it may read metrics. It is for Prometheus.
+[ -e metrics-token ] || openssl rand -hex 32 >metrics-token
+
 # The egress addresses, each with the provider's proxy: put in your hosts, users and passwords.
 [ -e egress ] || cp "$here/../egress/$region-provider.egress" egress
 

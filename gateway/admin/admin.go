@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/admin/act"
@@ -110,7 +109,7 @@ type API struct {
 
 	reading *reading
 	prober  *prober
-	token   atomic.Pointer[tokenDigest] // of the network face
+	tokens  tokens
 }
 
 // New makes the API. It refuses options that leave a route without its part.
@@ -177,16 +176,21 @@ func (a *API) Network(g Guard, pages ...Pages) (http.Handler, error) {
 	if g.Token.IsZero() {
 		return nil, errors.New("admin: a network listener needs an admin token")
 	}
-	a.token.Store(digestOf(g.Token))
+	a.SetToken(g.Token)
+	a.SetMetricsToken(g.MetricsToken)
 	routes := as(func(r *http.Request) Caller {
 		return Caller{Actor{Name: AdminTokenActor, Addr: r.RemoteAddr}, RoleAdmin}
 	}, a.mux(readinessByName))
-	return a.recovered(secure(g.wrap(&a.token, routes, a.flow, pages, a.refused()))), nil
+	return a.recovered(secure(g.wrap(&a.tokens, routes, a.flow, pages, a.refused()))), nil
 }
 
 // SetToken is the [Guard.Token] of the network face from now on. It has been checked
 // with [CheckToken].
-func (a *API) SetToken(token secret.Secret) { a.token.Store(digestOf(token)) }
+func (a *API) SetToken(token secret.Secret) { a.tokens.admin.Store(digestOf(token)) }
+
+// SetMetricsToken is the [Guard.MetricsToken] of the network face from now on. It has
+// been checked with [CheckToken].
+func (a *API) SetMetricsToken(token secret.Secret) { a.tokens.metrics.Store(digestOf(token)) }
 
 // Acts is the journal that the API's changes are written to, for what else is one.
 func (a *API) Acts() *act.Journal { return a.acts }

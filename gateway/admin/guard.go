@@ -1,15 +1,12 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"jiragate/gateway/admin/consent"
@@ -20,6 +17,8 @@ import (
 type Guard struct {
 	// Token is the bearer token (RFC 6750 section 2.1); it may not be empty.
 	Token secret.Secret
+	// MetricsToken is a bearer token for /metrics alone; the zero value is none.
+	MetricsToken secret.Secret
 	// Hosts are the names and addresses that a Host field may hold besides
 	// the loopback ones, without a port: in lower case, and addresses as
 	// netip.Addr writes them. This is what stops DNS rebinding: a
@@ -43,8 +42,8 @@ type Pages interface {
 
 // wrap puts g before the routes of the API. Beside them it lets browsers without a
 // token to pages, and to the consents: those under the host of the redirect URL as
-// well, under which there is nothing else. want is the token now; refused is told of what is refused.
-func (g Guard) wrap(want *atomic.Pointer[tokenDigest], next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
+// well, under which there is nothing else. refused is told of what is refused.
+func (g Guard) wrap(tokens *tokens, next http.Handler, consents *consent.Flow, pages []Pages, refused *refusals) http.Handler {
 	wrong := newWrongTokens()
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.hostAllowed(r.Host) {
@@ -55,14 +54,15 @@ func (g Guard) wrap(want *atomic.Pointer[tokenDigest], next http.Handler, consen
 			next.ServeHTTP(w, r)
 			return
 		}
-		token := want.Load()
-		right := bearerMatches(r, token.sum)
-		wait := wrong.tried(r, right && token.made, right)
+		admin, metrics := tokens.admin.Load().matches(r), tokens.metrics.Load().matches(r)
+		wait := wrong.tried(r, admin.unguessable || metrics.unguessable, admin.right || metrics.right)
 		switch {
 		case wait > 0:
 			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 			refused.write(w, r, refuse(http.StatusTooManyRequests, CodeTooManyTries, "too many tokens from this address were wrong; try again after Retry-After"))
-		case !right:
+		case metrics.right && !admin.right && !scrapes(r):
+			refused.write(w, r, refuse(http.StatusForbidden, CodeForbidden, "this token is for GET /metrics alone"))
+		case !metrics.right && !admin.right:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
 			refused.write(w, r, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
 		default:
@@ -101,17 +101,20 @@ func wrongHost() *Problem {
 }
 
 func (g Guard) open(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !reads(r) {
 		return false
 	}
 	switch r.URL.Path {
 	case "/healthz", "/readyz", descriptionPath:
 		return true
-	case "/metrics":
-		return g.OpenMetrics
 	}
-	return false
+	return g.OpenMetrics && scrapes(r)
 }
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// scrapes is whether r is one of those that [Guard.MetricsToken] is for.
+func scrapes(r *http.Request) bool { return reads(r) && r.URL.Path == metricsPath }
 
 // hostname is the host of a Host field in lower case, without port and brackets.
 func hostname(hostport string) string {
@@ -131,29 +134,6 @@ func (g Guard) hostAllowed(hostport string) bool {
 		host = ip.String()
 	}
 	return host == "localhost" || slices.Contains(g.Hosts, host)
-}
-
-// tokenDigest is what is kept of a token.
-type tokenDigest struct {
-	sum  [sha256.Size]byte
-	made bool // it is one of NewToken
-}
-
-func digestOf(token secret.Secret) *tokenDigest {
-	return &tokenDigest{sha256.Sum256([]byte(token.Reveal())), made(token)}
-}
-
-// bearerMatches compares digests, so that neither the token's length nor a
-// common prefix shows in the time it takes.
-func bearerMatches(r *http.Request, want [sha256.Size]byte) bool {
-	fields := r.Header.Values("Authorization")
-	if len(fields) != 1 {
-		return false
-	}
-	scheme, token, _ := strings.Cut(fields[0], " ")
-	got := sha256.Sum256([]byte(token))
-	same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
-	return same && token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
 // secure sets the fields that keep a browser from making anything of an

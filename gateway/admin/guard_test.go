@@ -18,6 +18,9 @@ import (
 	"jiragate/tokenstore/secret"
 )
 
+// metricsToken is for /metrics alone.
+const metricsToken = "S3cret-of-what-scrapes-0123456789"
+
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func TestGuard(t *testing.T) {
@@ -25,6 +28,8 @@ func TestGuard(t *testing.T) {
 	listed := admin.Guard{Token: secret.New(adminToken), Hosts: []string{"admin.internal", "10.0.0.7"}}
 	wildcard := admin.Guard{Token: secret.New(adminToken), AnyAddress: true}
 	loopback := admin.Guard{Token: secret.New(adminToken), OpenMetrics: true}
+	scraped := admin.Guard{Token: secret.New(adminToken), MetricsToken: secret.New(metricsToken)}
+	scraper := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+metricsToken) }
 	type edit = func(*http.Request)
 	for _, tt := range []struct {
 		name         string
@@ -56,6 +61,20 @@ func TestGuard(t *testing.T) {
 		{"metrics need it", listed, "GET", "/metrics", nil, 401},
 		{"metrics with it", listed, "GET", "/metrics", []edit{bearer()}, 200},
 		{"metrics on loopback", loopback, "GET", "/metrics", nil, 200},
+		{"metrics with their own token", scraped, "GET", "/metrics", []edit{scraper}, 200},
+		{"metrics with their own token, HEAD", scraped, "HEAD", "/metrics", []edit{scraper}, 200},
+		{"metrics with the admin token beside it", scraped, "GET", "/metrics", []edit{bearer()}, 200},
+		{"metrics with neither", scraped, "GET", "/metrics", nil, 401},
+		{"metrics with one that is wrong", scraped, "GET", "/metrics", []edit{header("Authorization", "Bearer "+metricsToken+"x")}, 401},
+		{"metrics with their own token twice", scraped, "GET", "/metrics", []edit{scraper, func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+metricsToken) }}, 401},
+		{"the token of metrics where there is none", listed, "GET", "/metrics", []edit{scraper}, 401},
+		{"the token of metrics elsewhere", scraped, "GET", "/v1/clients", []edit{scraper}, 403},
+		{"the token of metrics, a change", scraped, "DELETE", "/v1/clients/x", []edit{scraper}, 403},
+		{"the token of metrics, POST", scraped, "POST", "/metrics", []edit{scraper}, 403},
+		{"the token of metrics, below", scraped, "GET", "/metrics/", []edit{scraper}, 403},
+		{"the token of metrics, a path that begins so", scraped, "GET", "/metrics/../v1/clients", []edit{scraper}, 403},
+		{"the token of metrics under a rebound name", scraped, "GET", "/metrics", []edit{scraper, host("evil.example")}, 421},
+		{"health needs none, nor minds that one", scraped, "GET", "/healthz", []edit{scraper}, 200},
 
 		{"rebound name", listed, "GET", "/v1/clients", []edit{bearer(), host("evil.example:8081")}, 421},
 		{"rebound name, health", listed, "GET", "/healthz", []edit{host("evil.example")}, 421},

@@ -104,6 +104,9 @@ func (a *API) routes(detail readinessDetail) []route {
 	return list
 }
 
+// metricsPath is where what is measured can be read.
+const metricsPath = "/metrics"
+
 // mux serves the routes to callers who may use them.
 func (a *API) mux(detail readinessDetail) http.Handler {
 	mux := http.NewServeMux()
@@ -111,7 +114,7 @@ func (a *API) mux(detail readinessDetail) http.Handler {
 		mux.Handle(r.method+" "+r.path, r)
 	}
 	if a.o.Metrics != nil {
-		mux.Handle("GET /metrics", a.o.Metrics)
+		mux.Handle("GET "+metricsPath, a.o.Metrics)
 	}
 	mux.Handle("/", handlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, CodeNotFound, "the admin API has no %s %s", r.Method, r.URL.Path)

@@ -12,20 +12,23 @@ import (
 // One of the gateway's own making can't be guessed, and nobody locks its owner out.
 func TestMadeTokenIsTakenInThePause(t *testing.T) {
 	store, _ := openStore(t)
-	token := admin.NewToken()
-	h := network(t, options(t, store), admin.Guard{Token: token})
-	ask := func(token string) int {
-		r := httptest.NewRequest("GET", "http://127.0.0.1:8081/v1/clients", nil)
+	token, scraper := admin.NewToken(), admin.NewToken()
+	h := network(t, options(t, store), admin.Guard{Token: token, MetricsToken: scraper})
+	ask := func(path, token string) int {
+		r := httptest.NewRequest("GET", "http://127.0.0.1:8081"+path, nil)
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
 	for range 20 {
-		ask(admin.NewToken().Reveal())
+		ask("/v1/clients", admin.NewToken().Reveal())
 	}
-	if wrong, right := ask(admin.NewToken().Reveal()), ask(token.Reveal()); wrong != 429 || right != 200 {
+	if wrong, right := ask("/v1/clients", admin.NewToken().Reveal()), ask("/v1/clients", token.Reveal()); wrong != 429 || right != 200 {
 		t.Errorf("in the pause a wrong token got %d, the right one %d", wrong, right)
+	}
+	if wrong, right := ask("/metrics", admin.NewToken().Reveal()), ask("/metrics", scraper.Reveal()); wrong != 429 || right != 200 {
+		t.Errorf("for metrics in the pause a wrong token got %d, the right one %d", wrong, right)
 	}
 }
 

@@ -135,7 +135,7 @@ func TestReloadOfLooseFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if tried != 10 {
+	if tried != 11 {
 		t.Errorf("%d files were tried", tried)
 	}
 	g.reload()

@@ -46,10 +46,12 @@ type Config struct {
 	ProxyTLSKey   string        `env:"PROXY_TLS_KEY" type:"file" holds:"secret" meaning:"Private key (PEM) of PROXY_TLS_CERT."`
 	ProxyClientCA string        `env:"PROXY_CLIENT_CA" type:"file" holds:"trusted" meaning:"CA certificates (PEM) of client certificates; turns them on. Needs PROXY_TLS_CERT."`
 
-	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Console, admin API, /healthz, /readyz and /metrics. The API needs the admin token, and so does /metrics unless this is a loopback address; requests must name this host, that of CONSOLE_URL, or a loopback one."`
+	AdminListen    listenAddress `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:8081" type:"host:port" meaning:"Console, admin API, /healthz, /readyz and /metrics. The API needs the admin token, and /metrics that or the one in METRICS_TOKEN_FILE unless this is a loopback address; requests must name this host, that of CONSOLE_URL, or a loopback one."`
 	AdminTLSCert   string        `env:"ADMIN_TLS_CERT" type:"file" holds:"trusted" meaning:"Certificate chain (PEM) that makes the admin listener an https one; goes with ADMIN_TLS_KEY. Beyond loopback it needs that, or a proxy in front that does it."`
 	AdminTLSKey    string        `env:"ADMIN_TLS_KEY" type:"file" holds:"secret" meaning:"Private key (PEM) of ADMIN_TLS_CERT."`
 	AdminTokenFile string        `env:"ADMIN_TOKEN_FILE" shown:"admin-token in DATA_DIR" type:"file" holds:"secret" meaning:"The bearer token of the admin API, made at first start with mode 0600."`
+
+	MetricsTokenFile string `env:"METRICS_TOKEN_FILE" shown:"the admin token only" type:"file" holds:"secret" meaning:"A bearer token that lets /metrics be read and nothing else, for what scrapes it; made at start with mode 0600 where there is none."`
 
 	ConsoleURL        originURL     `env:"CONSOLE_URL" shown:"ADMIN_LISTEN" type:"https URL" meaning:"From where browsers reach the console, without a path: https://HOST[:PORT]; http on this machine only."`
 	ConsoleAdminToken onOff         `env:"CONSOLE_ADMIN_TOKEN" envDefault:"on" type:"on or off" meaning:"Whether the admin token signs in to the console, too, with the role admin."`

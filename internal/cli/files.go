@@ -56,7 +56,7 @@ func (c *Config) checkAccess() error {
 		default:
 			err = privatefile.CheckTrusted(path)
 		}
-		if path == c.AdminTokenFile && errors.Is(err, fs.ErrNotExist) {
+		if (path == c.AdminTokenFile || path == c.MetricsTokenFile) && errors.Is(err, fs.ErrNotExist) {
 			continue // serve makes it
 		}
 		if err != nil {

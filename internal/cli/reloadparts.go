@@ -218,6 +218,8 @@ func (s *Server) secretFiles() ([]*secretFile, error) {
 				s.console.SetToken(next)
 			}
 		}},
+		{part: "metrics_token", variable: "METRICS_TOKEN_FILE", file: c.MetricsTokenFile, check: c.checkMetricsToken,
+			put: func(next secret.Secret) { s.api.SetMetricsToken(next) }},
 	}
 	if s.engine.courier != nil {
 		list = append(list, &secretFile{part: "checkpoint_token", variable: "AUDIT_CHECKPOINT_TOKEN_FILE", file: c.CheckpointTokenFile,

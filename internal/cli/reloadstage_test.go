@@ -128,6 +128,7 @@ func newReloadStage(t *testing.T) *reloadStage {
 	file("POLICY_FILE", "rules.yaml", denying("issue.delete"))
 	file("OAUTH_CLIENT_SECRET_FILE", "client-secret", jirasim.DefaultClientSecret)
 	file("ADMIN_TOKEN_FILE", "token", strings.Repeat("a", 40))
+	file("METRICS_TOKEN_FILE", "metrics-token", strings.Repeat("m", 40))
 	c, all := testConfig(t, environ...)
 	g.environ = all
 	g.server, g.log = startServer(t, c)

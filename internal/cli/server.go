@@ -202,6 +202,10 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	metricsToken, err := s.config.openMetricsToken()
+	if err != nil {
+		return nil, nil, err
+	}
 	o := adminOptions(s.config, s.policy, s.foundation)
 	o.Audit = func() (act.Recorder, error) { return s.engine.audit, nil }
 	o.Log = s.config.auditLog(s.reader)
@@ -239,11 +243,11 @@ func (s *Server) adminHandlers() (network, local http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	network, err = s.api.Network(s.guard(token), pages...)
+	network, err = s.api.Network(s.guard(token, metricsToken), pages...)
 	return network, s.api.Local(peerActor), err
 }
 
-func (s *Server) guard(token secret.Secret) admin.Guard {
+func (s *Server) guard(token, metricsToken secret.Secret) admin.Guard {
 	host, _, _ := net.SplitHostPort(string(s.config.AdminListen)) // parsed before
 	actual := addrPort(s.admin).Addr()
 	hosts := []string{strings.ToLower(host), actual.String()}
@@ -251,10 +255,11 @@ func (s *Server) guard(token secret.Secret) admin.Guard {
 		hosts = append(hosts, console)
 	}
 	return admin.Guard{
-		Token:       token,
-		Hosts:       hosts,
-		AnyAddress:  actual.IsUnspecified(),
-		OpenMetrics: actual.IsLoopback(),
+		Token:        token,
+		MetricsToken: metricsToken,
+		Hosts:        hosts,
+		AnyAddress:   actual.IsUnspecified(),
+		OpenMetrics:  actual.IsLoopback(),
 	}
 }
 

@@ -181,6 +181,30 @@ func TestAdminTokenFile(t *testing.T) {
 	}
 }
 
+// The token for /metrics is made, too, where a file for it is named, and is another one.
+func TestMetricsTokenFile(t *testing.T) {
+	c := Config{DataDir: t.TempDir()}
+	if none, err := c.openMetricsToken(); err != nil || !none.IsZero() {
+		t.Errorf("without a file: %v", err)
+	}
+	adminToken, err := openAdminToken(c.adminTokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.MetricsTokenFile = c.file("metrics-token")
+	made, err := c.openMetricsToken()
+	if err != nil || made.IsZero() || made.Equal(adminToken) {
+		t.Fatalf("no token of its own was made: %v", err)
+	}
+	if again, err := c.openMetricsToken(); err != nil || !again.Equal(made) {
+		t.Errorf("another token at the second start (%v)", err)
+	}
+	place(t, c.MetricsTokenFile, adminToken.Reveal()+"\n")
+	if _, err := c.openMetricsToken(); err == nil || !strings.Contains(err.Error(), "is the admin token") || strings.Contains(err.Error(), adminToken.Reveal()) {
+		t.Errorf("the admin token for metrics: %v", err)
+	}
+}
+
 // The policy is read again on SIGHUP; a broken file is reported and the old
 // policy stays.
 func TestReload(t *testing.T) {
