@@ -26,7 +26,10 @@ func (c *Config) openMetricsToken() (secret.Secret, error) {
 	if err != nil {
 		return secret.Secret{}, err
 	}
-	return token, c.checkMetricsToken(token)
+	if err := c.checkMetricsToken(token); err != nil {
+		return secret.Secret{}, fmt.Errorf("the metrics token in %s: %w", c.MetricsTokenFile, err)
+	}
+	return token, nil
 }
 
 // checkMetricsToken refuses what can't be a token, and the admin token: whoever scrapes
@@ -36,7 +39,7 @@ func (c *Config) checkMetricsToken(token secret.Secret) error {
 		return err
 	}
 	if other, err := readSettingSecret("ADMIN_TOKEN_FILE", c.adminTokenFile()); err == nil && other.Equal(token) {
-		return hint(fmt.Errorf("the metrics token in %s is the admin token", c.MetricsTokenFile), "remove that file and start again, to have another token made")
+		return hint(errors.New("the token is the admin token"), "remove the file and start again, to have another one made")
 	}
 	return nil
 }
