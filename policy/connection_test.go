@@ -62,3 +62,16 @@ func TestDiffForOneConnection(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffForOneConnectionTellsWhatHoldsForAll: a rule about every connection is
+// this one's, too, wherever it stands, and is said to be about all.
+func TestDiffForOneConnectionTellsWhatHoldsForAll(t *testing.T) {
+	p := mustNew(t, ruleText(`  - {name: other, connections: [initech], projects: [LAYOFFS]}
+  - {name: all, clients: [crm], projects: [ACME]}
+  - {name: own, connections: [initech, acme], projects: [OPS]}
+`))
+	checkDiff(t, DiffFor("acme", Default(), p), []string{
+		`allows less: rule "all" is new: for client crm it limits calls to project ACME`,
+		`allows less: rule "own" is new: for connection acme it limits calls to project OPS`,
+	})
+}

@@ -68,7 +68,7 @@ func (p *Policy) limitsAlike(ru *rule) bool {
 			return false
 		}
 		return !slices.ContainsFunc(here[0].projects, func(project string) bool {
-			return !listed[project] && !slices.ContainsFunc(here[1:], func(other *rule) bool { return !slices.Contains(other.projects, project) })
+			return !listed[project] && !slices.ContainsFunc(here, func(other *rule) bool { return !slices.Contains(other.projects, project) })
 		})
 	})
 }
@@ -87,8 +87,9 @@ func (p *Policy) limiting() (rules []*rule) {
 const maxCombinations = 1 << 14
 
 // coveredBy reports whether for every call that ru is about, enough says yes to
-// those of the rules that are about the call too. Where there are too many
-// names to try, it asks about each rule that covers ru by itself.
+// those of the rules that are about the call too; what is enough of them has to
+// be enough with more. Where there are too many names to try, it asks about each
+// rule that covers ru by itself.
 func (ru *rule) coveredBy(rules []*rule, enough func(here []*rule) bool) bool {
 	var meeting []*rule
 	for _, other := range rules {
@@ -103,8 +104,7 @@ func (ru *rule) coveredBy(rules []*rule, enough func(here []*rule) bool) bool {
 	if len(meeting) == 0 {
 		return false
 	}
-	connections := kinds(ru.connections, meeting, func(ru *rule) []string { return ru.connections })
-	clients := kinds(ru.clients, meeting, func(ru *rule) []string { return ru.clients })
+	connections, clients := tried(ru.connections), tried(ru.clients)
 	if len(connections)*len(clients) > maxCombinations/len(meeting) {
 		return false
 	}
@@ -125,16 +125,12 @@ func (ru *rule) coveredBy(rules []*rule, enough func(here []*rule) bool) bool {
 	return true
 }
 
-// kinds lists a name of each kind that rules tell apart: the given ones, or if
-// that is all, each that a rule names, and "", which stands for all the others.
-func kinds(names []string, rules []*rule, of func(*rule) []string) []string {
-	if names != nil {
-		return names
+// tried lists the names to try of a rule about these: all of them, or if the rule
+// is about all that there are, "", which stands for those that no rule names. The
+// fewest rules are about such a one.
+func tried(names []string) []string {
+	if names == nil {
+		return []string{""}
 	}
-	all := []string{""}
-	for _, ru := range rules {
-		all = append(all, of(ru)...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return names
 }

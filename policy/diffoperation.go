@@ -22,7 +22,7 @@ func (d *differ) operation(pair *operationPair) {
 		return
 	}
 	if from.SuccessorOf != to.SuccessorOf {
-		d.addOperation(pair, EffectNone, "%s; before, it %s", succession(to), succession(from))
+		d.addOperation(pair, EffectNone, "succeeds %s; before, it succeeded %s", succeeded(to), succeeded(from))
 	}
 	if from.on != to.on {
 		on := "switched on"
@@ -90,14 +90,14 @@ func (d *differ) addOperation(pair *operationPair, effect Effect, format string,
 }
 
 // switching is the effect of an operation that came, went, or was switched on or
-// off.
+// off, and so is on in one of the policies at most.
 func (pair *operationPair) switching() Effect {
 	switch {
 	case !pair.alone:
 		return EffectUnsure // its calls are those of another operation where it is not
-	case pair.isOn() && !pair.wasOn():
+	case pair.isOn():
 		return EffectMore
-	case pair.wasOn() && !pair.isOn():
+	case pair.wasOn():
 		return EffectLess
 	}
 	return EffectNone
@@ -130,11 +130,14 @@ func (d *differ) operationOrder() {
 	for i, o := range d.from.operations {
 		place[o] = i
 	}
-	for i, first := range d.pairs {
-		for _, second := range d.pairs[i+1:] {
-			if first.from == nil || first.to == nil || second.from == nil || second.to == nil {
-				continue
-			}
+	var kept []*operationPair
+	for _, pair := range d.pairs {
+		if pair.from != nil && pair.to != nil {
+			kept = append(kept, pair)
+		}
+	}
+	for i, first := range kept {
+		for _, second := range kept[i+1:] {
 			if first.overlaps(second) && place[first.from] > place[second.from] {
 				d.addOperation(second, EffectUnsure, "comes after %s in the catalogue; before, it came first, which decides between the two where a call fits both", first.subject())
 			}
@@ -176,11 +179,11 @@ func (q *QueryParameter) describe() string {
 	return values + ", once"
 }
 
-func succession(o *operation) string {
+func succeeded(o *operation) string {
 	if o.SuccessorOf == "" {
-		return "succeeds no other operation"
+		return "no other operation"
 	}
-	return "succeeds " + o.SuccessorOf
+	return o.SuccessorOf
 }
 
 func orNone(s string) string {

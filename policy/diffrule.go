@@ -238,7 +238,8 @@ func without(names, other []string) (rest []string) {
 	return rest
 }
 
-// sameNames compares two lists whose order means nothing. Nil is not empty.
+// sameNames compares two lists whose order means nothing, and which hold no name
+// twice. Nil, which means all, is no other list's equal: none is empty.
 func sameNames(a, b []string) bool {
-	return (a == nil) == (b == nil) && len(a) == len(b) && without(a, b) == nil
+	return len(a) == len(b) && without(a, b) == nil
 }

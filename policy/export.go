@@ -27,7 +27,6 @@ func (p *Policy) Export(w io.Writer, format string) error {
 		p.exported().markdown(&b)
 	case "json":
 		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(p.exported())
 	case "csv":

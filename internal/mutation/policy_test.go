@@ -30,6 +30,14 @@ var suites = []suite{
 		},
 		regexp.MustCompile("^Test(Diff|Effects|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules"),
 	},
+	// What people read of the policy: what changed from one to another, why a call is
+	// refused, and the whole of it. The tests that draw policies take long; those that
+	// spell out what is said have to notice it all.
+	{
+		"comparing",
+		[]string{"diff.go", "diffeffect.go", "diffoperation.go", "diffrule.go", "explain.go", "export.go"},
+		regexp.MustCompile("^Test(Effects|DiffOfNewRules|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules"),
+	},
 }
 
 // equivalent are the mutants that no test can notice, a file for each suite, each with
