@@ -109,12 +109,20 @@ func TestArchiveOfAnotherProgram(t *testing.T) {
 	}
 }
 
-// Every policy fits into an archive, the longest too.
+// Every policy fits into an archive, the longest too; nothing longer is one.
 func TestLongestArchive(t *testing.T) {
 	rules := "version: 1\n#"
-	rules += strings.Repeat("x", maxDocument-len(rules))
+	rules += strings.Repeat("x", 1<<20-len(rules))
 	if _, err := FromArchive(mustNew(t, []byte(rules)).Archive()); err != nil {
 		t.Error(err)
+	}
+	longest := archiveOf(rules, rules)
+	if catalogue, text, err := ArchiveTexts(longest); err != nil || string(catalogue) != rules || string(text) != rules {
+		t.Errorf("%d and %d bytes (%v)", len(catalogue), len(text), err)
+	}
+	want := "not an archived policy: it has more than 2097168 bytes"
+	if _, _, err := ArchiveTexts(append(longest, 'x')); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 

@@ -140,7 +140,6 @@ func (r *reader) need(m mapping, what, key string) ast.Node {
 	n, ok := m.node[key]
 	if !ok {
 		r.fail(m.at, "%s lacks the key %q", what, key)
-		return nil
 	}
 	return n
 }
@@ -157,8 +156,7 @@ func (r *reader) text(n ast.Node, what string) string {
 		s = n.Value
 	case *ast.IntegerNode, *ast.FloatNode:
 		s = n.GetToken().Value
-	case *ast.NullNode:
-		r.fail(n, "%s is empty; give it a value or leave the key out", what)
+	case *ast.NullNode: // empty, as "" is
 	case *ast.BoolNode:
 		r.fail(n, "%s must be text; put %q in quotes if it is a name", what, n.GetToken().Value)
 	default:
@@ -185,20 +183,18 @@ func (r *reader) sequence(n ast.Node, what string) []ast.Node {
 	if r.err != nil {
 		return nil
 	}
-	if _, ok := n.(*ast.NullNode); ok {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		if len(n.Values) == 0 {
+			r.fail(n, "%s is an empty list; name something or leave the key out", what)
+		}
+		return n.Values
+	case *ast.NullNode:
 		r.fail(n, "%s is empty; name something or leave the key out", what)
-		return nil
-	}
-	s, ok := n.(*ast.SequenceNode)
-	if !ok {
+	default:
 		r.fail(n, "%s must be a list, like [one, two]", what)
-		return nil
 	}
-	if len(s.Values) == 0 {
-		r.fail(n, "%s is an empty list; name something or leave the key out", what)
-		return nil
-	}
-	return s.Values
+	return nil
 }
 
 // texts reads n as a list of different, non-empty scalars.

@@ -52,7 +52,7 @@ func (s *supposition) query(r *Request, against doubt) (raw string, ok bool) {
 // value is one that the parameter takes. It meets the condition of the call's own
 // operation, if that has one, and no other but that of the doubt.
 func (s *supposition) value(q *QueryParameter, against doubt) string {
-	var value string
+	var value string // the empty text is as good as any other
 	switch q.Type {
 	case TypeInteger:
 		value = "0"
@@ -64,8 +64,6 @@ func (s *supposition) value(q *QueryParameter, against doubt) string {
 				break
 			}
 		}
-	default:
-		value = "x"
 	}
 	if s.op.when.parameter == q.Name {
 		value = s.op.when.contains
@@ -128,25 +126,21 @@ func (p *Policy) limits(r *Request) []*rule {
 }
 
 // insider returns a project that fits and passes all limits of the call; if there
-// is none, the one that the most of them let pass before one refuses it.
+// is none, one that passes the first of them, if any that fits does. The rule that
+// refuses such a project is another than the one that refuses an outsider, so that
+// neither is told.
 func (p *Policy) insider(r *Request, fits func(string) bool) string {
 	limits := p.limits(r)
 	if len(limits) == 0 {
 		return someProject
 	}
-	best, most := someProject, 0
+	best := someProject
 	for _, project := range limits[0].projects {
 		if !fits(project) {
 			continue
 		}
-		passed := 1
-		for passed < len(limits) && slices.Contains(limits[passed].projects, project) {
-			passed++
-		}
-		if passed > most {
-			best, most = project, passed
-		}
-		if passed == len(limits) {
+		best = project
+		if !slices.ContainsFunc(limits[1:], func(ru *rule) bool { return !slices.Contains(ru.projects, project) }) {
 			break
 		}
 	}

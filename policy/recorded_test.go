@@ -62,14 +62,17 @@ func TestRecordedCallsAreReconsidered(t *testing.T) {
 	const rules = `
 version: 1
 rules:
-  - {name: no-deletes, deny: [issue.delete], connections: [reads]}
+  - {name: no-deletes, deny: [issue.delete], connections: [reads, careful]}
   - {name: no-types, deny: [issuetype.list], connections: [types]}
   - {name: no-projects, deny: [project.get], connections: [types]}
-  - {name: only-types, deny: [issuetype.list], connections: [typed]}
-  - {name: acme, projects: [ACME, "10000"], connections: [limited, both]}
-  - {name: ops, projects: [OPS], connections: [both]}
+  - {name: only-types, deny: [issuetype.list], connections: [typed, careful]}
+  - {name: acme, projects: ["10000", ACME], connections: [limited, both, careful]}
+  - {name: three, projects: [ACME, OPS, "10000"], connections: [shared]}
+  - {name: ops, projects: [OPS], connections: [both, shared]}
+  - {name: trial, projects: [ACME], connections: [trial, ids], mode: report}
   - {name: by-id, projects: ["10000"], connections: [ids]}
-  - {name: trial, projects: [ACME], connections: [trial], mode: report}
+  - {name: first, projects: ["1"], connections: [first]}
+  - {name: types-and-projects, deny: [issuetype.list], projects: [ACME], connections: [narrow]}
 `
 	type outcome = Outcome
 	p := mustNew(t, []byte(rules))
@@ -102,19 +105,30 @@ rules:
 
 		{"the project has a pseudonym", allowed("limited", "GET", "project.get", project+"~5f2a9c"), undecidable(CodeProjectNotAllowed, "acme", path)},
 		{"the project was dropped", allowed("limited", "GET", "project.get", project+"{projectIdOrKey}"), undecidable(CodeProjectNotAllowed, "acme", path)},
+		{"the issue has a pseudonym", allowed("limited", "DELETE", "issue.delete", "/rest/api/3/issue/~5f2a9c"), undecidable(CodeProjectNotAllowed, "acme", path)},
+		{"other rules limit nothing", allowed("careful", "GET", "project.get", project+"~5f2a9c"), undecidable(CodeProjectNotAllowed, "acme", path)},
+		{"other rules limit other calls, or only report", allowed("ids", "GET", "project.get", project+"~5f2a9c"), undecidable(CodeProjectNotAllowed, "by-id", path)},
+		{"the limit is the first id that there is", allowed("first", "GET", "project.get", project+"~5f2a9c"), undecidable(CodeProjectNotAllowed, "first", path)},
 		{"no limit looks at the pseudonym", allowed("reads", "GET", "project.get", project+"~5f2a9c"), outcome{Verdict: VerdictSame}},
+		{"no limit looks at the issue's pseudonym", allowed("free", "DELETE", "issue.delete", "/rest/api/3/issue/~5f2a9c"), outcome{Verdict: VerdictSame}},
 		{"only the issue type was dropped", Recorded{Edition: DataCenter, Method: "GET", Operation: "field.list", Path: "/rest/api/2/issue/createmeta/ACME/issuetypes/{issueTypeId}", Connection: "limited", PolicySHA256: elsewhere, Allowed: true}, outcome{Verdict: VerdictSame}},
+		{"one project is within both limits", allowed("shared", "GET", "project.get", project+"~5f2a9c"), undecidable(CodeProjectNotAllowed, "three", path)},
 		{"no project is within both limits", allowed("both", "GET", "project.get", project+"~5f2a9c"), outcome{Verdict: VerdictRefused}},
 		{"no issue is named by a project's id", allowed("ids", "DELETE", "issue.delete", "/rest/api/3/issue/~5f2a9c"), outcome{VerdictRefused, CodeProjectNotAllowed, "by-id", ""}},
 
 		{"the query names no project", allowed("limited", "GET", "user.assignable", "/rest/api/3/user/assignable/search", "query"), outcome{VerdictRefused, CodeProjectNotAllowed, "acme", ""}},
 		{"the query names a project", allowed("limited", "GET", "user.assignable", "/rest/api/3/user/assignable/search", "query", "project"), undecidable(CodeProjectNotAllowed, "acme", "a project limit looks at the value of project, which is not recorded")},
+		{"the query names a project, and has a truth value", allowed("limited", "GET", "user.assignable", "/rest/api/3/user/assignable/search", "project", "recommend"), undecidable(CodeProjectNotAllowed, "acme", "a project limit looks at the value of project, which is not recorded")},
+		{"no rule looks at text, numbers and truth values", allowed("limited", "GET", "user.picker", "/rest/api/3/user/picker", "query", "maxResults", "showAvatar"), outcome{Verdict: VerdictSame}},
 		{"the query names an issue, and the limit ids", allowed("ids", "GET", "user.assignable", "/rest/api/3/user/assignable/search", "project", "issueKey"), outcome{VerdictRefused, CodeProjectNotAllowed, "by-id", ""}},
 
 		{"the condition was met", allowed("typed", "GET", "issuetype.list", project+"ACME", "expand"), outcome{VerdictRefused, CodeOperationSwitchedOff, "only-types", ""}},
 		{"the condition cannot have been met", allowed("typed", "GET", "project.get", project+"ACME", "expand"), outcome{Verdict: VerdictSame}},
 		{"the condition may have been met", allowed("typed", "GET", "project.get", project+"ACME", "expand", "properties"), undecidable(CodeOperationSwitchedOff, "only-types", condition)},
 		{"the condition does not matter", allowed("types", "GET", "project.get", project+"ACME", "expand", "properties"), outcome{Verdict: VerdictRefused}},
+		{"the condition, since no limit looks at the pseudonym", allowed("typed", "GET", "project.get", project+"~5f2a9c", "expand", "properties"), undecidable(CodeOperationSwitchedOff, "only-types", condition)},
+		{"one rule refuses, whether or not the condition was met", allowed("narrow", "GET", "project.get", project+"OPS", "expand", "properties"), outcome{Verdict: VerdictRefused, Rule: "types-and-projects"}},
+		{"the condition or the pseudonym", allowed("careful", "GET", "project.get", project+"~5f2a9c", "expand", "properties"), undecidable(CodeProjectNotAllowed, "acme", path+"; "+condition)},
 		{"without the parameter there is no condition", allowed("typed", "GET", "project.get", project+"ACME", "properties"), outcome{Verdict: VerdictSame}},
 
 		{"the body names a project", allowed("limited", "POST", "issue.create", "/rest/api/3/issue"), undecidable(CodeProjectNotAllowed, "acme", body)},
@@ -128,6 +142,7 @@ rules:
 
 		{"a delete is on again", refused(CodeOperationSwitchedOff, allowed("free", "DELETE", "issue.delete", "/rest/api/3/issue/ACME%2D1")), outcome{Verdict: VerdictAllowed}},
 		{"a delete is off for another reason", refused(CodeProjectNotAllowed, allowed("reads", "DELETE", "issue.delete", "/rest/api/3/issue/ACME-1")), outcome{VerdictSame, CodeOperationSwitchedOff, "no-deletes", ""}},
+		{"a delete is on again, within a limit", refused(CodeOperationSwitchedOff, allowed("limited", "DELETE", "issue.delete", "/rest/api/3/issue/~5f2a9c")), undecidable(CodeProjectNotAllowed, "acme", path)},
 
 		{"a path stays undocumented", refused(CodeOperationNotDocumented, allowed("free", "GET", "", "/rest/api/3/search")), outcome{Verdict: VerdictSame, Code: CodeOperationNotDocumented}},
 		{"a path that was cut stays undocumented", refused(CodeOperationNotDocumented, allowed("free", "GET", "", "/rest/api/3/search/…")), outcome{Verdict: VerdictSame, Code: CodeOperationNotDocumented}},
@@ -136,9 +151,16 @@ rules:
 
 		{"another gate refused", refused("issue_not_published", allowed("reads", "DELETE", "issue.delete", "/rest/api/3/issue/ACME-1")), outcome{Verdict: VerdictNotByPolicy}},
 		{"no policy was asked", Recorded{Code: "connection_unknown"}, outcome{Verdict: VerdictNotByPolicy}},
+		{"no policy is named", Recorded{Code: CodeProjectNotAllowed}, outcome{Verdict: VerdictNotByPolicy}},
 		{"the same policy decided", Recorded{PolicySHA256: p.SHA256(), Code: CodeProjectNotAllowed}, outcome{Verdict: VerdictSame, Code: CodeProjectNotAllowed}},
+		{"the code of an allowed call is not looked at", Recorded{PolicySHA256: p.SHA256(), Code: CodeProjectNotAllowed, Allowed: true}, outcome{Verdict: VerdictSame}},
 
 		{"another catalogue allowed an operation", allowed("free", "GET", "filter.get", "/rest/api/3/filter/1"), outcome{Verdict: VerdictRefused, Code: CodeOperationNotDocumented}},
+		{"another catalogue allowed one with parameters", allowed("free", "GET", "filter.get", "/rest/api/3/filter/1", "expand"), outcome{Verdict: VerdictRefused, Code: CodeOperationNotDocumented}},
+		{"another catalogue allowed one with a pseudonym", allowed("free", "GET", "filter.get", "/rest/api/3/filter/~5f2a9c"), undecidable("", "", whyCatalogue)},
+		{"another catalogue gave it another path", allowed("free", "GET", "project.get", "/rest/api/3/projects/ACME"), outcome{Verdict: VerdictRefused, Code: CodeOperationNotDocumented}},
+		{"another catalogue gave it a longer path", allowed("free", "GET", "project.get", project+"~5f2a9c/{issueTypeId}"), undecidable("", "", whyCatalogue)},
+		{"another program took a path without a slash", allowed("free", "GET", "project.get", "x"+project+"ACME"), outcome{Verdict: VerdictRefused, Code: CodePathMalformed}},
 		{"another catalogue gave it another name", allowed("free", "GET", "project.read", project+"ACME"), undecidable("", "", whyCatalogue)},
 		{"another catalogue knew another parameter", allowed("free", "GET", "project.get", project+"ACME", "fields"), undecidable("", "", whyCatalogue)},
 		{"another catalogue did not know the path", refused(CodeOperationNotDocumented, allowed("free", "GET", "", "/rest/api/3/priority")), undecidable("", "", whyCatalogue)},

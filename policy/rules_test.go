@@ -41,16 +41,19 @@ func TestDefectiveRulesAreRefused(t *testing.T) {
 }
 
 func TestRulesThatAreNoText(t *testing.T) {
-	for name, text := range map[string][]byte{
-		"empty file":  {},
-		"not UTF-8":   []byte("version: 1 # \xff\n"),
-		"UTF-16":      []byte("\xff\xfev\x00e\x00"),
-		"one MiB":     []byte("version: 1\n#" + strings.Repeat("x", maxDocument)),
-		"only a NUL":  {0},
-		"only spaces": []byte("  \n"),
+	for name, tt := range map[string]struct{ text, want string }{
+		"empty file":              {"", "policy rules: it is empty; begin with a version"},
+		"only spaces":             {"  \n", "policy rules: it is empty; begin with a version"},
+		"only the end of a text":  {"...\n", "policy rules: it is empty; begin with a version"},
+		"not UTF-8":               {"version: 1 # \xff\n", "policy rules: it is not valid UTF-8; save it as UTF-8"},
+		"UTF-16":                  {"\xff\xfev\x00e\x00", "policy rules: it is not valid UTF-8; save it as UTF-8"},
+		"not UTF-8, and no YAML":  {"version: [\xff", "policy rules: it is not valid UTF-8; save it as UTF-8"},
+		"over one MiB":            {"version: 1\n#" + strings.Repeat("x", 1<<20-11), "policy rules: it has 1048577 bytes; at most 1048576 are read"},
+		"over one MiB of no YAML": {"version: [" + strings.Repeat(" ", 1<<20), "policy rules: it has 1048586 bytes; at most 1048576 are read"},
+		"only a NUL":              {"\x00", "policy rules, line 1, column 1: the document must be a mapping (key: value)"},
 	} {
-		if _, err := New(text); err == nil {
-			t.Errorf("%s: no error", name)
+		if _, err := New([]byte(tt.text)); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: error\n%v\nwant\n%s", name, err, tt.want)
 		}
 	}
 	if _, err := Check(nil); err == nil {
@@ -59,52 +62,9 @@ func TestRulesThatAreNoText(t *testing.T) {
 }
 
 func TestNumbersKeepTheirDigits(t *testing.T) {
-	p := mustNew(t, []byte("version: 1\nrules:\n  - name: a\n    projects: [ACME, 10000, \"10001\"]\n"))
-	if got := strings.Join(p.rules[0].projects, " "); got != "ACME 10000 10001" {
-		t.Errorf("projects are %q", got)
-	}
-}
-
-func TestCheckWarns(t *testing.T) {
-	tests := []struct {
-		name, rules string
-		want        []string // a part of each warning
-	}{
-		{"nothing odd", "rules:\n  - {name: a, deny: [issue.delete]}\n", nil},
-		{"successors alone", "successors: [createmeta.fields]\n", nil},
-		{"nothing at all", "", []string{"changes nothing"}},
-		{"successor that is off", "rules:\n  - {name: a, deny: [createmeta.fields, issue.delete]}\n", []string{`rule "a": createmeta.fields is off already`}},
-		{"denied before", "rules:\n  - {name: a, deny: [issue.delete]}\n  - {name: b, clients: [x], deny: [issue.delete]}\n", []string{`rule "b": issue.delete is switched off for these calls already, by rule "a"`}},
-		{"denied for others", "rules:\n  - {name: a, clients: [y], deny: [issue.delete]}\n  - {name: b, clients: [x], deny: [issue.delete]}\n", nil},
-		{"denied for fewer", "rules:\n  - {name: a, clients: [y], deny: [issue.delete]}\n  - {name: b, deny: [issue.delete]}\n", nil},
-		{"only reported before", "rules:\n  - {name: a, mode: report, deny: [issue.delete]}\n  - {name: b, deny: [issue.delete]}\n", nil},
-		{"limit and what it cannot limit", "rules:\n  - {name: a, projects: [ACME]}\n", []string{
-			`rule "a": the project limit does not touch myself.get, user.picker, priority.list`,
-			`rule "a": under the project limit project.list on Jira Data Center and Server is refused`}},
-		{"limit with these denied", "rules:\n  - {name: a, projects: [ACME], deny: [myself.get, user.picker, priority.list, project.list]}\n", nil},
-		{"limits with nothing in common", "rules:\n" +
-			"  - {name: a, projects: [ACME], deny: [myself.get, user.picker, priority.list, project.list]}\n" +
-			"  - {name: b, connections: [acme], projects: [OPS, \"1\"], deny: [myself.get, user.picker, priority.list, project.list]}\n", []string{
-			"myself.get is switched off", "user.picker is", "priority.list is", "project.list is",
-			`rule "b": it and rule "a" share calls and no project`}},
-		{"limits of different connections", "rules:\n" +
-			"  - {name: a, connections: [one], projects: [ACME], deny: [myself.get, user.picker, priority.list, project.list]}\n" +
-			"  - {name: b, connections: [two], projects: [OPS], deny: [myself.get, user.picker, priority.list, project.list]}\n", nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Check([]byte("version: 1\n" + tt.rules))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(got) != len(tt.want) {
-				t.Fatalf("warnings %q, want %q", got, tt.want)
-			}
-			for i := range got {
-				if !strings.Contains(got[i], tt.want[i]) {
-					t.Errorf("warning %q, want one with %q", got[i], tt.want[i])
-				}
-			}
-		})
+	p := mustNew(t, []byte("version: 1\nrules:\n  - name: 2.50\n    projects: [ACME, 10000, \"10001\"]\n"))
+	d := p.Decide(Request{Edition: Cloud, Method: "GET", Path: "/rest/api/3/project/OPS"})
+	if want := `(the operator's rule "2.50" allows: ACME, 10000, 10001)`; !strings.HasSuffix(d.Detail, want) {
+		t.Errorf("refused with %q, want %q at the end", d.Detail, want)
 	}
 }

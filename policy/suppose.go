@@ -94,23 +94,27 @@ func (s *supposition) doubts() []doubt {
 	if !s.recorded.wholePath() {
 		list = append(list, doubt{about: aboutIdentifier})
 	}
-	value := false
 	for _, name := range s.recorded.QueryNames {
-		q := s.op.parameter(name)
-		value = value || q != nil && q.names != referenceNone
 		for _, o := range s.found.operations {
 			if o != s.op && o.when.parameter == name {
 				list = append(list, doubt{aboutCondition, o})
 			}
 		}
 	}
-	if value {
+	if len(s.naming()) > 0 {
 		list = append(list, doubt{about: aboutValue})
 	}
 	if s.op.Body == BodyIssue {
 		list = append(list, doubt{about: aboutBody})
 	}
 	return list
+}
+
+// naming lists the recorded parameters whose values name projects.
+func (s *supposition) naming() []string {
+	return slices.DeleteFunc(s.op.projectParameters(), func(name string) bool {
+		return !slices.Contains(s.recorded.QueryNames, name)
+	})
 }
 
 // decide decides the call with its gaps filled. It is not possible where the call
@@ -127,7 +131,7 @@ func (s *supposition) decide(against doubt) (_ refusal, possible bool) {
 	}
 	r.RawQuery = query
 	d := s.p.Decide(r)
-	if d.Operation == nil || d.op != s.op || d.Code != "" && d.Code != CodeOperationSwitchedOff && d.Code != CodeProjectNotAllowed {
+	if d.op != s.op || d.Code != "" && d.Code != CodeOperationSwitchedOff && d.Code != CodeProjectNotAllowed {
 		return refusal{}, false
 	}
 	switch {
@@ -136,7 +140,7 @@ func (s *supposition) decide(against doubt) (_ refusal, possible bool) {
 		// The fault is the body's own, or its size, which the gateway looks at
 		// whatever the operation is.
 		return refusal{code: s.recorded.Code}, true
-	case s.op.Body == BodyIssue:
+	default: // which changes nothing where the operation has no body
 		_, d = s.p.DecideBody(d, r, "application/json", s.body(&r, against))
 	}
 	return refusal{d.Code, d.Rule}, true
@@ -151,13 +155,7 @@ func (s *supposition) why(x doubt) string {
 		c := x.condition.when
 		return fmt.Sprintf("%s is switched off, and whether the query had %s=%s is not recorded", x.condition.ID, c.parameter, c.contains)
 	case aboutValue:
-		var names []string
-		for _, name := range s.op.projectParameters() {
-			if slices.Contains(s.recorded.QueryNames, name) {
-				names = append(names, name)
-			}
-		}
-		return "a project limit looks at the value of " + strings.Join(names, " and ") + ", which is not recorded"
+		return "a project limit looks at the value of " + strings.Join(s.naming(), " and ") + ", which is not recorded"
 	}
 	if s.reached == stageRules {
 		return "the call was refused before its body was looked at, and bodies are not recorded"

@@ -161,19 +161,33 @@ func everyCall(p *Policy) func(yield func(Request) bool) {
 	}
 }
 
-// The first value of a parameter is as good as any other, unless it makes the call
-// another one.
+// Any value of a parameter is as good as another, unless it makes the call another
+// one. Here a list that contains "other" makes it the operation b, which is off.
 func TestSupposesNoOtherOperation(t *testing.T) {
-	catalogue := strings.ReplaceAll(embeddedCatalogue, "values: [description, issueTypes,", "values: [issueTypes, description,")
-	if catalogue == embeddedCatalogue {
-		t.Fatal("the catalogue has no such list any more")
-	}
-	p, err := build([]byte(catalogue), []byte("version: 1\nrules: [{name: no-types, deny: [issuetype.list]}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := Recorded{Edition: Cloud, Method: "GET", Operation: "project.get", Path: "/rest/api/3/project/ACME", QueryNames: []string{"expand"}, PolicySHA256: elsewhere, Allowed: true}
-	if o := p.Reconsider(r); o.Verdict != VerdictSame {
-		t.Errorf("got %+v", o)
+	const catalogue = `version: "1"
+operations:
+  - {id: a, purpose: A, datacenter: {method: GET, path: /rest/api/2/a, projects: none, query: [{name: x, %s}, {name: n, type: integer}]}}
+  - {id: b, purpose: B, datacenter: {method: GET, path: /rest/api/2/a, projects: none, when: {parameter: x, contains: other}, query: [{name: x, type: list, values: [one, other]}]}}
+`
+	for _, tt := range []struct {
+		name, parameter string
+		names           []string
+		want            Verdict
+	}{
+		{"its value comes first", "type: list, values: [other, one]", []string{"x"}, VerdictSame},
+		{"its value comes last", "type: list, values: [one, other]", []string{"x"}, VerdictSame},
+		{"a takes one value only", "type: choice, values: [two]", []string{"x"}, VerdictSame},
+		{"a alone has n, and may have both values", "type: list, values: [one, other]", []string{"x", "n"}, VerdictUndecidable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := build(fmt.Appendf(nil, catalogue, tt.parameter), []byte("version: 1\nrules: [{name: no-b, deny: [b]}]\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := Recorded{Edition: DataCenter, Method: "GET", Operation: "a", Path: "/rest/api/2/a", QueryNames: tt.names, PolicySHA256: elsewhere, Allowed: true}
+			if o := p.Reconsider(r); o.Verdict != tt.want {
+				t.Errorf("got %+v", o)
+			}
+		})
 	}
 }

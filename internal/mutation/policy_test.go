@@ -38,6 +38,17 @@ var suites = []suite{
 		[]string{"diff.go", "diffeffect.go", "diffoperation.go", "diffrule.go", "explain.go", "export.go"},
 		regexp.MustCompile("^Test(Effects|DiffOfNewRules|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules"),
 	},
+	// What reads texts, archives, and records of calls, with the warnings about rules and
+	// the policy itself. It has to be noticed without the tests that try every call, or
+	// calls at random, or that are about something else.
+	{
+		"reading",
+		[]string{
+			"archive.go", "check.go", "code.go", "document.go", "edition.go", "fill.go", "operation.go", "policy.go",
+			"quote.go", "recorded.go", "suppose.go",
+		},
+		regexp.MustCompile("^Test(Diff|Effects|Reconsider|RulesOnlyNarrow)|^FuzzRules"),
+	},
 }
 
 // equivalent are the mutants that no test can notice, a file for each suite, each with
