@@ -9,7 +9,8 @@
 // it. So a mutant costs the start of a process, not a compilation; only changed
 // constants, which must be known to the compiler, have a binary of their own.
 // Nothing is written to the source tree: the compiler is given the changed files
-// by -overlay.
+// by -overlay, and each run of tests has a working directory, with testdata, and a
+// folder for temporary files of its own.
 //
 // # The faults
 //

@@ -1,6 +1,10 @@
 package mutation
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -45,5 +49,31 @@ func TestSurvivorsAreWhatTestsDoNotTry(t *testing.T) {
 				t.Errorf("of %d mutants these survived:\n%q\nwant:\n%q", len(results), survivors, tt.survivors)
 			}
 		})
+	}
+}
+
+// Tests that leave files where they run pass in each run only if no other run's are
+// there; none must be left in the source tree.
+func TestRunsDoNotDisturbEachOther(t *testing.T) {
+	const dir = "testdata/litter"
+	p, err := Load(dir, "litter.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Build(t.Context(), p, t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := s.Run(t.Context(), func(Result) {})
+	if err != nil || len(results) == 0 {
+		t.Fatalf("%d mutants, %v", len(results), err)
+	}
+	for _, r := range results {
+		if r.Verdict != Survived {
+			t.Errorf("%s: %s, although its test looks at nothing but files", r.Key(), r.Verdict)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "litter.txt")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file was left in the source tree (%v)", err)
 	}
 }

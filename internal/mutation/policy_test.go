@@ -6,13 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// A suite is some files of the policy with the tests that have to notice their faults.
+// A suite is some files of a package with the tests that have to notice their faults.
 type suite struct {
 	name  string
+	dir   string // of the package, below that of policy
 	files []string
 	// without are the tests that take long for what they notice of these files.
 	without *regexp.Regexp
@@ -23,7 +25,7 @@ var suites = []suite{
 	// what is masked in records. It has to be noticed without the tests that are about
 	// something else: the diff, calls of the past, and files of rules.
 	{
-		"deciding",
+		"deciding", ".",
 		[]string{
 			"body.go", "catalogue.go", "compile.go", "connection.go", "decide.go", "decision.go", "identifier.go",
 			"json.go", "mask.go", "narrow.go", "path.go", "query.go", "rules.go",
@@ -34,7 +36,7 @@ var suites = []suite{
 	// refused, and the whole of it. The tests that draw policies take long; those that
 	// spell out what is said have to notice it all.
 	{
-		"comparing",
+		"comparing", ".",
 		[]string{"diff.go", "diffeffect.go", "diffoperation.go", "diffrule.go", "explain.go", "export.go"},
 		regexp.MustCompile("^Test(Effects|DiffOfNewRules|Reconsider|RulesOnlyNarrow|LongestArchive)|^FuzzRules"),
 	},
@@ -42,13 +44,17 @@ var suites = []suite{
 	// the policy itself. It has to be noticed without the tests that try every call, or
 	// calls at random, or that are about something else.
 	{
-		"reading",
+		"reading", ".",
 		[]string{
 			"archive.go", "check.go", "code.go", "document.go", "edition.go", "fill.go", "operation.go", "policy.go",
 			"quote.go", "recorded.go", "suppose.go",
 		},
 		regexp.MustCompile("^Test(Diff|Effects|Reconsider|RulesOnlyNarrow)|^FuzzRules"),
 	},
+	// What keeps the policies that decided, so that a record's hash leads to its rules.
+	{"history", "history", []string{"history.go", "list.go"}, nil},
+	// What sums up how recorded calls would be decided by another policy.
+	{"replay", "replay", []string{"replay.go"}, nil},
 }
 
 // equivalent are the mutants that no test can notice, a file for each suite, each with
@@ -58,15 +64,44 @@ var suites = []suite{
 var equivalent embed.FS
 
 func TestPolicysTestsNoticeFaults(t *testing.T) {
-	dependOn(t, dir)
+	for _, dir := range []string{policyDir, "../nearest", "../privatefile"} {
+		dependOn(t, dir)
+	}
 	for _, s := range suites {
 		t.Run(s.name, s.test)
 	}
 }
 
-const dir = "../../policy"
+const policyDir = "../../policy"
+
+// A file that is new is in a suite, too.
+func TestSuitesHaveEveryFile(t *testing.T) {
+	var covered []string
+	for _, s := range suites {
+		for _, file := range s.files {
+			covered = append(covered, filepath.Join(policyDir, s.dir, file))
+		}
+	}
+	var there []string
+	for _, pattern := range []string{"*.go", "*/*.go"} {
+		files, err := filepath.Glob(filepath.Join(policyDir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		there = append(there, files...)
+	}
+	there = slices.DeleteFunc(there, func(file string) bool {
+		return strings.HasSuffix(file, "_test.go") || filepath.Base(file) == "doc.go"
+	})
+	slices.Sort(covered)
+	slices.Sort(there)
+	if !slices.Equal(covered, there) {
+		t.Errorf("files in suites:\n%q\nfiles of policy and below:\n%q", covered, there)
+	}
+}
 
 func (s suite) test(t *testing.T) {
+	dir := filepath.Join(policyDir, s.dir)
 	p, err := Load(dir, s.files...)
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +113,12 @@ func (s suite) test(t *testing.T) {
 			t.Errorf("%s has no reason", m.Key())
 		}
 	}
-	// One seed, so that each run tries the same cases; no time for shrinking them.
-	built, err := Build(t.Context(), p, t.TempDir(), s.without, "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+	var flags []string
+	if s.dir == "." { // whose tests alone draw their cases
+		// One seed, so that each run tries the same cases; no time for shrinking them.
+		flags = []string{"-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s"}
+	}
+	built, err := Build(t.Context(), p, t.TempDir(), s.without, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +136,7 @@ func (s suite) test(t *testing.T) {
 		case noticed && listed:
 			t.Errorf("tests notice a mutant that is listed as equivalent; take it out of %s:\n%s", list, r.Key())
 		case !noticed && !listed:
-			t.Errorf("policy/%s:%d: no test notices a fault; write one in policy, or list it with the reason in %s (%s):\n%s", r.File, r.Line, list, r.Verdict, r.Key())
+			t.Errorf("%s:%d: no test notices a fault; write one beside it, or list it with the reason in %s (%s):\n%s", filepath.Join(dir, r.File), r.Line, list, r.Verdict, r.Key())
 		}
 	}
 	for key := range reasons {

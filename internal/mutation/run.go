@@ -112,7 +112,11 @@ func (s *Suite) binary() string { return filepath.Join(s.dir, "all.test") }
 func (s *Suite) measure(ctx context.Context, name string) (test, []int, error) {
 	t := test{name: name, reaches: make([]bool, len(s.counts))}
 	file := filepath.Join(s.dir, name+".counts")
-	cmd := s.command(ctx, s.binary(), []string{name})
+	cmd, clean, err := s.command(ctx, s.binary(), []string{name})
+	if err != nil {
+		return t, nil, err
+	}
+	defer clean()
 	cmd.Env = append(cmd.Environ(), envCounts+"="+file)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return t, nil, fmt.Errorf("%s fails without any fault: %w\n%s", name, err, out)
@@ -134,12 +138,26 @@ func (s *Suite) measure(ctx context.Context, name string) (test, []int, error) {
 	return t, counts, nil
 }
 
-func (s *Suite) command(ctx context.Context, binary string, tests []string) *exec.Cmd {
+// command returns a run of tests, and what removes the folders made for it: what a
+// fault has written there, or left by ending the process, must not be found by other
+// runs or in the source tree. Of the package's directory it has testdata.
+func (s *Suite) command(ctx context.Context, binary string, tests []string) (cmd *exec.Cmd, clean func(), err error) {
+	own, err := os.MkdirTemp(s.dir, "run")
+	if err != nil {
+		return nil, nil, err
+	}
+	clean = func() { os.RemoveAll(own) }
+	work, temporary := filepath.Join(own, "work"), filepath.Join(own, "tmp")
+	if err := errors.Join(os.Mkdir(work, 0o700), os.Mkdir(temporary, 0o700), os.Symlink(filepath.Join(s.p.dir, "testdata"), filepath.Join(work, "testdata"))); err != nil {
+		clean()
+		return nil, nil, err
+	}
 	args := append([]string{"-test.failfast", "-test.run", "^(" + strings.Join(tests, "|") + ")$"}, s.flags...)
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = s.p.dir
+	cmd = exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = work
+	cmd.Env = append(cmd.Environ(), "TMPDIR="+temporary)
 	cmd.WaitDelay = time.Second
-	return cmd
+	return cmd, clean, nil
 }
 
 // Run runs the tests against every mutant, as many at a time as there are
@@ -202,11 +220,15 @@ func (s *Suite) judge(ctx context.Context, number int, m *Mutant) (Verdict, erro
 func (s *Suite) try(ctx context.Context, binary string, number int, tests []string) (Verdict, error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := s.command(limited, binary, tests)
+	cmd, clean, err := s.command(limited, binary, tests)
+	if err != nil {
+		return "", err
+	}
+	defer clean()
 	cmd.Env = append(cmd.Environ(), envMutant+"="+strconv.Itoa(number), envLimit+"="+strconv.Itoa(2*s.counts[number]+100_000))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	err = cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}

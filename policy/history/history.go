@@ -54,7 +54,7 @@ func (h *History) Put(p *policy.Policy) error {
 }
 
 func (h *History) put(path string, archive []byte) error {
-	if err := h.check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := h.check(); err != nil {
 		return err
 	}
 	_, err := read(path)
@@ -95,9 +95,6 @@ func (h *History) Bytes(hash string) ([]byte, error) {
 		return nil, err
 	}
 	archive, err := read(h.path(full))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, h.notKept(hash)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the policy %s: %w", full, err)
 	}
@@ -109,14 +106,6 @@ func (h *History) resolve(hash string) (string, error) {
 	hash = strings.ToLower(hash)
 	if len(hash) < MinPrefix || !isHash(hash+strings.Repeat("0", max(0, 2*sha256.Size-len(hash)))) {
 		return "", fmt.Errorf("%q is %w: give its 64 hexadecimal digits, or the first %d or more", cut(hash), ErrNotHash, MinPrefix)
-	}
-	if err := h.check(); errors.Is(err, fs.ErrNotExist) {
-		return "", h.notKept(hash)
-	} else if err != nil {
-		return "", err
-	}
-	if len(hash) == 2*sha256.Size {
-		return hash, nil
 	}
 	names, err := h.names()
 	if err != nil {
@@ -130,21 +119,20 @@ func (h *History) resolve(hash string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", h.notKept(hash)
+		return "", fmt.Errorf("policy %s is %w in %s: \"jiragate policy history\" lists those that are; an older one may be in a backup of that folder", hash, ErrNotKept, h.dir)
 	case 1:
 		return found[0], nil
 	}
 	return "", fmt.Errorf("policy %s is %w: give more digits of one of %s", hash, ErrAmbiguous, strings.Join(found, ", "))
 }
 
-func (h *History) notKept(hash string) error {
-	return fmt.Errorf("policy %s is %w in %s: \"jiragate policy history\" lists those that are; an older one may be in a backup of that folder", hash, ErrNotKept, h.dir)
-}
-
 // names lists the hashes that files are named for, in order.
 func (h *History) names() (hashes []string, err error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(h.dir) // sorted by name
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing the kept policies: %w", err)
 	}
 	for _, e := range entries {
@@ -158,10 +146,11 @@ func (h *History) names() (hashes []string, err error) {
 func (h *History) path(hash string) string { return filepath.Join(h.dir, hash+suffix) }
 
 // check refuses a folder that somebody else could have put there or can write
-// to. One that isn't there is [fs.ErrNotExist].
+// to. One that isn't there is made by [History.Put].
 func (h *History) check() error {
 	info, err := os.Lstat(h.dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist): // nobody's yet
 	case err != nil:
 		return err
 	case !info.IsDir():
@@ -178,11 +167,12 @@ func read(path string) (content []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err = io.ReadAll(io.LimitReader(f, policy.MaxArchive+1))
+	// What is longer than any policy is cut off, and so has another hash.
+	content, err = io.ReadAll(io.LimitReader(f, policy.MaxArchive))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	if len(content) > policy.MaxArchive || sum(content) != strings.TrimSuffix(filepath.Base(path), suffix) {
+	if sum(content) != strings.TrimSuffix(filepath.Base(path), suffix) {
 		return nil, fmt.Errorf("%s was %w: its content does not have the SHA-256 that it is named for; keep it for inspection under another name, and bring the file back from a backup", path, ErrAltered)
 	}
 	return content, nil

@@ -2,8 +2,6 @@ package history
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -29,11 +27,6 @@ type Entry struct {
 // List tells which policies are kept, the oldest first. It reads and checks each.
 // Where there is no folder yet, there are none.
 func (h *History) List() ([]Entry, error) {
-	if err := h.check(); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
 	hashes, err := h.names()
 	if err != nil {
 		return nil, err
@@ -56,21 +49,14 @@ func (h *History) Entry(hash string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := h.entry(full)
-	if errors.Is(e.Err, fs.ErrNotExist) {
-		return Entry{}, h.notKept(hash)
-	}
-	return e, nil
+	return h.entry(full), nil
 }
 
 func (h *History) entry(hash string) Entry {
 	e := Entry{SHA256: hash}
-	info, err := os.Lstat(h.path(hash))
-	if err != nil {
-		e.Err = err
-		return e
+	if info, err := os.Lstat(h.path(hash)); err == nil {
+		e.Made = info.ModTime()
 	}
-	e.Made = info.ModTime()
 	archive, err := read(h.path(hash))
 	if err != nil {
 		e.Err = err
