@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// WarnUnpinned is the code of the warning that no egress address is configured.
+const WarnUnpinned = "egress_unpinned"
+
 // Unpinned is what [Conn.PublicIP] says where no egress address is configured.
 const Unpinned = "unpinned"
 

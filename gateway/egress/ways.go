@@ -54,7 +54,7 @@ func (e *Egress) waysBy(addresses []Address, proxyRoots *x509.CertPool) (*ways, 
 	if len(addresses) == 0 {
 		w.reaches4, w.reaches6 = true, true
 		o.Logger.Warn("no egress address is configured: calls leave by the system's default route and their records say "+Unpinned,
-			slog.String("hint", "set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow"))
+			slog.String("warning", WarnUnpinned), slog.String("hint", "set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow"))
 		return w, nil
 	}
 	for _, a := range addresses {

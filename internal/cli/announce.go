@@ -3,6 +3,8 @@ package cli
 import (
 	"strings"
 	"time"
+
+	"jiragate/gateway/egress"
 )
 
 // announce says what was started, and warns of what an operator may not mean.
@@ -16,7 +18,7 @@ func (s *Server) announce() {
 	s.log.Info("policy loaded", "version", p.Version(), "sha256", p.SHA256(), "file", s.config.PolicyFile)
 	s.log.Info("store opened", "connections", len(d.Connections()), "clients", len(d.Clients()))
 	for _, w := range append(s.warnings(time.Now()), s.connectionWarnings(d)...) {
-		if w.Code != warnUnpinned { // of which the egress has warned
+		if w.Code != egress.WarnUnpinned { // of which the egress has warned
 			s.log.Warn(w.Message, append(w.about(), "hint", w.Hint)...)
 		}
 	}

@@ -44,7 +44,7 @@ leave unpinned.`,
 				rows = append(rows, []string{view.Region, e.Public, way(e), e.State, optionalTime(e.From), optionalTime(e.Until), works(e), e.Verified})
 			}
 			if unpinned {
-				rows = append([][]string{{view.Region, "unpinned", "the system's choice"}}, rows...)
+				rows = append([][]string{{view.Region, "unpinned", "the system's choice", "", "", "", "", ""}}, rows...)
 			}
 			return writeTable(a.out, []string{"REGION", "PUBLIC", "BY", "STATE", "FROM", "UNTIL", "UP", "VERIFIED"}, rows)
 		},

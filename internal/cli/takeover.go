@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"jiragate/gateway"
@@ -52,7 +54,11 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 	if o.sockets, err = socketsOf(m.Names, files); err != nil {
 		return nil, err
 	}
-	if err := a.config.checkFiles(); err != nil {
+	err = a.config.checkFiles()
+	if err == nil {
+		err = a.config.checkSurroundings(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, o.sockets.close())
 	}
 	if err := line.Send(handover.Message{Step: handover.Prepared, Version: programVersion().Version}); err != nil {
@@ -79,6 +85,27 @@ func (a *app) succeed(ctx context.Context, line *handover.Line, o StartOptions) 
 		o.Logger.Warn("the predecessor is gone, and idle connections of its clients with it", "error", err, "hint", "nothing: clients open others")
 	}
 	return server, nil
+}
+
+// checkSurroundings refuses a start where something has gone that the predecessor still
+// had when it began, and that it would need again, too: the service that opens the keyset,
+// etcd, an egress address. It must not give way then.
+func (c *Config) checkSurroundings(ctx context.Context) error {
+	quiet := slog.New(slog.DiscardHandler) // the start says the same
+	var problems []error
+	if !strings.HasPrefix(c.keyURI(), "env:") { // a variable can be read once
+		if _, err := openKeyset(ctx, *c, false, quiet); err != nil {
+			problems = append(problems, fmt.Errorf("JIRAGATE_KEY_URI: %w", err))
+		}
+	}
+	if _, err := c.storeThere(ctx); err != nil {
+		problems = append(problems, err)
+	}
+	addresses, err := openRegister(*c)
+	if err == nil {
+		_, err = openWayOut(*c, addresses, nil, quiet)
+	}
+	return errors.Join(append(problems, err)...)
 }
 
 // adoptAll takes the connections over that the predecessor's clients have open, and

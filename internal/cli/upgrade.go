@@ -194,6 +194,9 @@ func (s *succession) takeUp(ctx context.Context, c Config, names []string, files
 	if err != nil {
 		return nil, err
 	}
+	if err := s.restoreKeyset(c); err != nil {
+		return nil, errors.Join(err, given.close())
+	}
 	o := s.options
 	o.sockets = given
 	server, err := Start(ctx, c, o)
@@ -204,6 +207,21 @@ func (s *succession) takeUp(ctx context.Context, c Config, names []string, files
 		server.adopt(h.Provenance(), h.Conn())
 	}
 	return server, nil
+}
+
+// restoreKeyset puts the variable that holds the keyset into the environment again, which
+// it left when it was read.
+func (s *succession) restoreKeyset(c Config) error {
+	name, inVariable := strings.CutPrefix(c.keyURI(), "env:")
+	if !inVariable {
+		return nil
+	}
+	for _, variable := range s.environ {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return os.Setenv(name, value)
+		}
+	}
+	return nil // the start says that it is missing
 }
 
 // passOn gives the successor the connections, and passes their bytes on until

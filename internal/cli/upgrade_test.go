@@ -378,3 +378,50 @@ func TestUpgradeToWhatDoesNotStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUpgradeWhereNothingCouldStart: what keeps the new process from starting would keep the
+// old one from taking up again. It is noticed before that gives way.
+func TestUpgradeWhereNothingCouldStart(t *testing.T) {
+	f := startFleeting(t, "JIRAGATE_EGRESS=")
+	client := f.client(http1)
+	mustRun(t, f.environ, "", "egress", "announce", "198.51.100.9", "--from", time.Now().AddDate(1, 0, 0).UTC().Format(time.RFC3339))
+	f.signal(syscall.SIGUSR2)
+	line := f.says(`msg="no handover to a new program" error=(.*)`, 1)
+	if !strings.Contains(line, "can't take over") || !strings.Contains(line, "198.51.100.9 is published") {
+		t.Errorf("the log says %s", line)
+	}
+	if err := f.call(client); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUpgradeWithTheKeysetInAVariable: it leaves the environment once read, and is there for
+// the new process, and for the old one where that takes up again.
+func TestUpgradeWithTheKeysetInAVariable(t *testing.T) {
+	f := newFleeting(t)
+	keyset, err := os.ReadFile(f.path("data/keyset.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(f.path("data/keyset.json")); err != nil {
+		t.Fatal(err)
+	}
+	f.environ = append(f.environ, "JIRAGATE_KEY_URI=env:KEYSET", "KEYSET="+string(keyset))
+	f.begin(f.command())
+	f.says(`gateway ready`, 1)
+	client := f.client(http1)
+
+	f.install("#!/bin/sh\nexec env JIRAGATE_ADMIN_TOKEN_FILE=/nowhere/token " + f.real + ` "$@"` + "\n")
+	f.signal(syscall.SIGUSR2)
+	if line := f.says(`msg="no handover to a new program" error=(.*)`, 1); !strings.Contains(line, "the old one does again") {
+		t.Errorf("the log says %s", line)
+	}
+	if err := f.call(client); err != nil {
+		t.Error(err)
+	}
+	f.install("#!/bin/sh\nexec " + f.real + ` "$@"` + "\n")
+	f.upgrade()
+	if err := f.call(client); err != nil {
+		t.Error(err)
+	}
+}

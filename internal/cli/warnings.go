@@ -13,6 +13,7 @@ import (
 	"jiragate/certs"
 	"jiragate/gateway"
 	"jiragate/gateway/admin"
+	"jiragate/gateway/egress"
 	"jiragate/gateway/egress/register"
 	"jiragate/tokenstore"
 )
@@ -24,9 +25,6 @@ const expiryNotice = 21 * 24 * time.Hour
 
 // rootNotice is the same for the root, which every client must be given anew.
 const rootNotice = 90 * 24 * time.Hour
-
-// warnUnpinned is the code of the warning that no egress address is configured.
-const warnUnpinned = "egress_unpinned"
 
 // warning is something that an operator may not mean.
 type warning struct {
@@ -51,7 +49,7 @@ func (s *Server) warnings(now time.Time) []warning {
 	}
 	c := s.config
 	if len(s.engine.wayOut.public()) == 0 {
-		warn(warnUnpinned, "calls leave by the system's default route, and their records say unpinned", "", "",
+		warn(egress.WarnUnpinned, "calls leave by the system's default route, and their records say unpinned", "", "",
 			"set JIRAGATE_EGRESS or JIRAGATE_EGRESS_FILE to the addresses that customers allow")
 	}
 	if !addrPort(s.proxy).Addr().IsLoopback() && c.ProxyTLSCert == "" {
