@@ -52,10 +52,16 @@ func liveCalls(t *testing.T, f *faces) {
 		t.Errorf("after a call that is refused and one that isn't there are %d new rows", len(shown)-before)
 	}
 
+	if told := tab.Text("#followed"); strings.Contains(told, "missing") {
+		t.Errorf("nothing is missing, but the page says %q", told)
+	}
 	tab.Click("button", "Pause")
 	unseen := call(wrong)
 	tab.Click("button", "Follow")
 	tab.Until(`document.getElementById("followed").textContent.startsWith("Following")`)
+	if told := tab.Text("#followed"); !strings.Contains(told, "missing: load the page again") {
+		t.Errorf("the call of the pause is missing, but the page says %q", told)
+	}
 	later := call(wrong)
 	tab.Until(has(later))
 	if shown := browser.Eval[[]string](tab, shownNumbers); slices.Contains(shown, unseen) || len(shown) != before+2 {

@@ -16,6 +16,7 @@ import (
 const (
 	openAgain   = "Open the link that you were sent again. It is still good."
 	askForLink  = "Ask whoever sent you the link for a new one."
+	allIsWell   = "If you have just seen that your Jira is connected, all is well: close this window."
 	tellSender  = "Tell whoever sent you the link, and quote the reference below."
 	nothingDone = "Nothing was changed, neither here nor in your Jira."
 	takeBack    = "If you don't go on, you can take back the access that you gave: on Atlassian's site under the connected apps of your account (https://id.atlassian.com/manage-profile/apps), on Jira Data Center under the authorised applications of your profile."
@@ -165,7 +166,7 @@ func stateUnknown() page {
 		status: http.StatusBadRequest, code: "state_unknown",
 		Title: "This page can't be used (again)",
 		Text:  []string{"Each consent can be brought back here once, within ten minutes. This one was used already, took too long, or was not asked for by the gateway."},
-		Next:  []string{"If you have just seen that your Jira is connected, all is well: close this window.", "Otherwise open the link that you were sent again."},
+		Next:  []string{allIsWell, "Otherwise open the link that you were sent again."},
 	}
 }
 
@@ -328,7 +329,7 @@ func wrongMethod() page {
 		status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 		Title: "This address is for another use",
 		Text:  []string{"It can't be asked for in this way."},
-		Next:  []string{"Open the link that you were sent again."},
+		Next:  []string{allIsWell, "Otherwise open the link that you were sent again."},
 	}
 }
 

@@ -93,7 +93,7 @@ func TestHostileForms(t *testing.T) {
 		{"another site's page", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{header("Sec-Fetch-Site", "cross-site")}, 403, "from somewhere else", false},
 		{"another origin, old browser", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{header("Sec-Fetch-Site", ""), header("Origin", "https://evil.example")}, 403, "from somewhere else", false},
 		{"foreign browser", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{header("Cookie", "")}, 403, "where you began", true},
-		{"GET", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{func(r *http.Request) { r.Method = "GET" }}, 405, "another use", false},
+		{"GET", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{func(r *http.Request) { r.Method = "GET" }}, 405, "all is well", false},
 		// Chromium, on a page whose referrer is told to nobody.
 		{"own page", func(k string) url.Values { return siteForm(k, acmeID) }, []edit{header("Sec-Fetch-Site", "same-origin"), header("Origin", "null")}, 200, "connected", true},
 		// A proxy in front may ask under its own name for the listener.

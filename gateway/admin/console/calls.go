@@ -123,7 +123,7 @@ func calls(v *visit) error {
 		p.Follow = base + "calls/live?" + f.asked().Encode()
 	}
 	section := "calls"
-	if f.Decision == audit.DecisionDeny {
+	if f.Decision == audit.DecisionDeny && f.Kind == "call" {
 		section = "refused"
 	}
 	return v.show(http.StatusOK, "calls", view{Title: headline(f), Section: section, Live: p.Follow != "", Data: p})
@@ -180,8 +180,12 @@ func headline(f callFilter) string {
 		what = "Refused changes"
 	case f.Kind == "act":
 		what = "Changes"
-	case f.Decision == audit.DecisionDeny:
+	case f.Kind == "call" && f.Decision == audit.DecisionDeny:
 		what = "Refused calls"
+	case f.Decision == audit.DecisionDeny:
+		what = "Refused calls and changes"
+	case f.Kind == "call" && f.Decision == audit.DecisionAllow:
+		what = "Calls let through"
 	case f.Kind == "call":
 		what = "Calls"
 	}

@@ -62,7 +62,7 @@ func maybe(f func(activity.Point) *float64) func(activity.Point) (float64, bool)
 
 // charts are those of calls, refusals, latency and rate limits over a time.
 func charts(s admin.Activity) []chart {
-	latency := plot("Time that calls take", "At the gateway and at Jira together; estimated to within a few per cent.",
+	latency := plot("Time that calls take", "In milliseconds, at the gateway and at Jira together; estimated to within a few per cent.",
 		[]head{{"Median", " ms", "line"}, {"95th percentile", " ms", "line"}}, s.Points,
 		maybe(func(p activity.Point) *float64 { return p.P50 }), maybe(func(p activity.Point) *float64 { return p.P95 }))
 	latency.Scale = "log"
@@ -71,7 +71,7 @@ func charts(s admin.Activity) []chart {
 		plot("Refused and failed", "", []head{{"Failed", "", "line"}, {"Refused", "", "line"}}, s.Points,
 			whole(func(p activity.Point) uint64 { return p.Failed }), whole(func(p activity.Point) uint64 { return p.Refused })),
 		latency,
-		plot("Points of Atlassian's budget", "What calls of Cloud connections cost of the hourly points of the integration; estimated.",
+		plot("Points of Atlassian's budget", "What calls of Cloud connections that were let through cost of the hourly points of the integration; estimated, as if all of them had reached Jira.",
 			[]head{{"Points", "", "bars"}}, s.Points, whole(func(p activity.Point) uint64 { return p.BudgetPoints })),
 		plot("Jira's rate limits", "Calls that Jira answered with 429, and calls that the gateway held back for the sake of Jira's limits.",
 			[]head{{"Held back", "", "line"}, {"Limited by Jira", "", "line"}}, s.Points,

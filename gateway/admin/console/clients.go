@@ -49,8 +49,8 @@ func clients(v *visit) error {
 
 // newClientPage is the form of a new client.
 type newClientPage struct {
-	Problem                       *admin.Problem
-	Name, Connections, Certifcate string
+	Problem                        *admin.Problem
+	Name, Connections, Certificate string
 }
 
 func newClient(v *visit) error {
@@ -60,8 +60,8 @@ func newClient(v *visit) error {
 
 func addClient(v *visit) error {
 	text := func(name string) string { return strings.TrimSpace(v.r.PostForm.Get(name)) }
-	p := newClientPage{Name: text("name"), Connections: text("connections"), Certifcate: text("certificate_sans")}
-	body, err := admin.NewClient{Name: p.Name, Connections: fields(p.Connections), CertificateSANs: fields(p.Certifcate)}.Encode()
+	p := newClientPage{Name: text("name"), Connections: text("connections"), Certificate: text("certificate_sans")}
+	body, err := admin.NewClient{Name: p.Name, Connections: fields(p.Connections), CertificateSANs: fields(p.Certificate)}.Encode()
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,12 @@ func (p connectionPage) Consentable() bool {
 // Callable reports whether calls are made.
 func (p connectionPage) Callable() bool { return tokenstore.State(p.State).Callable() }
 
+// At is the address of the page with another window. It names the connection, since
+// the page is also the answer to forms, which have addresses of their own.
+func (p connectionPage) At(window string) string {
+	return query(base+"connections/"+url.PathEscape(p.ID), "window", window)
+}
+
 // Reason is the address of the calls of the window that were refused for a reason.
 func (p connectionPage) Reason(code string) string {
 	return query(base+"calls", "kind", "call", "decision", "deny", "connection", p.ID, "code", code, "since", p.Window.Ago())

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -36,26 +37,35 @@ func verifyEgress(v *visit) error {
 type reportsPage struct {
 	Connection string
 	Month      string
+	Format     string
 	Months     []string
+	Problem    *admin.Problem // why the last try failed
 }
 
 // monthsBack is how many months are offered; others can be had by the command.
 const monthsBack = 13
 
 func reports(v *visit) error {
-	p := reportsPage{Connection: v.r.URL.Query().Get("connection"), Month: v.r.URL.Query().Get("month")}
+	return v.reports(http.StatusOK, reportsPage{Connection: v.r.URL.Query().Get("connection"), Month: v.r.URL.Query().Get("month")})
+}
+
+func (v *visit) reports(status int, p reportsPage) error {
 	first := time.Date(v.now.Year(), v.now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for i := range monthsBack {
 		p.Months = append(p.Months, first.AddDate(0, -i, 0).Format("2006-01"))
 	}
-	return v.show(http.StatusOK, "reports", view{Title: "Reports", Section: "reports", Data: p})
+	return v.show(status, "reports", view{Title: "Reports", Section: "reports", Data: p})
 }
 
 func makeReport(v *visit) error {
 	text := func(name string) string { return strings.TrimSpace(v.r.PostForm.Get(name)) }
 	asked := admin.ReportRequest{Connection: text("connection"), Month: text("month"), Format: text("format")}
 	answer, err := v.ask(http.MethodPost, at("audit", "report"), asked, nil)
-	if err != nil {
+	var problem *admin.Problem
+	switch {
+	case errors.As(err, &problem) && problem.Status < 500 && problem.Status != http.StatusForbidden:
+		return v.reports(problem.Status, reportsPage{Connection: asked.Connection, Month: asked.Month, Format: asked.Format, Problem: problem})
+	case err != nil:
 		return err
 	}
 	return v.download(asked.Connection+"-"+asked.Month+"."+asked.Format, answer)

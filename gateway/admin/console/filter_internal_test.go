@@ -106,11 +106,13 @@ func TestField(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	for want, f := range map[string]callFilter{
-		"Calls and changes":     {},
-		"Calls":                 {Kind: "call"},
-		"Refused calls of acme": {Kind: "call", Decision: "deny", Connection: "acme"},
-		"Changes":               {Kind: "act"},
-		"Refused changes":       {Kind: "act", Decision: "deny"},
+		"Calls and changes":         {},
+		"Calls":                     {Kind: "call"},
+		"Calls let through":         {Kind: "call", Decision: "allow"},
+		"Refused calls of acme":     {Kind: "call", Decision: "deny", Connection: "acme"},
+		"Changes":                   {Kind: "act"},
+		"Refused changes":           {Kind: "act", Decision: "deny"},
+		"Refused calls and changes": {Decision: "deny"},
 	} {
 		if got := headline(f); got != want {
 			t.Errorf("%+v is %q, want %q", f, got, want)
@@ -120,7 +122,11 @@ func TestHeadline(t *testing.T) {
 
 func TestTexts(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
-		{sentence(""), ""}, {sentence("the key is gone"), "The key is gone."}, {sentence("Why?"), "Why?"}, {sentence("érable"), "Érable."},
+		{sentence(""), ""}, {sentence("the key is gone"), "The key is gone."}, {sentence("Why?"), "Why?"}, {sentence("érable"), "Érable."}, {sentence("jiragate client list shows them"), "jiragate client list shows them."},
+		{plural(1, "client"), "client"}, {plural(0, "client"), "clients"}, {plural(uint64(1), "call"), "call"},
+		{change("use"), "comes into use"}, {change("retire"), "is retired"},
+		{sectionOf("/console/"), ""}, {sectionOf("/console"), "none"}, {sectionOf("/console/nothing"), "nothing"}, {sectionOf("/console/connect"), "connections"},
+		{sectionOf("/console/clients/billing/grant"), "clients"},
 		{query("/console/calls"), "/console/calls"},
 		{query("/console/calls", "connection", "a b", "client", ""), "/console/calls?connection=a+b"},
 		{at("connections", "a/../b", "test"), "/v1/connections/a%2F..%2Fb/test"},

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"net/url"
 	"strings"
@@ -35,6 +36,8 @@ func functions(reasons map[string]string) template.FuncMap {
 		"query":      query,
 		"role":       func(r admin.Role) string { return string(r) },
 		"sentence":   sentence,
+		"plural":     plural,
+		"change":     change,
 		"known":      func(client string) bool { return tokenstore.ValidClientName(client) == nil },
 		"table":      func(caption string, rows []recordRow) recordTable { return recordTable{caption, rows} },
 		"item":       item,
@@ -139,13 +142,35 @@ func query(path string, pairs ...string) string {
 	return path + "?" + q.Encode()
 }
 
-// sentence begins s with a capital and ends it with a full stop.
+// plural is a noun after a number.
+func plural(n any, noun string) string {
+	if fmt.Sprint(n) == "1" {
+		return noun
+	}
+	return noun + "s"
+}
+
+// change is what a change of the published addresses does, in words.
+func change(action string) string {
+	switch action {
+	case "use":
+		return "comes into use"
+	case "retire":
+		return "is retired"
+	}
+	return action
+}
+
+// sentence begins s with a capital, unless that is a command's name, and ends it with
+// a full stop.
 func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	r, n := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(r)) + s[n:]
+	if !strings.HasPrefix(s, "jiragate ") { // a command is typed as it is written
+		r, n := utf8.DecodeRuneInString(s)
+		s = string(unicode.ToUpper(r)) + s[n:]
+	}
 	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") && !strings.HasSuffix(s, "!") {
 		s += "."
 	}

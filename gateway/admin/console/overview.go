@@ -38,6 +38,9 @@ func (p overviewPage) Link(kind, decision string) string {
 	return query(base+"calls", "kind", kind, "decision", decision, "since", p.Window.Ago())
 }
 
+// At is the address of the page with another window.
+func (p overviewPage) At(window string) string { return query(base, "window", window) }
+
 // Reason is the address of the calls of the window that were refused for a reason.
 func (p overviewPage) Reason(code string) string {
 	return query(base+"calls", "kind", "call", "decision", "deny", "code", code, "since", p.Window.Ago())

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,14 +22,26 @@ type policyPage struct {
 	Asked   admin.ExplainRequest `json:"-"` // of the form that asks what would be decided
 	Answer  *admin.Explanation   `json:"-"`
 	Refused *admin.Problem       `json:"-"` // why there is no answer
+	Unread  *admin.Problem       `json:"-"` // why the rules can't be shown
 }
 
 // policyOperation is an operation as the API has it.
 type policyOperation struct {
 	ID, Edition, Purpose, Method, Path string
+	When                               string // the query that tells it from others of its path; or empty
 	Query                              []string
 	Scope                              string
 	Enabled                            *bool
+}
+
+// Call is the path of the operation, with the query that it is known by, cut where a
+// line may break.
+func (o policyOperation) Call() []string {
+	list := strings.SplitAfter(o.Path, "/")
+	if o.When != "" {
+		list = append(list, "?"+o.When)
+	}
+	return list
 }
 
 // Off reports whether the operation is switched off.
@@ -41,6 +54,12 @@ func (v *visit) policy(p policyPage, status int) error {
 	if err := v.get(at("policy"), &p); err != nil {
 		return err
 	}
+	// What is in force is kept, too, with the rules as they were written.
+	var kept struct{ Rules string }
+	if err := v.get(at("policy", "history", p.SHA256), &kept); err != nil && !errors.As(err, &p.Unread) {
+		return err
+	}
+	p.Rules = kept.Rules
 	return v.show(status, "policy", view{Title: "Policy in force", Section: "policy", Data: p})
 }
 

@@ -67,11 +67,27 @@ func (v *visit) fail(err error) {
 	if !errors.As(err, &p) {
 		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "path", v.r.URL.Path, "error", err, "hint", "a bug: report the error and the program's version")
 	}
-	err = v.show(p.Status, "problem", view{Title: problemTitle(p.Status), Data: p})
+	err = v.show(p.Status, "problem", view{Title: problemTitle(p.Status), Section: sectionOf(v.r.URL.Path), Data: p})
 	if err != nil {
 		v.o.Logger.ErrorContext(v.r.Context(), "a page of the console can't be made", "error", err, "hint", "a bug: report the error and the program's version")
 		http.Error(v.w, "internal error", http.StatusInternalServerError)
 	}
+}
+
+// sectionOf is the part of the navigation that an address belongs to, if it does to any.
+func sectionOf(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, base), "/")
+	switch first {
+	case "connect":
+		return "connections"
+	case "add-client":
+		return "clients"
+	case "":
+		if path != base {
+			return "none"
+		}
+	}
+	return first
 }
 
 func problemTitle(status int) string {

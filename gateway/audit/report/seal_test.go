@@ -167,7 +167,7 @@ func TestCommandsOnThePageWork(t *testing.T) {
 	}
 	var script strings.Builder
 	_, steps, _ := bytes.Cut(page, []byte(`id="verify"`))
-	for _, m := range regexp.MustCompile(`(?s)<pre><code>(.*?)</code></pre>`).FindAllSubmatch(steps, -1) {
+	for _, m := range regexp.MustCompile(`(?s)<pre tabindex="0"><code>(.*?)</code></pre>`).FindAllSubmatch(steps, -1) {
 		script.WriteString(strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(string(m[1])) + "\n")
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script.String())

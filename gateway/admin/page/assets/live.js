@@ -7,7 +7,7 @@
   const table = document.getElementById("records");
   if (!button || !table) return;
   const body = table.tBodies[0], most = 200;
-  let source = null, added = 0, missed = 0;
+  let source = null, added = 0, missed = 0, opened = false, gap = false;
 
   button.addEventListener("click", () => source ? pause() : follow());
   follow();
@@ -16,7 +16,8 @@
     source = new EventSource(button.dataset.stream);
     source.addEventListener("record", (e) => add(JSON.parse(e.data)));
     source.addEventListener("missed", (e) => { missed += JSON.parse(e.data).missed; tell(); });
-    source.onopen = tell;
+    // A stream has what is written from its beginning on, and nothing of the time before.
+    source.onopen = () => { gap = gap || opened; opened = true; tell(); };
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) {
         told.textContent = "The connection is lost; trying again.";
@@ -36,7 +37,8 @@
   }
 
   function tell() {
-    told.textContent = "Following" + (added ? ", " + added.toLocaleString() + " new" : "") + (missed ? ", " + missed.toLocaleString() + " not shown" : "") + ".";
+    told.textContent = "Following" + (added ? ", " + added.toLocaleString() + " new" : "") + (missed ? ", " + missed.toLocaleString() + " not shown" : "") + "." +
+      (gap ? " Those of a pause in between may be missing: load the page again." : "");
   }
 
   function element(name, text, attributes) {

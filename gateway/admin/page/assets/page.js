@@ -12,6 +12,13 @@ function localTime(e) {
   if (!isNaN(t)) e.title = t.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" }) + " (local time)";
 }
 
+// On narrow screens the navigation scrolls: the page that is shown is in sight there.
+const current = document.querySelector(".side nav [aria-current]");
+if (current) {
+  const nav = current.closest("nav");
+  nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+}
+
 // A button copies what its data-copy says, or the text of the element that it names.
 for (const b of document.querySelectorAll("button[data-copy], button[data-copy-from]")) {
   b.addEventListener("click", async () => {
