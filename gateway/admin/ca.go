@@ -54,7 +54,7 @@ type CARotation struct {
 func (a *API) showCA(w http.ResponseWriter, _ *http.Request) error {
 	roots, err := a.o.CA.Roots()
 	if err != nil {
-		return caProblem(err)
+		return a.caProblem(err)
 	}
 	return writeJSON(w, http.StatusOK, roots)
 }
@@ -65,7 +65,7 @@ func (a *API) prepareCA(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 		return answer{}, noKeys()
 	}
 	if err := a.o.CA.MayRotate(true); err != nil {
-		return answer{}, caProblem(err)
+		return answer{}, a.caProblem(err)
 	}
 	ctx, err := t.begin()
 	if err != nil {
@@ -73,7 +73,7 @@ func (a *API) prepareCA(_ http.ResponseWriter, _ *http.Request, t *task) (answer
 	}
 	roots, err := a.o.CA.Prepare()
 	if err != nil {
-		return answer{}, caProblem(err)
+		return answer{}, a.caProblem(err)
 	}
 	a.o.Logger.InfoContext(ctx, "root prepared", "sha256", roots.Next.Fingerprint, "not_after", roots.Next.NotAfter)
 	return answer{status: http.StatusOK, body: roots}, nil
@@ -89,7 +89,7 @@ func (a *API) rotateCA(w http.ResponseWriter, r *http.Request, t *task) (answer,
 		return answer{}, err
 	}
 	if err := a.o.CA.MayRotate(body.AtOnce); err != nil {
-		return answer{}, caProblem(err)
+		return answer{}, a.caProblem(err)
 	}
 	ctx, err := t.begin()
 	if err != nil {
@@ -100,15 +100,17 @@ func (a *API) rotateCA(w http.ResponseWriter, r *http.Request, t *task) (answer,
 		if errors.Is(err, certs.ErrUnfinished) {
 			a.o.Logger.ErrorContext(ctx, "root rotated, and something is left to do", "error", err, "hint", "mend what it says, and then jiragate reload")
 		}
-		return answer{}, caProblem(err)
+		return answer{}, a.caProblem(err)
 	}
 	a.o.Logger.InfoContext(ctx, "root rotated", "sha256", roots.Present.Fingerprint, "not_after", roots.Present.NotAfter)
 	return answer{status: http.StatusOK, body: roots}, nil
 }
 
-func caProblem(err error) error {
+func (a *API) caProblem(err error) error {
 	status, code, hint := http.StatusConflict, CodeConflict, ""
 	switch {
+	case errors.Is(err, certs.ErrNotPrepared) && a.o.SharedStore:
+		hint = "if another gateway has prepared one, copy its ca-next-key.pem here, and if it has rotated, its ca-key.pem and ca.pem; then jiragate reload. Otherwise jiragate ca rotate --prepare on one gateway alone. With --at-once where clients may lose their trust, as when the key was stolen"
 	case errors.Is(err, certs.ErrNotPrepared):
 		hint = "jiragate ca rotate --prepare, and give ca.pem to every client; then rotate. With --at-once where clients may lose their trust, as when the key was stolen"
 	case errors.Is(err, certs.ErrBrought):

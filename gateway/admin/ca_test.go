@@ -71,6 +71,19 @@ func TestCARefusals(t *testing.T) {
 	}
 }
 
+// Where there are several gateways, another one may have what is missing here, and a second
+// preparation would make another root.
+func TestRootMayBePreparedElsewhere(t *testing.T) {
+	ca := fakeCA()
+	ca.MayRotate = func(bool) error { return certs.ErrNotPrepared }
+	o := withCA(t, ca)
+	o.SharedStore = true
+	h := local(t, o)
+	if status, body := call(t, h, "POST", "/v1/ca/rotate", ""); status != 409 || !strings.Contains(body, "copy its ca-next-key.pem here") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 func TestCA(t *testing.T) {
 	present := admin.CARoot{Subject: "CN=one", PEM: "1"}
 	var next *admin.CARoot

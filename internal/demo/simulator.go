@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,12 @@ another CA and other grants, and forgets the issues. Everybody knows its secrets
 
 // runSimulator runs the simulator until ctx ends.
 func runSimulator(ctx context.Context, out io.Writer, f simulatorFlags) (err error) {
-	o := jirasim.Options{CloudListen: f.cloud, AuthListen: f.auth, DataCenterListen: f.dataCenter, Hosts: f.hosts}
+	o := jirasim.Options{CloudListen: f.cloud, AuthListen: f.auth, DataCenterListen: f.dataCenter, Hosts: slices.Clone(f.hosts)}
+	for _, listen := range []string{f.cloud, f.auth, f.dataCenter} {
+		if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {
+			o.Hosts = append(o.Hosts, host)
+		}
+	}
 	if len(f.hosts) > 0 {
 		// The links of a Data Center carry the base URL that it is known by.
 		_, port, err := net.SplitHostPort(f.dataCenter)

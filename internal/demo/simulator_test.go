@@ -173,6 +173,18 @@ func (s *stage) calls(t *testing.T, token string, h handout) {
 	}
 }
 
+// Its certificate is good for where it listens, without a --host.
+func TestSimulatorElsewhere(t *testing.T) {
+	n := newNeighbour(t)
+	for _, listen := range []*string{&n.flags.cloud, &n.flags.auth, &n.flags.dataCenter} {
+		*listen = free("127.0.0.3:0")
+	}
+	n.start(t)
+	if h := n.awaited(t); !strings.HasPrefix(h.APIURL, "https://127.0.0.3:") {
+		t.Errorf("it is at %s", h.APIURL)
+	}
+}
+
 // What the simulator leaves is as its help says, and for its owner alone. It is known
 // by the first of its names.
 func TestHandout(t *testing.T) {

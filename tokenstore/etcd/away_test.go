@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ func TestAway(t *testing.T) {
 	o := site.options(t)
 	var later atomic.Int64
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	log := &logged{}
+	o.Logger = slog.New(slog.NewTextHandler(log, nil))
 	s := mustOpen(t, o)
 	ctx := t.Context()
 	must(t,
@@ -38,6 +41,7 @@ func TestAway(t *testing.T) {
 	members[0].Kill()
 	members[1].Kill()
 	eventually(t, "it is noticed", func() bool { _, err := s.Confirmed(); return err != nil })
+	eventually(t, "it is said", func() bool { return log.count("etcd is away: calls go on") > 0 })
 	if _, err := s.Credential(ctx, "acme"); err != nil {
 		t.Errorf("what is remembered: %v", err)
 	}
@@ -65,6 +69,10 @@ func TestAway(t *testing.T) {
 		err := s.AddClient(ctx, tokenstore.Client{Name: "billing", TokenSHA256: storetest.Token("t")})
 		return err == nil
 	})
+	eventually(t, "it is said, too", func() bool { return log.count("etcd is back") > 0 })
+	if n := log.count("etcd is away: calls go on"); n != 1 {
+		t.Errorf("that etcd is away is said %d times", n)
+	}
 }
 
 // A gateway that comes back finds that etcd has forgotten what it missed, and reads all anew.

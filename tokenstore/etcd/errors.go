@@ -30,7 +30,7 @@ func failed(err error) error {
 	switch {
 	case unavailable(err):
 		return fmt.Errorf("%w: etcd: %w", tokenstore.ErrUnavailable, err)
-	case code == codes.Unauthenticated, code == codes.PermissionDenied, errors.Is(err, rpctypes.ErrAuthFailed):
+	case code == codes.Unauthenticated, code == codes.PermissionDenied, errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty):
 		return fmt.Errorf("etcd refuses it: %w: check the user and password of the store, and that its role may read and write all keys of the prefix", err)
 	}
 	return fmt.Errorf("etcd: %w", err)

@@ -209,16 +209,16 @@ func (s *Store) progress(ctx context.Context) error {
 
 // noteReach says once that etcd is away, and once that it is back.
 func (s *Store) noteReach(ctx context.Context, err error) {
-	before, _ := s.reach.away()
 	s.reach.note(err)
-	since, why := s.reach.away()
-	switch {
-	case ctx.Err() != nil:
-	case before.IsZero() && why != nil:
+	if ctx.Err() != nil {
+		return
+	}
+	switch since, why, back := s.reach.news(); {
+	case why != nil:
 		s.log.WarnContext(ctx, "etcd is away: calls go on with what is known of the store, and nothing is refreshed or changed", "since", since, "error", why.Error(),
 			"hint", "see that a majority of etcd's members is up and can be reached: etcdctl endpoint health")
-	case !before.IsZero() && why == nil:
-		s.log.InfoContext(ctx, "etcd is back", "away_since", before)
+	case back:
+		s.log.InfoContext(ctx, "etcd is back", "away_since", since)
 	}
 }
 

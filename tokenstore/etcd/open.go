@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,7 +126,7 @@ func exists(ctx context.Context, o Options) (bool, error) {
 	defer cancel()
 	client, err := connect(o)
 	if err != nil {
-		return false, failed(err)
+		return false, explained(ctx, o, failed(err))
 	}
 	defer client.Close() // it has nothing left to say
 	keys := keyspace(o.Prefix)
@@ -143,29 +142,23 @@ func exists(ctx context.Context, o Options) (bool, error) {
 	return false, nil
 }
 
-// explained adds to an error why no connection could be made, of which etcd's client says nothing.
-func explained(ctx context.Context, o Options, err error) error {
-	if o.TLS == nil || !errors.Is(err, tokenstore.ErrUnavailable) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	for _, endpoint := range o.Endpoints {
-		dialer := tls.Dialer{Config: o.TLS}
-		conn, why := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(endpoint, "https://"))
-		if why == nil {
-			conn.Close()
-			continue
+// connect makes a client, and logs in if there is a user. While members elect a leader they
+// refuse that, and etcd's client doesn't try again.
+func connect(o Options) (*clientv3.Client, error) {
+	deadline := time.Now().Add(openTimeout)
+	for {
+		client, err := login(o, time.Until(deadline))
+		if err == nil || !unavailable(err) || time.Until(deadline) < 2*firstRedial {
+			return client, err
 		}
-		return fmt.Errorf("%w: connecting to %s: %w", err, endpoint, why)
+		time.Sleep(firstRedial)
 	}
-	return err
 }
 
-func connect(o Options) (*clientv3.Client, error) {
+func login(o Options, timeout time.Duration) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints: o.Endpoints, TLS: o.TLS, Username: o.Username, Password: o.Password.Reveal(),
-		DialTimeout: openTimeout, DialKeepAliveTime: pingEach, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
+		DialTimeout: timeout, DialKeepAliveTime: pingEach, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
 		DialOptions: append(o.dial, grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstRedial, Multiplier: 1.6, Jitter: 0.2, MaxDelay: lastRedial},
 			MinConnectTimeout: requestTimeout,
@@ -177,7 +170,7 @@ func connect(o Options) (*clientv3.Client, error) {
 func open(ctx context.Context, o Options) (*Store, error) {
 	s, err := newStore(o)
 	if err != nil {
-		return nil, err
+		return nil, explained(ctx, o, err)
 	}
 	s.session.announce = s.announce
 	if err := s.start(ctx); err != nil {

@@ -12,6 +12,7 @@ type reach struct {
 	mu     sync.Mutex
 	err    error
 	failed time.Time // for the first time since it could be
+	told   time.Time // since when it was said to be away; zero if it wasn't
 }
 
 // grace is how long it may fail until it counts: a new leader is elected in less.
@@ -34,4 +35,21 @@ func (r *reach) away() (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return r.failed, r.err
+}
+
+// news returns whether it is to be said that etcd is away, with the reason, or that it is back;
+// once for each. That it is away becomes so by the passing of time, between two notes.
+func (r *reach) news() (since time.Time, why error, back bool) {
+	since, why = r.away()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case why != nil && r.told.IsZero():
+		r.told = since
+		return since, why, false
+	case why == nil && r.err == nil && !r.told.IsZero():
+		since, r.told = r.told, time.Time{}
+		return since, nil, true
+	}
+	return time.Time{}, nil, false
 }

@@ -31,11 +31,11 @@ func OpenSource(ctx context.Context, o Options) (*Source, error) {
 func openSource(ctx context.Context, o Options) (*Source, error) {
 	store, err := newStore(o)
 	if err != nil {
-		return nil, err
+		return nil, explained(ctx, o, err)
 	}
 	s := &Source{store: store, marked: marked{client: store.client, keys: store.keys}, prefix: o.Prefix}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(explained(ctx, o, err), s.Close())
 	}
 	return s, nil
 }

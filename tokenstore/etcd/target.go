@@ -27,7 +27,7 @@ const (
 // how far it is, and no schema.
 type Target struct {
 	marked
-	prefix string
+	o      Options
 	schema []byte
 	done   bool
 	ops    int // in one transaction
@@ -37,9 +37,9 @@ type Target struct {
 func OpenTarget(o Options) (*Target, error) {
 	client, err := connect(o)
 	if err != nil {
-		return nil, fmt.Errorf("reaching for etcd: %w", failed(err))
+		return nil, fmt.Errorf("reaching for etcd: %w", explained(context.Background(), o, failed(err)))
 	}
-	return &Target{marked: marked{client: client, keys: keyspace(o.Prefix)}, prefix: o.Prefix, ops: fillOps}, nil
+	return &Target{marked: marked{client: client, keys: keyspace(o.Prefix)}, o: o, ops: fillOps}, nil
 }
 
 // Begin sees that nothing is below the prefix; or a store that was moved away, which is deleted;
@@ -48,7 +48,7 @@ func OpenTarget(o Options) (*Target, error) {
 // id, and with how far it is; and whether it was finished before. Errors: tokenstore.ErrExists, ErrMoving, ErrLocked.
 func (t *Target) Begin(ctx context.Context, m records.Mark) (_ records.Mark, done bool, err error) {
 	if m, err = t.begin(ctx, m); err != nil {
-		return m, false, fmt.Errorf("making the store in etcd, below %s: %w", t.prefix, err)
+		return m, false, fmt.Errorf("making the store in etcd, below %s: %w", t.o.Prefix, err)
 	}
 	return m, t.done, nil
 }
@@ -104,7 +104,7 @@ func (t *Target) clear() []clientv3.Op {
 func (t *Target) Fill(ctx context.Context, from records.Reader, m records.Mark) error {
 	f := filling{t: t, ctx: ctx, mark: m}
 	if err := f.run(from); err != nil {
-		return fmt.Errorf("filling the store in etcd, below %s: %w", t.prefix, err)
+		return fmt.Errorf("filling the store in etcd, below %s: %w", t.o.Prefix, err)
 	}
 	schema, err := from.Get(records.Meta, records.SchemaKey)
 	t.schema = slices.Clone(schema)
@@ -201,7 +201,7 @@ func (f *filling) flush() error {
 func (t *Target) Read(ctx context.Context, fn func(records.Reader) error) error {
 	read, err := t.read(ctx)
 	if err != nil {
-		return fmt.Errorf("reading back the store in etcd, below %s: %w", t.prefix, err)
+		return fmt.Errorf("reading back the store in etcd, below %s: %w", t.o.Prefix, err)
 	}
 	return fn(read)
 }
@@ -256,7 +256,7 @@ func (t *Target) Finish(ctx context.Context, m records.Mark) error {
 		err = fmt.Errorf("%w: another command fills it, too", tokenstore.ErrMoving)
 	}
 	if err != nil {
-		return fmt.Errorf("finishing the store in etcd, below %s: %w", t.prefix, err)
+		return fmt.Errorf("finishing the store in etcd, below %s: %w", t.o.Prefix, err)
 	}
 	return nil
 }
