@@ -101,10 +101,6 @@ func killed(err error) bool {
 // command is the test's own program, which confines itself.
 func command(t *testing.T, o order) *exec.Cmd {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
