@@ -24,8 +24,8 @@ const tinkPrefix = 5
 // A crash or an error leaves each file as it was or sealed anew, whole; the
 // sealer must open both until Reseal has succeeded. Certificates stay as they
 // are. It fails with [ErrFilesDisagree] if the directory has got another root
-// since it was opened, and with [fs.ErrNotExist] if it has none any more. It may run while leaves are issued, but not in two
-// processes for one directory.
+// since it was opened, and with [fs.ErrNotExist] if it has none any more. It may
+// run while leaves are issued, but not in two processes for one directory.
 func (a *Authority) Reseal() (changed bool, err error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()

@@ -64,7 +64,7 @@ func (g Guard) wrap(tokens *tokens, next http.Handler, consents *consent.Flow, p
 			refused.write(w, r, refuse(http.StatusForbidden, CodeForbidden, "this token is for GET /metrics alone"))
 		case !metrics.right && !admin.right:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="jiragate admin"`)
-			refused.write(w, r, refuse(http.StatusUnauthorized, CodeUnauthorised, "send the admin token: Authorization: Bearer TOKEN"))
+			refused.write(w, r, refuse(http.StatusUnauthorized, CodeUnauthorised, "send %s: Authorization: Bearer TOKEN", rightToken(r)))
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -112,6 +112,14 @@ func (g Guard) open(r *http.Request) bool {
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// rightToken names what r needs.
+func rightToken(r *http.Request) string {
+	if scrapes(r) {
+		return "the metrics token (that of JIRAGATE_METRICS_TOKEN_FILE), or the admin token"
+	}
+	return "the admin token"
+}
 
 // scrapes is whether r is one of those that [Guard.MetricsToken] is for.
 func scrapes(r *http.Request) bool { return reads(r) && r.URL.Path == metricsPath }

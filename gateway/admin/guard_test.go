@@ -126,6 +126,19 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// Who sends no token, or a wrong one, is told which one it takes there.
+func TestRefusalNamesTheToken(t *testing.T) {
+	store, _ := openStore(t)
+	h := network(t, options(t, store), admin.Guard{Token: secret.New(adminToken), MetricsToken: secret.New(metricsToken)})
+	for path, want := range map[string]string{"/metrics": "JIRAGATE_METRICS_TOKEN_FILE", "/v1/clients": "send the admin token: "} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost:8081"+path, nil))
+		if w.Code != 401 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 // The pages of the consent are open, under the host of the redirect URL too. Nothing
 // else is, whatever it looks like.
 func TestGuardBesideConsents(t *testing.T) {
